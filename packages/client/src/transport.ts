@@ -2,7 +2,8 @@ import { GraftApiError, GraftConnectionError, isTransient } from './errors.ts';
 import { toHex } from './platform.ts';
 import { isRetryableStatus, parseRetryAfter, pause, retryDelay } from './retry.ts';
 
-export type Query = Record<string, string | number | boolean | undefined>;
+/** Parameters of a URL; `{metadata: {owner: 'me'}}` becomes `metadata[owner]=me`. */
+export type Query = Record<string, string | number | boolean | Record<string, string> | undefined>;
 
 /** A body that can be sent again by a retry. `onChunk` keeps a slow but progressing upload from timing out. */
 export interface RepeatableBody {
@@ -223,7 +224,11 @@ async function errorFrom(response: OpenResponse): Promise<GraftApiError> {
 function urlFor(baseUrl: string, spec: RequestSpec): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(spec.query ?? {})) {
-    if (value !== undefined) query.append(name, String(value));
+    if (typeof value === 'object') {
+      for (const [key, text] of Object.entries(value)) query.append(`${name}[${key}]`, text);
+    } else if (value !== undefined) {
+      query.append(name, String(value));
+    }
   }
   const search = query.toString();
   return `${baseUrl}${spec.path}${search === '' ? '' : `?${search}`}`;

@@ -174,3 +174,10 @@ export type AuditFilterParams = Omit<Wire.Queries['GET /v1/audit'], 'limit'>;
 
 /** Limits of a team, set by the operator. Null: no limit. */
 export type TeamQuotaLimits = Required<Wire.UpdateTeamQuota>;
+
+type Embedding = Wire.EmbeddingList['data'][number];
+
+/** Vectors as numbers. */
+export type EmbeddingVectors = Omit<Wire.EmbeddingList, 'data'> & {
+  data: (Omit<Embedding, 'embedding'> & { embedding: number[] })[];
+};

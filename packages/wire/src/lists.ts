@@ -1,4 +1,5 @@
-/** Closed lists of the API and its limits, without any import: also for pages and the installable command. */
+/** Closed lists of the API and its limits. Imports only lists without imports: also for pages and the installable command. */
+export * from '@graft/peft-core/lists';
 
 /** Ordered by increasing rights. viewer: reads; member: everything except managing keys and members; admin: everything. */
 export const roles = ['viewer', 'member', 'admin'] as const;
@@ -37,6 +38,18 @@ export const scopes = {
 } as const;
 
 export type Scope = keyof typeof scopes;
+
+/** Scopes that cover all models of the team. The API refuses them to keys that are limited to some models. */
+export const teamWideScopes: readonly Scope[] = [
+  'usage:read',
+  'audit:read',
+  'webhooks:read',
+  'webhooks:write',
+  'integrations:write',
+  'publications:write',
+  'deploy:read',
+  'deploy:write',
+];
 
 export const usageKinds = [
   'trained_tokens',
@@ -102,8 +115,10 @@ export const maxDeployTargets = 20;
 /** Default seconds for which the previous version stays loaded, so that clients can change to the new name. */
 export const usualKeepSeconds = 300;
 
-export const runtimeNames = ['vllm', 'sglang'] as const;
-export type RuntimeName = (typeof runtimeNames)[number];
+/** Runtimes that load and unload adapters while they run, with their titles, which `runtimesFor` of peft-core has, too. */
+export const runtimeTitles = { vllm: 'vLLM', sglang: 'SGLang' } as const;
+export type RuntimeName = keyof typeof runtimeTitles;
+export const runtimeNames = Object.keys(runtimeTitles) as RuntimeName[];
 
 export const exportStatuses = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 export type ExportStatus = (typeof exportStatuses)[number];
@@ -136,6 +151,18 @@ export const maxPublishingRules = 100;
 
 /** Seconds for which an invitation can be accepted: by default a week, at most 30 days. */
 export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
+
+/** Statuses of jobs: OpenAI's, and `paused`. */
+export const jobStatuses = [
+  'validating_files',
+  'queued',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+] as const;
+export type JobStatus = (typeof jobStatuses)[number];
 
 /** Priorities as named in the API. */
 export const priorities = { low: -1, normal: 0, high: 1 } as const;

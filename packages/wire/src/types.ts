@@ -262,10 +262,11 @@ export type PeftRequest = { peft_type: PeftConfig['peft_type'] } & {
 };
 
 /** The query parameters of a request: those with a default may be left out. */
-type Asked<Query extends TSchema, Required extends keyof Static<Query> = never> = Partial<
-  Omit<Static<Query>, Required>
-> &
-  Pick<Static<Query>, Required>;
+type Asked<Query extends TSchema, Required extends keyof Static<Query> = never> = Flat<
+  Partial<Omit<Static<Query>, Required>> & Pick<Static<Query>, Required>
+>;
+/** Lets editors show the properties of a type. */
+type Flat<T> = { [Name in keyof T]: T[Name] };
 /** Query parameters of operations. */
 export interface Queries {
   'DELETE /v1/admin/teams/{team_id}': Asked<typeof team.DeleteTeamQuery, 'name'>;

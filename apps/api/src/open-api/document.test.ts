@@ -1,9 +1,10 @@
 /** The API's document: complete for every operation, with examples that match its schemas; and the client's types have its schemas. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { teamWideScopes } from '@graft/wire/lists';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type ApiBench, answerOf, openApiBench } from '../testing/open-api-bench.ts';
 import { type Answer, nameOf, type OpenApiDocument, type Operation } from './document.ts';
@@ -102,6 +103,18 @@ describe('every operation', () => {
     for (const name of Object.keys(openAiCalls)) assert.ok(names.has(name), name);
   });
 
+  test('of a scope in the list touches all models of the team', () => {
+    const uses = new Map<string, Set<string>>();
+    for (const [, { 'x-graft-access': access }] of operations) {
+      const { scope, models } = (access ?? {}) as { scope?: string; models?: string };
+      if (scope) uses.set(scope, (uses.get(scope) ?? new Set()).add(models!));
+    }
+    const all = [...uses]
+      .filter(([, models]) => models.size === 1 && models.has('all'))
+      .map(([scope]) => scope);
+    assert.deepEqual(all.sort(), [...teamWideScopes].sort());
+  });
+
   test('says what may be left out of a query string', () => {
     for (const [name, { parameters = [] }] of operations)
       for (const { name: parameter, required, schema } of parameters)
@@ -109,9 +122,85 @@ describe('every operation', () => {
   });
 });
 
-test("the client's types have every named schema", async () => {
-  const file = path.join(import.meta.dirname, '../../../../packages/wire/src/types.ts');
-  const declared = (await readFile(file, 'utf8')).matchAll(/^export (?:interface|type) (\w+)/gm);
-  const names = [...declared].map(([, name]) => name).filter((name) => name !== 'Queries');
-  assert.deepEqual(names.sort(), Object.keys(api.components.schemas).sort());
+const packages = path.join(import.meta.dirname, '../../../../packages');
+const wireTypes = path.join(packages, 'wire/src/types.ts');
+
+/** For browsers, agents and load balancers; who they are at a provider, people see on the pages. */
+const notInTheClient = [
+  'GET /healthz',
+  'GET /readyz',
+  'POST /v1/mcp',
+  'GET /v1/sign-in',
+  'GET /v1/sign-in/callback',
+  'GET /v1/me/identities',
+  'DELETE /v1/me/identities/{identity_id}',
+  'GET /v1/invitations/accept',
+];
+
+describe('the client', () => {
+  test('has the type of every named schema', async () => {
+    const declared = (await readFile(wireTypes, 'utf8')).matchAll(/^export (?:interface|type) (\w+)/gm);
+    const names = [...declared].map(([, name]) => name).filter((name) => name !== 'Queries');
+    assert.deepEqual(names.sort(), Object.keys(api.components.schemas).sort());
+  });
+
+  test('knows the query parameters of every operation', async () => {
+    const text = (await readFile(wireTypes, 'utf8')).replace(/\s+/g, ' ');
+    const modules = new Map(
+      Array.from(text.matchAll(/import type \* as (\w+) from '\.\/(.*?)'/g), ([, alias, file]) => [
+        alias,
+        file,
+      ]),
+    );
+    const typed: Record<string, string[]> = {};
+    for (const [, name, alias, schema] of text.matchAll(/'(\w+ \/v1[^']*)': Asked<\s?typeof (\w+)\.(\w+)/g)) {
+      const module = await import(path.join(packages, 'wire/src', modules.get(alias!)!));
+      typed[name!] = Object.keys(module[schema!].properties).sort();
+    }
+    const asked = operations.flatMap(([name, { parameters = [] }]) => {
+      const query = parameters
+        .filter((parameter) => parameter.in === 'query')
+        .map((parameter) => parameter.name);
+      return query.length === 0 ? [] : [[name, query.sort()] as const];
+    });
+    assert.deepEqual(typed, Object.fromEntries(asked));
+  });
+
+  test('calls operations by their names, with the types of their bodies and answers', async () => {
+    const folder = path.join(packages, 'client/src');
+    const files = (await readdir(folder, { recursive: true })).filter((file) =>
+      /(?<!\.test)\.ts$/.test(file),
+    );
+    const texts = await Promise.all(files.map((file) => readFile(path.join(folder, file), 'utf8')));
+    const text = texts.join(' ').replace(/\s+/g, ' ');
+    const called = new Set(
+      Array.from(text.matchAll(/'((?:GET|POST|DELETE) \/v1[^']*)'/g), ([, name]) => name!),
+    );
+    const known = new Map(operations);
+    const uncalled = [...known.keys()].filter((name) => !called.has(name));
+    assert.deepEqual(uncalled, notInTheClient);
+    assert.deepEqual(
+      [...called].filter((name) => !known.has(name)),
+      [],
+    );
+
+    const faults: string[] = [];
+    let compared = 0;
+    const calls = /this\.(\w+)\( ?'([^']*)', (json|dataOf)<Wire\.(\w+)[^>]*>(?:, (.*?))?,? ?\)[;,( ]/g;
+    for (const [, kind, name, reader, answer, encoder] of text.matchAll(calls)) {
+      const { responses, requestBody } = known.get(name!)!;
+      const schema = responses['200']?.content?.['application/json']?.schema;
+      const isList = schema?.$ref === undefined && (kind === 'pages' || reader === 'dataOf');
+      const answered = (isList ? schema?.properties?.data?.items : schema)?.$ref;
+      if (answered === undefined || nameOf(answered) !== answer) faults.push(`${name} answers ${answered}`);
+      const taken = requestBody?.content?.['application/json']?.schema?.$ref;
+      const body = /<(?:Partial<)?Wire\.(\w+)|: Wire\.(\w+) =>/.exec(encoder ?? '');
+      if (body && nameOf(taken ?? '') !== (body[1] ?? body[2])) faults.push(`${name} takes ${taken}`);
+      if ((taken === undefined) === (name!.startsWith('POST') && Boolean(encoder)))
+        faults.push(`${name} takes ${taken ?? 'no body'}`);
+      compared++;
+    }
+    assert.deepEqual(faults, []);
+    assert.equal(compared, text.match(/this\.(call|once|keyed|ask|pages)\( ?'/g)!.length);
+  });
 });

@@ -1,4 +1,5 @@
 import type { CombineAdapters } from '@graft/client';
+import { type CombinationType, combinationTypes } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import { anyNumber, given, numberWithin, wholeNumber, words } from './arguments.ts';
@@ -13,25 +14,17 @@ export interface CombinationOptions {
   seed?: number;
 }
 
-type CombinationType = NonNullable<CombineAdapters['combination_type']>;
-
-const types: readonly CombinationType[] = [
-  'svd',
-  'linear',
-  'cat',
-  'ties',
-  'dare_linear',
-  'dare_ties',
-  'magnitude_prune',
-];
-
 /** Adds the options under which adapters are combined, with a service or on this machine. */
 export const combinationOptions = <C extends Command>(command: C): C =>
   command
     .option('--weights <list>', 'factor of each adapter, such as 0.7,0.3 (default: 1 each)', (text: string) =>
       words(text).map(anyNumber),
     )
-    .addOption(new Option('--combination-type <type>', 'how they are combined').choices(types).default('svd'))
+    .addOption(
+      new Option('--combination-type <type>', 'how they are combined')
+        .choices(combinationTypes)
+        .default('svd'),
+    )
     .option(
       '--svd-rank <n>',
       'svd: rank of the result (default: the largest of the adapters)',

@@ -1,12 +1,9 @@
 // --data and --validation, each given once or several times, for jobs on a service and for local training.
 import { existsSync } from 'node:fs';
+import { MAX_DATA_FILES, mixStrategies } from '@graft/wire/lists';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { UsageError } from '../errors.ts';
-
-const strategies = ['concat', 'interleave_under', 'interleave_over'];
-/** As peft-core's MAX_DATA_FILES, which the installable command does not have. */
-const maxFiles = 16;
 
 export interface DataFlags {
   data: string[];
@@ -45,7 +42,7 @@ export function takeDataOptions<C extends Command>(
     )
     .addOption(
       new Option('--mix <strategy>', 'how several training files are mixed; see docs/jobs.md').choices(
-        strategies,
+        mixStrategies,
       ),
     );
 }
@@ -82,7 +79,8 @@ export function dataArguments(
     ['--data', training],
     ['--validation', held],
   ] as const)
-    if (length > maxFiles) throw new UsageError(`${option}: ${length} files; the limit is ${maxFiles}.`);
+    if (length > MAX_DATA_FILES)
+      throw new UsageError(`${option}: ${length} files; the limit is ${MAX_DATA_FILES}.`);
   return { training, validation: held };
 }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { preferenceMethods as known } from '@graft/peft-core/config';
-import { type FindMethod, peftArgument, preferenceMethods, trainingArgument } from './job-options.ts';
+import { type FindMethod, peftArgument, trainingArgument } from './job-options.ts';
 
 const find: FindMethod = async (asked) =>
   asked === 'IA3'
@@ -50,8 +49,4 @@ test('a flag adds to JSON, and is refused where JSON has the same', async () => 
     () => trainingArgument({ training: '{"n_epochs":2}' }, { n_epochs: 3 }),
     /--epochs and --training both set n_epochs/,
   );
-});
-
-test('the help names every method that learns from preferences', () => {
-  assert.deepEqual(preferenceMethods, known);
 });

@@ -1,4 +1,5 @@
 // Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
+import { preferenceMethods } from '@graft/wire/lists';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UsageError } from '../errors.ts';
 import {
@@ -28,9 +29,7 @@ export interface TrainingFlags {
   beta?: number;
 }
 
-/** Training methods. The installable command has no list of them; job-options.test.ts compares this one. */
 const SUPERVISED = 'supervised';
-export const preferenceMethods = ['dpo', 'orpo', 'simpo', 'kto'];
 
 /** A method's default configuration, and whether the method has a rank. */
 interface KnownMethod {

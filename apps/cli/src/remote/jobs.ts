@@ -1,4 +1,5 @@
 import type { FineTuningJob, JobPriority, JobStatus } from '@graft/client';
+import { jobStatuses } from '@graft/wire/lists';
 import { Argument, type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
 import { estimateLine } from '../draw/estimate-view.ts';
@@ -18,16 +19,6 @@ import type { RemoteOptions } from './connect.ts';
 import { addCreateJobVerb, jobPriorities } from './create-job.ts';
 import { listVerb, serviceVerb } from './service-verb.ts';
 import { addTrialsVerb } from './trials.ts';
-
-const statuses = [
-  'validating_files',
-  'queued',
-  'running',
-  'paused',
-  'succeeded',
-  'failed',
-  'cancelled',
-] as const satisfies readonly JobStatus[];
 
 interface ListOptions {
   status?: JobStatus;
@@ -67,7 +58,7 @@ export function addJobsVerbs(program: Command): void {
       empty: 'No such jobs. Create one with: graft jobs create --model MODEL --data train.jsonl',
     },
   )
-    .addOption(new Option('--status <status>', 'only jobs with this status').choices(statuses))
+    .addOption(new Option('--status <status>', 'only jobs with this status').choices(jobStatuses))
     .option('--model <id>', 'only jobs of this base model')
     .option('--metadata <key=value>', 'only jobs with this label; repeatable', addPair)
     .option(

@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { IntegrationParams, IntegrationType } from '@graft/client';
+import { integrationTypes } from '@graft/wire/lists';
 import { Argument, type Command } from 'commander';
 import { listed, time } from '../answer.ts';
 import { UsageError } from '../errors.ts';
@@ -7,12 +8,9 @@ import { given } from '../options/arguments.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 
-const type = new Argument('<type>', 'the experiment tracker, or huggingface for publications').choices([
-  'wandb',
-  'mlflow',
-  'trackio',
-  'huggingface',
-]);
+const type = new Argument('<type>', 'the experiment tracker, or huggingface for publications').choices(
+  integrationTypes,
+);
 
 interface Settings {
   url?: string;

@@ -1,4 +1,5 @@
 import type { Webhook, WebhookDelivery, WebhookEventType, WebhookWithSecret } from '@graft/client';
+import { deliveryStatuses } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
 import type { Paint } from '../draw/paint.ts';
@@ -82,7 +83,6 @@ export function addWebhooksVerbs(program: Command): void {
     },
   );
 
-  const statuses: WebhookDelivery['status'][] = ['pending', 'delivered', 'failed'];
   listVerb(
     group,
     ({ webhooks }, page, id: string, { status }: { status?: WebhookDelivery['status'] }) =>
@@ -104,7 +104,7 @@ export function addWebhooksVerbs(program: Command): void {
       },
       empty: 'No deliveries yet.',
     },
-  ).addOption(new Option('--status <status>', 'only deliveries with this status').choices(statuses));
+  ).addOption(new Option('--status <status>', 'only deliveries with this status').choices(deliveryStatuses));
 
   const resends = 'send a delivery again, under the same webhook-id';
   serviceVerb(group, 'resend <id> <delivery>', resends, 'whep-… whdl-…').run(

@@ -1,5 +1,5 @@
 import type { Me, Role } from '@graft/client';
-import { roles, type Scope } from '@graft/wire/lists';
+import { roles, type Scope, teamWideScopes } from '@graft/wire/lists';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { clearOtherSessions } from './browser-storage.ts';
 import { graft, sessionEndedEvent } from './graft.ts';
@@ -62,18 +62,6 @@ export function watchSession(cache: QueryClient): void {
 export function useMe(): Me {
   return useSession().data!.me!;
 }
-
-/** Scopes that cover all models of the team. The API refuses them to keys that are limited to some models. */
-const teamWideScopes: readonly Scope[] = [
-  'usage:read',
-  'audit:read',
-  'webhooks:read',
-  'webhooks:write',
-  'integrations:write',
-  'publications:write',
-  'deploy:read',
-  'deploy:write',
-];
 
 /**
  * Whether the user has a scope and at least a role, to hide actions that the API would refuse. The API enforces permissions; this hook

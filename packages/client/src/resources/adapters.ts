@@ -1,25 +1,10 @@
-import type { Queries } from '@graft/wire/types';
+import type * as Wire from '@graft/wire/types';
+import { AdapterDownload, type DownloadOptions } from '../adapter-download.ts';
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
-import { PageList } from '../page-list.ts';
+import { dataOf, json, Operations, request, takes } from '../operations.ts';
 import { requireNodeModule } from '../platform.ts';
-import type { Transport } from '../transport.ts';
-import type {
-  Adapter,
-  AdapterComparison,
-  AdapterLineage,
-  AdapterTag,
-  AdapterVersion,
-  CombineAdapters,
-  DeletedAdapter,
-  DeletedAdapterTag,
-  DeletedAdapterVersion,
-  Model,
-  MovedAdapterTag,
-} from '../types.ts';
+import { pause } from '../retry.ts';
 import { chunksOf, pathSource } from '../upload-sources.ts';
-import { AdapterDownload, type DownloadOptions } from './adapters/download.ts';
-import { AdapterExports } from './adapters/exports.ts';
-import { AdapterPublications } from './adapters/publications.ts';
 
 export interface UploadAdapterParams {
   /** Id of the base model on which it was trained. */
@@ -35,33 +20,157 @@ export interface UploadAdapterParams {
   signal?: AbortSignal;
 }
 
-export class Adapters {
-  readonly #transport: Transport;
-  readonly versions: AdapterVersions;
-  readonly tags: AdapterTags;
-  readonly exports: AdapterExports;
-  readonly publications: AdapterPublications;
+export class Adapters extends Operations {
+  readonly list = this.pages('GET /v1/adapters', json<Wire.Adapter>);
+  readonly retrieve = this.call('GET /v1/adapters/{adapter_id}', json<Wire.Adapter>);
+  // Not retried after sending: a duplicate version would be harmless but unwanted.
+  /** Creates a version of the adapter `name` from weighted versions of one base model, without training. */
+  readonly combine = this.once(
+    'POST /v1/adapters/combine',
+    json<Wire.AdapterVersion>,
+    takes<Wire.CombineAdapters>,
+  );
+  /** Returns the differences between the versions behind two names. */
+  readonly compare = this.call(
+    'GET /v1/adapters/compare',
+    json<Wire.AdapterComparison>,
+    (a: string, b: string) => ({ a, b }),
+  );
+  /** Writes the note of an adapter; null removes it. */
+  readonly setNote = this.call('POST /v1/adapters/{adapter_id}/note', json<Wire.Adapter>, noteBody);
+  /** Deletes all versions of an adapter. They can be restored for some days. */
+  readonly delete = this.call('DELETE /v1/adapters/{adapter_id}', json<Wire.DeletedAdapter>);
+  /** Lists the deleted versions that can be restored, the newest deletion first. */
+  readonly listDeleted = this.pages('GET /v1/adapters/deleted', json<Wire.DeletedAdapterVersion>);
+  /** Downloads a tar of the version's files, in the format of Hugging Face PEFT. */
+  readonly download = this.archive('GET /v1/adapters/{adapter_id}/versions/{version}/download');
 
-  constructor(transport: Transport) {
-    this.#transport = transport;
-    this.versions = new AdapterVersions(transport);
-    this.tags = new AdapterTags(transport);
-    this.exports = new AdapterExports(transport);
-    this.publications = new AdapterPublications(transport);
-  }
+  readonly versions = {
+    list: this.pages('GET /v1/adapters/{adapter_id}/versions', json<Wire.AdapterVersion>),
+    retrieve: this.call('GET /v1/adapters/{adapter_id}/versions/{version}', json<Wire.AdapterVersion>),
+    /** Returns the ancestors and descendants of a version. */
+    lineage: this.call('GET /v1/adapters/{adapter_id}/versions/{version}/lineage', json<Wire.AdapterLineage>),
+    /** Writes the note of a version; null removes it. */
+    setNote: this.call(
+      'POST /v1/adapters/{adapter_id}/versions/{version}/note',
+      json<Wire.AdapterVersion>,
+      noteBody,
+    ),
+    /** Deletes a version. It can be restored for some days. */
+    delete: this.call('DELETE /v1/adapters/{adapter_id}/versions/{version}', json<Wire.DeletedAdapter>),
+    restore: this.call(
+      'POST /v1/adapters/{adapter_id}/versions/{version}/restore',
+      json<Wire.AdapterVersion>,
+    ),
+  };
 
-  list(params: Queries['GET /v1/adapters'] = {}): PageList<Adapter> {
-    return new PageList(this.#transport, '/adapters', { ...params });
-  }
+  readonly tags = {
+    /** Lists all tags of an adapter by name. */
+    list: this.pages('GET /v1/adapters/{adapter_id}/tags', json<Wire.AdapterTag>),
+    /**
+     * Creates or moves a tag. With `expected`, only if the tag points at that version, or with null, only if it does not exist; otherwise
+     * throws `adapter_tag_moved`.
+     */
+    move: this.call(
+      'POST /v1/adapters/{adapter_id}/tags',
+      json<Wire.MovedAdapterTag>,
+      (
+        tag: string,
+        version: number,
+        options?: { expected?: number | null | undefined },
+      ): Wire.MoveAdapterTag => ({
+        tag,
+        version,
+        ...(options?.expected === undefined ? {} : { expected_version: options.expected }),
+      }),
+    ),
+    remove: this.call('DELETE /v1/adapters/{adapter_id}/tags/{tag}', json<Wire.DeletedAdapterTag>),
+  };
 
-  retrieve(id: string): Promise<Adapter> {
-    return this.#transport.json({ method: 'GET', path: adapterPath(id) });
-  }
+  readonly #retrieveExport = this.call(
+    'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}',
+    json<Wire.AdapterExport>,
+  );
+  /** Exports of adapter versions in the formats of other programs. `id` is the adapter's. */
+  readonly exports = {
+    /** Lists every format, with the reason if this version cannot be exported in it. */
+    formats: this.call(
+      'GET /v1/adapters/{adapter_id}/versions/{version}/exports/formats',
+      dataOf<Wire.AdapterExportFormatList['data'][number]>,
+    ),
+    /** Creates an export, or returns the one that the version has with the same format and options. */
+    create: this.call(
+      'POST /v1/adapters/{adapter_id}/versions/{version}/exports',
+      json<Wire.AdapterExport>,
+      takes<Wire.CreateAdapterExport>,
+    ),
+    list: this.pages('GET /v1/adapters/{adapter_id}/versions/{version}/exports', json<Wire.AdapterExport>),
+    retrieve: this.#retrieveExport,
+    /** Polls until the export has ended, and returns it. `onChange` gets each state, also that of the last poll. */
+    wait: waiting(this.#retrieveExport),
+    /** Keeps an export, or lets it expire after the usual time from now. */
+    keep: this.call(
+      'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}',
+      json<Wire.AdapterExport>,
+      (keep: boolean): Wire.ChangeAdapterExport => ({ keep }),
+    ),
+    cancel: this.call(
+      'POST /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/cancel',
+      json<Wire.AdapterExport>,
+    ),
+    /** Removes an export with its files. */
+    delete: this.call(
+      'DELETE /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}',
+      json<Wire.DeletedAdapterExport>,
+    ),
+    /** Downloads a tar of all files, or with `file`, its path, one of them. */
+    download: (
+      id: string,
+      version: number,
+      exportId: string,
+      { file, ...options }: DownloadOptions & { file?: string } = {},
+    ): AdapterDownload => {
+      const { path } = request(
+        'GET /v1/adapters/{adapter_id}/versions/{version}/exports/{export_id}/download',
+        id,
+        version,
+        exportId,
+      );
+      const query = file === undefined ? '' : `?path=${encodeURIComponent(file)}`;
+      return new AdapterDownload(this.transport, path + query, options);
+    },
+  };
+
+  readonly #retrievePublication = this.call(
+    'GET /v1/adapters/{adapter_id}/versions/{version}/publications/{publication_id}',
+    json<Wire.AdapterPublication>,
+  );
+  /** Versions and exports that the service publishes on the Hugging Face Hub. `id` is the adapter's. */
+  readonly publications = {
+    /** Publishes an export, or without `export_id` the version's own files. Returns the publication that there is to this repository already. */
+    create: this.call(
+      'POST /v1/adapters/{adapter_id}/versions/{version}/publications',
+      json<Wire.AdapterPublication>,
+      takes<Wire.CreateAdapterPublication>,
+    ),
+    list: this.pages(
+      'GET /v1/adapters/{adapter_id}/versions/{version}/publications',
+      json<Wire.AdapterPublication>,
+    ),
+    retrieve: this.#retrievePublication,
+    /** Polls until the publication has succeeded or failed, and returns it. `onChange` gets each state, also that of the last poll. */
+    wait: waiting(this.#retrievePublication),
+    /** Removes the record, and interrupts a publication that is not complete. Files on the Hub remain. */
+    delete: this.call(
+      'DELETE /v1/adapters/{adapter_id}/versions/{version}/publications/{publication_id}',
+      json<Wire.DeletedAdapterPublication>,
+    ),
+  };
 
   /**
    * Publishes an adapter that was trained elsewhere. Of a folder, sends only adapter_config.json, adapter_model.safetensors and README.md.
    */
-  async upload(params: UploadAdapterParams): Promise<AdapterVersion> {
+  async upload(params: UploadAdapterParams): Promise<Wire.AdapterVersion> {
     const { baseModel: base_model, name, parent, note, files, onProgress, signal } = params;
     const fields = {
       base_model,
@@ -72,118 +181,35 @@ export class Adapters {
     const sources = typeof files === 'string' ? await folderSources(files) : blobSources(files);
     const body = multipartUpload(fields, sources, onProgress);
     // Not retried after sending: a duplicate version would be harmless but unwanted.
-    return this.#transport.json({ method: 'POST', path: '/adapters', body, maxRetries: 0, signal });
-  }
-
-  /** Creates a version of the adapter `name` from weighted versions of one base model, without training. */
-  combine(params: CombineAdapters): Promise<AdapterVersion> {
-    // Not retried after sending: a duplicate version would be harmless but unwanted.
-    return this.#transport.json({ method: 'POST', path: '/adapters/combine', json: params, maxRetries: 0 });
+    return this.transport.json({ ...request('POST /v1/adapters'), body, maxRetries: 0, signal });
   }
 
   /** Returns the version behind a fine-tuned model's name (`ft:…`) or a tag; null for a base model and for a checkpoint. */
-  async retrieveVersionOf(model: string): Promise<AdapterVersion | null> {
-    const path = `/models/${encodeURIComponent(model)}`;
-    const { adapter } = await this.#transport.json<Model>({ method: 'GET', path });
+  async retrieveVersionOf(model: string): Promise<Wire.AdapterVersion | null> {
+    const { adapter } = await this.transport.json<Wire.Model>(request('GET /v1/models/{model}', model));
     return adapter === null ? null : this.versions.retrieve(adapter.id, adapter.version);
   }
-
-  /** Returns the differences between the versions behind two names. */
-  compare(a: string, b: string): Promise<AdapterComparison> {
-    return this.#transport.json({ method: 'GET', path: '/adapters/compare', query: { a, b } });
-  }
-
-  /** Writes the note of an adapter; null removes it. */
-  setNote(id: string, note: string | null): Promise<Adapter> {
-    return this.#transport.json({ method: 'POST', path: `${adapterPath(id)}/note`, json: { note } });
-  }
-
-  /** Deletes all versions of an adapter. They can be restored for some days. */
-  delete(id: string): Promise<DeletedAdapter> {
-    return this.#transport.json({ method: 'DELETE', path: adapterPath(id) });
-  }
-
-  /** Lists the deleted versions that can be restored, the newest deletion first. */
-  listDeleted(params: { limit?: number; after?: string } = {}): PageList<DeletedAdapterVersion> {
-    return new PageList(this.#transport, '/adapters/deleted', params);
-  }
-
-  /** Downloads a tar of the version's files, in the format of Hugging Face PEFT. */
-  download(id: string, version: number, options: DownloadOptions = {}): AdapterDownload {
-    return new AdapterDownload(this.#transport, `${versionPath(id, version)}/download`, options);
-  }
 }
 
-class AdapterVersions {
-  readonly #transport: Transport;
+const noteBody = (note: string | null): Wire.SetAdapterNote => ({ note });
 
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  list(id: string, params: { limit?: number; after?: string } = {}): PageList<AdapterVersion> {
-    return new PageList(this.#transport, `${adapterPath(id)}/versions`, params);
-  }
-
-  retrieve(id: string, version: number): Promise<AdapterVersion> {
-    return this.#transport.json({ method: 'GET', path: versionPath(id, version) });
-  }
-
-  /** Returns the ancestors and descendants of a version. */
-  lineage(id: string, version: number): Promise<AdapterLineage> {
-    return this.#transport.json({ method: 'GET', path: `${versionPath(id, version)}/lineage` });
-  }
-
-  /** Writes the note of a version; null removes it. */
-  setNote(id: string, version: number, note: string | null): Promise<AdapterVersion> {
-    return this.#transport.json({ method: 'POST', path: `${versionPath(id, version)}/note`, json: { note } });
-  }
-
-  /** Deletes a version. It can be restored for some days. */
-  delete(id: string, version: number): Promise<DeletedAdapter> {
-    return this.#transport.json({ method: 'DELETE', path: versionPath(id, version) });
-  }
-
-  restore(id: string, version: number): Promise<AdapterVersion> {
-    return this.#transport.json({ method: 'POST', path: `${versionPath(id, version)}/restore` });
-  }
-}
-
-class AdapterTags {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  /** Lists all tags of an adapter by name. */
-  list(id: string): PageList<AdapterTag> {
-    return new PageList(this.#transport, `${adapterPath(id)}/tags`, {});
-  }
-
-  /**
-   * Creates or moves a tag. With `expected`, only if the tag points at that version, or with null, only if it does not exist; otherwise
-   * throws `adapter_tag_moved`.
-   */
-  move(
+/** Polls an export or a publication, by the ids with which it is retrieved, until it has ended. */
+const waiting =
+  <T extends { status: string }>(retrieve: (id: string, version: number, objectId: string) => Promise<T>) =>
+  async (
     id: string,
-    tag: string,
     version: number,
-    options: { expected?: number | null | undefined } = {},
-  ): Promise<MovedAdapterTag> {
-    const { expected } = options;
-    const json = { tag, version, ...(expected === undefined ? {} : { expected_version: expected }) };
-    return this.#transport.json({ method: 'POST', path: `${adapterPath(id)}/tags`, json });
-  }
-
-  remove(id: string, tag: string): Promise<DeletedAdapterTag> {
-    const path = `${adapterPath(id)}/tags/${encodeURIComponent(tag)}`;
-    return this.#transport.json({ method: 'DELETE', path });
-  }
-}
-
-const adapterPath = (id: string): string => `/adapters/${encodeURIComponent(id)}`;
-const versionPath = (id: string, version: number): string => `${adapterPath(id)}/versions/${version}`;
+    objectId: string,
+    options: { pollMs?: number; onChange?: (state: T) => void; signal?: AbortSignal } = {},
+  ): Promise<T> => {
+    const { pollMs = 1000, onChange, signal } = options;
+    for (;;) {
+      const state = await retrieve(id, version, objectId);
+      onChange?.(state);
+      if (state.status !== 'queued' && state.status !== 'running') return state;
+      await pause(pollMs, signal);
+    }
+  };
 
 /** The files of an adapter that are sent; the last is optional. */
 const fileNames = ['adapter_config.json', 'adapter_model.safetensors', 'README.md'];

@@ -1,19 +1,16 @@
 import { GraftApiError } from '../errors.ts';
+import { type CallOptions, request } from '../operations.ts';
 import { serverSentEvents } from '../server-sent-events.ts';
 import type { Transport } from '../transport.ts';
-
-interface CallOptions {
-  signal?: AbortSignal;
-}
 
 /** `/chat/completions` or `/completions`: complete responses, or chunks as they are generated. */
 export class Completions<Params extends object, Whole, Piece> {
   readonly #transport: Transport;
-  readonly #path: string;
+  readonly #name: 'POST /v1/chat/completions' | 'POST /v1/completions';
 
-  constructor(transport: Transport, path: string) {
+  constructor(transport: Transport, name: 'POST /v1/chat/completions' | 'POST /v1/completions') {
     this.#transport = transport;
-    this.#path = path;
+    this.#name = name;
   }
 
   create(params: Params & { stream?: false }, options?: CallOptions): Promise<Whole>;
@@ -25,7 +22,7 @@ export class Completions<Params extends object, Whole, Piece> {
     params: Params & { stream?: boolean },
     options: CallOptions = {},
   ): Promise<Whole | AsyncGenerator<Piece, void, void>> {
-    const spec = { method: 'POST' as const, path: this.#path, json: params, signal: options.signal };
+    const spec = { ...request(this.#name), json: params, signal: options.signal };
     if (params.stream !== true) return this.#transport.json<Whole>(spec);
     const response = await this.#transport.open({ ...spec, headers: { accept: 'text/event-stream' } });
     return this.#pieces(response);

@@ -1,8 +1,8 @@
+import type * as Wire from '@graft/wire/types';
 import { multipartUpload, type UploadProgress } from '../multipart-upload.ts';
-import { PageList } from '../page-list.ts';
+import { json, Operations, request } from '../operations.ts';
 import { pause } from '../retry.ts';
-import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
-import type { Deleted, FileObject, FileReport, JobEstimateParams } from '../types.ts';
+import type { OpenResponse, RepeatableBody } from '../transport.ts';
 import { blobForm, chunksOf, pathSource } from '../upload-sources.ts';
 
 export interface UploadParams {
@@ -39,18 +39,16 @@ export interface ReportOptions {
   /** Which column of the file each field is in. Default: as given with the upload, or as recognised. */
   columns?: Record<string, string>;
   /** The planned job, as its file is then read; the three options above are then those of the job. */
-  job?: JobEstimateParams;
+  job?: Wire.EstimateFineTuningJob;
   signal?: AbortSignal;
 }
 
-export class Files {
-  readonly #transport: Transport;
+export class Files extends Operations {
+  readonly list = this.pages('GET /v1/files', json<Wire.File>);
+  readonly retrieve = this.call('GET /v1/files/{file_id}', json<Wire.File>);
+  readonly delete = this.call('DELETE /v1/files/{file_id}', json<Wire.DeletedFile>);
 
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  async upload(params: UploadParams): Promise<FileObject> {
+  async upload(params: UploadParams): Promise<Wire.File> {
     const { purpose = 'fine-tune', columns, onBadLines } = params;
     const fields: Record<string, string> = { purpose };
     if (columns) fields.columns = JSON.stringify(columns);
@@ -59,9 +57,8 @@ export class Files {
       typeof params.file === 'string'
         ? multipartUpload(fields, await pathSource(params.file, params.filename), params.onProgress)
         : blobUpload(fields, params.file, params);
-    return this.#transport.json({
-      method: 'POST',
-      path: '/files',
+    return this.transport.json({
+      ...request('POST /v1/files'),
       body,
       idempotent: true,
       signal: params.signal,
@@ -72,10 +69,9 @@ export class Files {
    * Lets the server fetch a data set of the Hub, where its operator allows it. Resolves when the file is stored. Node and browsers wait five
    * minutes for a response; a client that hangs up ends the download.
    */
-  import({ source, purpose = 'fine-tune', columns, onBadLines, signal }: ImportParams): Promise<FileObject> {
-    return this.#transport.json({
-      method: 'POST',
-      path: '/files/import',
+  import({ source, purpose = 'fine-tune', columns, onBadLines, signal }: ImportParams): Promise<Wire.File> {
+    return this.transport.json({
+      ...request('POST /v1/files/import'),
       json: {
         purpose,
         source,
@@ -88,28 +84,13 @@ export class Files {
     });
   }
 
-  list(
-    params: { purpose?: string; order?: 'asc' | 'desc'; limit?: number; after?: string } = {},
-  ): PageList<FileObject> {
-    return new PageList(this.#transport, '/files', params);
-  }
-
-  retrieve(id: string): Promise<FileObject> {
-    return this.#transport.json({ method: 'GET', path: `/files/${encodeURIComponent(id)}` });
-  }
-
-  delete(id: string): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` });
-  }
-
   /** Returns the current report; the first request starts its computation. */
-  report(id: string, options: ReportOptions = {}): Promise<FileReport> {
+  report(id: string, options: ReportOptions = {}): Promise<Wire.FileReport> {
     const { model, maxSeqLength, columns, job, signal } = options;
-    const path = `/files/${encodeURIComponent(id)}/report`;
-    if (job) return this.#transport.json({ method: 'POST', path, json: job, signal });
-    return this.#transport.json({
-      method: 'GET',
-      path,
+    if (job)
+      return this.transport.json({ ...request('POST /v1/files/{file_id}/report', id), json: job, signal });
+    return this.transport.json({
+      ...request('GET /v1/files/{file_id}/report', id),
       query: {
         model,
         max_seq_length: maxSeqLength,
@@ -122,8 +103,8 @@ export class Files {
   /** Returns the report once it is ready or failed. `onProgress` is called while it is running. */
   async waitForReport(
     id: string,
-    options: ReportOptions & { onProgress?: (report: FileReport) => void; pollMs?: number } = {},
-  ): Promise<FileReport> {
+    options: ReportOptions & { onProgress?: (report: Wire.FileReport) => void; pollMs?: number } = {},
+  ): Promise<Wire.FileReport> {
     // A small file takes milliseconds, a large one a minute.
     for (let wait = 50; ; wait = Math.min(2 * wait, options.pollMs ?? 1000)) {
       const report = await this.report(id, options);
@@ -135,9 +116,8 @@ export class Files {
 
   /** Returns the bytes of the file as they were uploaded. */
   content(id: string, options: { signal?: AbortSignal } = {}): Promise<OpenResponse> {
-    return this.#transport.open({
-      method: 'GET',
-      path: `/files/${encodeURIComponent(id)}/content`,
+    return this.transport.open({
+      ...request('GET /v1/files/{file_id}/content', id),
       headers: { accept: '*/*' },
       signal: options.signal,
     });

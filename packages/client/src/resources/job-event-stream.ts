@@ -1,7 +1,8 @@
 import { GraftApiError, GraftConnectionError, isTransient } from '../errors.ts';
+import { request } from '../operations.ts';
 import { pause, retryDelay } from '../retry.ts';
 import { serverSentEvents } from '../server-sent-events.ts';
-import type { Transport } from '../transport.ts';
+import type { RequestSpec, Transport } from '../transport.ts';
 import type { FineTuningJob, JobEvent } from '../types.ts';
 
 export interface EventStreamOptions {
@@ -19,16 +20,20 @@ export interface ChangeStreamOptions {
 const RECONNECTS = 10;
 
 /** Streams events of a job by server-sent events, reconnecting as needed; ends at the server's `[DONE]`. */
-export const streamJobEvents = (transport: Transport, jobPath: string, options: EventStreamOptions) =>
-  streamObjects<JobEvent>(transport, `${jobPath}/events?stream=true`, options);
+export const streamJobEvents = (transport: Transport, id: string, options: EventStreamOptions) =>
+  streamObjects<JobEvent>(
+    transport,
+    { ...request('GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events', id), query: { stream: true } },
+    options,
+  );
 
 /** Streams jobs of the team as they change, reconnecting as needed. */
 export const streamJobChanges = (transport: Transport, options: ChangeStreamOptions) =>
-  streamObjects<FineTuningJob>(transport, '/fine_tuning/jobs/changes', options);
+  streamObjects<FineTuningJob>(transport, request('GET /v1/fine_tuning/jobs/changes'), options);
 
 async function* streamObjects<T extends { id: string }>(
   transport: Transport,
-  path: string,
+  spec: RequestSpec,
   options: EventStreamOptions & ChangeStreamOptions,
 ): AsyncGenerator<T, void, void> {
   const { reconnects = RECONNECTS } = options;
@@ -37,8 +42,7 @@ async function* streamObjects<T extends { id: string }>(
   for (;;) {
     try {
       const response = await transport.open({
-        method: 'GET',
-        path,
+        ...spec,
         headers: {
           accept: 'text/event-stream',
           ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),

@@ -1,22 +1,6 @@
 import type * as Wire from '@graft/wire/types';
-import { PageList } from '../page-list.ts';
-import type { Query, Transport } from '../transport.ts';
-import type {
-  AdapterVersion,
-  AttemptPage,
-  FineTuningJob,
-  JobCheckpoint,
-  JobCloneParams,
-  JobCreateParams,
-  JobEstimate,
-  JobEstimateParams,
-  JobEvent,
-  JobListParams,
-  JobLosses,
-  JobMetric,
-  TrialList,
-} from '../types.ts';
-import { AdapterDownload, type DownloadOptions } from './adapters/download.ts';
+import { json, Operations, optionally, request, takes } from '../operations.ts';
+import type { JobCloneParams } from '../types.ts';
 import {
   type ChangeStreamOptions,
   type EventStreamOptions,
@@ -24,95 +8,117 @@ import {
   streamJobEvents,
 } from './job-event-stream.ts';
 
-export class Jobs {
-  readonly #transport: Transport;
-  readonly events: JobEvents;
-  readonly checkpoints: JobCheckpoints;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-    this.events = new JobEvents(transport);
-    this.checkpoints = new JobCheckpoints(transport);
-  }
-
-  /** A second call with the same `idempotencyKey` and parameters returns the first job; without a key every call creates a job. */
-  create(
-    params: JobCreateParams,
-    options: { signal?: AbortSignal; idempotencyKey?: string } = {},
-  ): Promise<FineTuningJob> {
-    const { idempotencyKey } = options;
-    return this.#transport.json({
-      method: 'POST',
-      path: '/fine_tuning/jobs',
-      json: params,
-      idempotent: true,
-      headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
-      signal: options.signal,
-    });
-  }
-
+/** Jobs, which train adapters. */
+export class Jobs extends Operations {
+  readonly create = this.keyed(
+    'POST /v1/fine_tuning/jobs',
+    json<Wire.FineTuningJob>,
+    takes<Wire.CreateFineTuningJob>,
+  );
   /** Returns the available options of jobs; for `model`, or for a model with an adapter, also its modules. */
-  options(params: Wire.Queries['GET /v1/fine_tuning/options'] = {}): Promise<Wire.FineTuningOptions> {
-    return this.#transport.json({ method: 'GET', path: '/fine_tuning/options', query: params });
-  }
-
+  readonly options = this.ask('GET /v1/fine_tuning/options', json<Wire.FineTuningOptions>);
   /** Returns why such a job would be rejected, or else its estimate with all resolved settings; creates no job. */
-  check(
-    params: Partial<JobCreateParams>,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<Wire.FineTuningCheck> {
-    const path = '/fine_tuning/checks';
-    return this.#transport.json({ method: 'POST', path, json: params, signal: options.signal });
-  }
-
+  readonly check = this.call(
+    'POST /v1/fine_tuning/checks',
+    json<Wire.FineTuningCheck>,
+    takes<Partial<Wire.CreateFineTuningJob>>,
+  );
   /** Estimates memory, tokens, steps and time of such a job; creates no job. */
-  estimate(params: JobEstimateParams, options: { signal?: AbortSignal } = {}): Promise<JobEstimate> {
-    const path = '/fine_tuning/estimates';
-    return this.#transport.json({ method: 'POST', path, json: params, signal: options.signal });
-  }
-
+  readonly estimate = this.call(
+    'POST /v1/fine_tuning/estimates',
+    json<Wire.FineTuningEstimate>,
+    takes<Wire.EstimateFineTuningJob>,
+  );
   /** Creates a job like another one, with changes. */
-  clone(
-    id: string,
-    changes: JobCloneParams = {},
-    options: { signal?: AbortSignal; idempotencyKey?: string } = {},
-  ): Promise<FineTuningJob> {
-    const { idempotencyKey } = options;
-    return this.#transport.json({
-      method: 'POST',
-      path: `${jobPath(id)}/clone`,
-      json: changes,
-      idempotent: true,
-      headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
-      signal: options.signal,
-    });
-  }
-
+  readonly clone = this.keyed(
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone',
+    json<Wire.FineTuningJob>,
+    optionally<JobCloneParams>,
+  );
   /** Lists jobs, newest first. */
-  list(params: JobListParams = {}): PageList<FineTuningJob> {
-    const { metadata, ...rest } = params;
-    const query: Query = { ...rest };
-    for (const [key, value] of Object.entries(metadata ?? {})) query[`metadata[${key}]`] = value;
-    return new PageList(this.#transport, '/fine_tuning/jobs', query);
-  }
-
-  retrieve(id: string, options: { signal?: AbortSignal } = {}): Promise<FineTuningJob> {
-    return this.#transport.json({ method: 'GET', path: jobPath(id), signal: options.signal });
-  }
-
+  readonly list = this.pages('GET /v1/fine_tuning/jobs', json<Wire.FineTuningJob>);
+  readonly retrieve = this.call('GET /v1/fine_tuning/jobs/{fine_tuning_job_id}', json<Wire.FineTuningJob>);
   /** Returns the parameters with which `create` would create the job again. */
-  request(id: string): Promise<JobCreateParams> {
-    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/request` });
-  }
+  readonly request = this.call(
+    'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/request',
+    json<Wire.CreateFineTuningJob>,
+  );
+  /** Changes the job's priority within the team. */
+  readonly update = this.call(
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}',
+    json<Wire.FineTuningJob>,
+    takes<Wire.UpdateFineTuningJob>,
+  );
+  readonly cancel = this.call(
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel',
+    json<Wire.FineTuningJob>,
+  );
+  readonly pause = this.call(
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/pause',
+    json<Wire.FineTuningJob>,
+  );
+  readonly resume = this.call(
+    'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/resume',
+    json<Wire.FineTuningJob>,
+  );
+  /**
+   * Deletes a finished job with its events, metrics and checkpoints. The adapter that it produced is kept, unless `adapters` is `delete`.
+   */
+  readonly delete = this.ask(
+    'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}',
+    json<Wire.DeletedFineTuningJob>,
+  );
+  /** Returns the trials of a sweep and their progress; empty for other jobs. */
+  readonly trials = this.call(
+    'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/trials',
+    json<Wire.FineTuningJobTrialList>,
+  );
+
+  readonly events = {
+    /** Lists events, newest first. */
+    list: this.pages('GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events', json<Wire.FineTuningJobEvent>),
+    /**
+     * Yields every event from the first, then each new one as it happens, until the job is finished. After a broken connection it resumes
+     * behind the last event received. Leaving the loop closes the connection.
+     */
+    stream: (
+      id: string,
+      options: EventStreamOptions = {},
+    ): AsyncGenerator<Wire.FineTuningJobEvent, void, void> => streamJobEvents(this.transport, id, options),
+  };
+
+  readonly checkpoints = {
+    /** Lists the checkpoints whose adapter is kept and can be called; with `all` also the other steps from which training can resume. */
+    list: this.pages(
+      'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints',
+      json<Wire.FineTuningJobCheckpoint>,
+    ),
+    /** Downloads a tar of the files of a checkpoint's adapter, in the format of Hugging Face PEFT. */
+    download: this.archive(
+      'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/download',
+    ),
+    /**
+     * Promotes a checkpoint to the next version of the job's adapter, or of the adapter `name`. A repeated call returns the existing version.
+     */
+    promote: this.call(
+      'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote',
+      json<Wire.AdapterVersion>,
+      optionally<{ name?: string | undefined; note?: string | undefined }>,
+    ),
+    /** Permanently deletes the checkpoint's adapter. */
+    delete: this.call(
+      'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}',
+      json<Wire.DeletedCheckpoint>,
+    ),
+  };
 
   /** Returns a downsampled loss curve for each of up to 100 jobs. */
   async losses(
     ids: readonly string[],
     options: { points?: number; signal?: AbortSignal } = {},
-  ): Promise<JobLosses[]> {
-    const { data } = await this.#transport.json<{ data: JobLosses[] }>({
-      method: 'GET',
-      path: '/fine_tuning/jobs/losses',
+  ): Promise<Wire.FineTuningJobLosses[]> {
+    const { data } = await this.transport.json<{ data: Wire.FineTuningJobLosses[] }>({
+      ...request('GET /v1/fine_tuning/jobs/losses'),
       query: { ids: ids.join(','), points: options.points },
       signal: options.signal,
     });
@@ -123,55 +129,22 @@ export class Jobs {
    * Yields every unfinished job of the team, then each job when it is created or changes, without end. Reconnects after a broken
    * connection, and then yields all unfinished jobs first. Leaving the loop closes the connection.
    */
-  changes(options: ChangeStreamOptions = {}): AsyncGenerator<FineTuningJob, void, void> {
-    return streamJobChanges(this.#transport, options);
-  }
-
-  /** Changes the job's priority within the team. */
-  update(id: string, params: Wire.UpdateFineTuningJob): Promise<FineTuningJob> {
-    return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
-  }
-
-  cancel(id: string): Promise<FineTuningJob> {
-    return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/cancel` });
-  }
-
-  pause(id: string): Promise<FineTuningJob> {
-    return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/pause` });
-  }
-
-  resume(id: string): Promise<FineTuningJob> {
-    return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/resume` });
-  }
-
-  /**
-   * Deletes a finished job with its events, metrics and checkpoints. The adapter that it produced is kept, unless `adapters` is `delete`.
-   */
-  delete(id: string, options: { adapters?: 'keep' | 'delete' } = {}): Promise<Wire.DeletedFineTuningJob> {
-    return this.#transport.json({
-      method: 'DELETE',
-      path: jobPath(id),
-      query: { adapters: options.adapters },
-    });
+  changes(options: ChangeStreamOptions = {}): AsyncGenerator<Wire.FineTuningJob, void, void> {
+    return streamJobChanges(this.transport, options);
   }
 
   /** Returns the job's attempts, oldest first, fetched in pages, with workers and times, and what happens next. */
-  async attempts(id: string): Promise<Pick<AttemptPage, 'data' | 'outlook'>> {
-    const data: AttemptPage['data'] = [];
+  async attempts(id: string): Promise<Pick<Wire.FineTuningJobAttemptList, 'data' | 'outlook'>> {
+    const data: Wire.FineTuningJobAttemptList['data'] = [];
     for (let after: string | undefined; ; ) {
       const query = { limit: 1000, after };
-      const path = `${jobPath(id)}/attempts`;
-      const page = await this.#transport.json<AttemptPage>({ method: 'GET', path, query });
+      const spec = request('GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/attempts', id);
+      const page = await this.transport.json<Wire.FineTuningJobAttemptList>({ ...spec, query });
       data.push(...page.data);
       const last = page.last_id ?? undefined;
       if (!page.has_more || last === undefined || last === after) return { data, outlook: page.outlook };
       after = last;
     }
-  }
-
-  /** Returns the trials of a sweep and their progress; empty for other jobs. */
-  trials(id: string): Promise<TrialList> {
-    return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/trials` });
   }
 
   /**
@@ -181,12 +154,11 @@ export class Jobs {
   async metrics(
     id: string,
     options: { afterStep?: number; untilStep?: number; resolution?: number; signal?: AbortSignal } = {},
-  ): Promise<JobMetric[]> {
-    const series: JobMetric[] = [];
+  ): Promise<Wire.FineTuningJobMetric[]> {
+    const series: Wire.FineTuningJobMetric[] = [];
     for (let { afterStep } = options; ; ) {
-      const page = await this.#transport.json<{ data: JobMetric[]; has_more: boolean }>({
-        method: 'GET',
-        path: `${jobPath(id)}/metrics`,
+      const page = await this.transport.json<{ data: Wire.FineTuningJobMetric[]; has_more: boolean }>({
+        ...request('GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/metrics', id),
         query: { after_step: afterStep, until_step: options.untilStep, resolution: options.resolution },
         signal: options.signal,
       });
@@ -198,65 +170,3 @@ export class Jobs {
     }
   }
 }
-
-class JobEvents {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  /** Lists events, newest first. */
-  list(id: string, params: { limit?: number; after?: string } = {}): PageList<JobEvent> {
-    return new PageList(this.#transport, `${jobPath(id)}/events`, params);
-  }
-
-  /**
-   * Yields every event from the first, then each new one as it happens, until the job is finished. After a broken connection it resumes
-   * behind the last event received. Leaving the loop closes the connection.
-   */
-  stream(id: string, options: EventStreamOptions = {}): AsyncGenerator<JobEvent, void, void> {
-    return streamJobEvents(this.#transport, jobPath(id), options);
-  }
-}
-
-class JobCheckpoints {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  /** Lists the checkpoints whose adapter is kept and can be called; with `all` also the other steps from which training can resume. */
-  list(id: string, params: { limit?: number; after?: string; all?: boolean } = {}): PageList<JobCheckpoint> {
-    return new PageList(this.#transport, `${jobPath(id)}/checkpoints`, params);
-  }
-
-  /** Downloads a tar of the files of a checkpoint's adapter, in the format of Hugging Face PEFT. */
-  download(id: string, checkpointId: string, options: DownloadOptions = {}): AdapterDownload {
-    return new AdapterDownload(this.#transport, `${checkpointPath(id, checkpointId)}/download`, options);
-  }
-
-  /**
-   * Promotes a checkpoint to the next version of the job's adapter, or of the adapter `name`. A repeated call returns the existing version.
-   */
-  promote(
-    id: string,
-    checkpointId: string,
-    options: { name?: string | undefined; note?: string | undefined } = {},
-  ): Promise<AdapterVersion> {
-    const { name, note } = options;
-    const json = { ...(name === undefined ? {} : { name }), ...(note === undefined ? {} : { note }) };
-    const path = `${checkpointPath(id, checkpointId)}/promote`;
-    return this.#transport.json({ method: 'POST', path, json });
-  }
-
-  /** Permanently deletes the checkpoint's adapter. */
-  delete(id: string, checkpointId: string): Promise<Wire.DeletedCheckpoint> {
-    return this.#transport.json({ method: 'DELETE', path: checkpointPath(id, checkpointId) });
-  }
-}
-
-const checkpointPath = (id: string, checkpointId: string): string =>
-  `${jobPath(id)}/checkpoints/${encodeURIComponent(checkpointId)}`;
-const jobPath = (id: string): string => `/fine_tuning/jobs/${encodeURIComponent(id)}`;

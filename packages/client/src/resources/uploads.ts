@@ -1,8 +1,7 @@
+import type * as Wire from '@graft/wire/types';
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
-import { PageList } from '../page-list.ts';
+import { json, Operations, request, takes } from '../operations.ts';
 import { canHash, createSha256, requireNodeModule } from '../platform.ts';
-import type { Transport } from '../transport.ts';
-import type { UploadObject, UploadPart } from '../types.ts';
 import { blobForm, chunksOf } from '../upload-sources.ts';
 
 export interface UploadCreateParams {
@@ -27,7 +26,7 @@ export interface SendFileParams {
   /** In browsers called after each part. */
   onProgress?: UploadProgress;
   /** Called with the upload to which the parts are sent: a new one, or one that is resumed. */
-  onUpload?: (upload: UploadObject) => void;
+  onUpload?: (upload: Wire.Upload) => void;
   /** Called once if parts of an earlier try need not be sent again. */
   onResume?: (progress: { sent: number; total: number }) => void;
   signal?: AbortSignal;
@@ -36,40 +35,31 @@ export interface SendFileParams {
 const defaultPartBytes = 16 * 2 ** 20;
 
 /** Files sent in parts, which can be resumed after a connection or a program failed. */
-export class Uploads {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  create(params: UploadCreateParams): Promise<UploadObject> {
-    const json = { purpose: 'fine-tune', mime_type: 'text/jsonl', ...params };
-    return this.#transport.json({ method: 'POST', path: '/uploads', json });
-  }
-
-  retrieve(id: string): Promise<UploadObject> {
-    return this.#transport.json({ method: 'GET', path: pathOf(id) });
-  }
-
+export class Uploads extends Operations {
+  readonly create = this.call('POST /v1/uploads', json<Wire.Upload>, (params: UploadCreateParams) => ({
+    purpose: 'fine-tune',
+    mime_type: 'text/jsonl',
+    ...params,
+  }));
+  readonly retrieve = this.call('GET /v1/uploads/{upload_id}', json<Wire.Upload>);
   /** Lists uploads, newest first. */
-  list(
-    params: { status?: UploadObject['status']; limit?: number; after?: string } = {},
-  ): PageList<UploadObject> {
-    return new PageList(this.#transport, '/uploads', params);
-  }
-
+  readonly list = this.pages('GET /v1/uploads', json<Wire.Upload>);
   /** Lists parts in the order in which they were received. */
-  parts(id: string, params: { limit?: number; after?: string } = {}): PageList<UploadPart> {
-    return new PageList(this.#transport, `${pathOf(id)}/parts`, params);
-  }
+  readonly parts = this.pages('GET /v1/uploads/{upload_id}/parts', json<Wire.UploadPart>);
+  /** Assembles the file; `part_ids` in the order of the file. Repeating the same completion returns the same file. */
+  readonly complete = this.call(
+    'POST /v1/uploads/{upload_id}/complete',
+    json<Wire.Upload>,
+    takes<Wire.CompleteUpload>,
+  );
+  readonly cancel = this.call('POST /v1/uploads/{upload_id}/cancel', json<Wire.Upload>);
 
   /** Sends a part of at most 64 MiB. Sending the same bytes again returns the same part. */
   addPart(
     id: string,
     data: Blob,
     options: { onProgress?: UploadProgress | undefined; signal?: AbortSignal | undefined } = {},
-  ): Promise<UploadPart> {
+  ): Promise<Wire.UploadPart> {
     return this.#addPart(id, { bytes: data.size, blob: data, open: () => chunksOf(data) }, options);
   }
 
@@ -77,10 +67,9 @@ export class Uploads {
     id: string,
     piece: Omit<UploadSource, 'filename'> & { blob: Blob | null },
     options: { onProgress?: UploadProgress | undefined; signal?: AbortSignal | undefined },
-  ): Promise<UploadPart> {
-    return this.#transport.json({
-      method: 'POST',
-      path: `${pathOf(id)}/parts`,
+  ): Promise<Wire.UploadPart> {
+    return this.transport.json({
+      ...request('POST /v1/uploads/{upload_id}/parts', id),
       body:
         (piece.blob && blobForm({}, { field: 'data', filename: 'part', blob: piece.blob })) ??
         multipartUpload({}, { field: 'data', filename: 'part', ...piece }, options.onProgress),
@@ -88,35 +77,12 @@ export class Uploads {
     });
   }
 
-  /** Assembles the file; `part_ids` in the order of the file. Repeating the same completion returns the same file. */
-  complete(
-    id: string,
-    params: {
-      part_ids: string[];
-      md5?: string;
-      columns?: Record<string, string>;
-      on_bad_lines?: 'fail' | 'skip';
-    },
-    options: { signal?: AbortSignal | undefined } = {},
-  ): Promise<UploadObject> {
-    return this.#transport.json({
-      method: 'POST',
-      path: `${pathOf(id)}/complete`,
-      json: params,
-      signal: options.signal,
-    });
-  }
-
-  cancel(id: string): Promise<UploadObject> {
-    return this.#transport.json({ method: 'POST', path: `${pathOf(id)}/cancel` });
-  }
-
   /**
    * Sends a file in parts and completes it. Resumes a pending upload of the same name and size if there is one: parts that it already has,
    * recognised by their digests, are not sent again; a browser that cannot hash sends all parts. Throws TypeError if the file changes
    * meanwhile.
    */
-  async sendFile(params: SendFileParams): Promise<UploadObject> {
+  async sendFile(params: SendFileParams): Promise<Wire.Upload> {
     const { onProgress, columns, onBadLines, signal } = params;
     const source = await openSource(params);
     const { filename, total } = source;
@@ -144,7 +110,7 @@ export class Uploads {
       onProgress?.({ sent, total });
       partIds.push(part.id);
     }
-    const completion: Parameters<Uploads['complete']>[1] = { part_ids: partIds };
+    const completion: Wire.CompleteUpload = { part_ids: partIds };
     if (columns) completion.columns = columns;
     if (onBadLines) completion.on_bad_lines = onBadLines;
     return await this.complete(upload.id, completion, { signal });
@@ -154,7 +120,7 @@ export class Uploads {
   async #findOrCreate(
     about: { filename: string; bytes: number },
     pieces: readonly Piece[],
-  ): Promise<{ upload: UploadObject; known: Map<string, string> }> {
+  ): Promise<{ upload: Wire.Upload; known: Map<string, string> }> {
     for await (const upload of this.list({ status: 'pending', limit: 100 })) {
       if (upload.filename !== about.filename || upload.bytes !== about.bytes) continue;
       const parts = await this.parts(upload.id).toArray();
@@ -168,8 +134,6 @@ export class Uploads {
     return { upload: await this.create(about), known: new Map() };
   }
 }
-
-const pathOf = (id: string) => `/uploads/${encodeURIComponent(id)}`;
 
 /** Reads the bytes of the file from `from` (inclusive) to `to` (exclusive), afresh at each call. */
 type Read = (from: number, to: number) => AsyncIterable<Uint8Array>;

@@ -1,19 +1,20 @@
+import { request } from '../operations.ts';
 import type { OpenResponse, Transport } from '../transport.ts';
-import type { Budget, UsageBucket, UsagePage, UsageParams } from '../types.ts';
+import type { UsageBucket, UsagePage, UsageParams } from '../types.ts';
 
 /** Usage by day: of the key's team, or with an operator key of all teams. */
 export class Usage {
   readonly #transport: Transport;
-  readonly #path: string;
+  readonly #name: 'GET /v1/usage' | 'GET /v1/admin/usage';
 
-  constructor(transport: Transport, path: string) {
+  constructor(transport: Transport, name: 'GET /v1/usage' | 'GET /v1/admin/usage') {
     this.#transport = transport;
-    this.#path = path;
+    this.#name = name;
   }
 
   /** Returns one page; continue with its `next_page`. */
   page(params: UsageParams & { page?: string }): Promise<UsagePage> {
-    return this.#transport.json({ method: 'GET', path: this.#path, query: { ...params } });
+    return this.#transport.json({ ...request(this.#name), query: { ...params } });
   }
 
   /** Yields every day of the range, fetching page after page. A day with very many results is split into several buckets. */
@@ -31,8 +32,7 @@ export class Usage {
       const query = { ...params, format: 'csv', ...(page === undefined ? {} : { page }) };
       const headers = { accept: 'text/csv' };
       const answer: OpenResponse = await this.#transport.open({
-        method: 'GET',
-        path: this.#path,
+        ...request(this.#name),
         query,
         headers,
       });
@@ -40,20 +40,5 @@ export class Usage {
       yield page === undefined ? text : text.slice(text.indexOf('\n') + 1);
       page = answer.headers.get('x-next-page');
     }
-  }
-}
-
-/** Usage of the key's team. */
-export class TeamUsage extends Usage {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    super(transport, '/usage');
-    this.#transport = transport;
-  }
-
-  /** Throws a 404 `budget_not_found` if the operator has set no budget. */
-  budget(): Promise<Budget> {
-    return this.#transport.json({ method: 'GET', path: '/usage/budget' });
   }
 }

@@ -8,6 +8,7 @@ export {
   shortened,
   shortenedDetails,
 } from '../errors.ts';
+export * from '../lists.ts';
 export { checkObjectiveOptions } from '../objectives/check-options.ts';
 export {
   isSetMetric,
@@ -27,17 +28,13 @@ export {
   objectiveFor,
   objectiveOf,
   type PreferenceMethod,
-  preferenceMethods,
   trainingMethods,
 } from '../objectives/objectives.ts';
 export { answerSchemaFault } from '../schema/answer-schema.ts';
 export {
-  COMBINED_ADAPTERS,
   type Combination,
   CombinationSchema,
-  type CombinationType,
   combinationFaults,
-  combinationTypes,
   MAX_COMBINATION_WEIGHT,
 } from '../schema/combination.ts';
 export { parseJson } from '../schema/exact-json.ts';
@@ -81,9 +78,7 @@ export {
   epochExamples,
   FILE_EPOCHS_LIMITS,
   type FileShare,
-  MAX_DATA_FILES,
   type Mixture,
-  mixStrategies,
   mixtureOf,
   WEIGHT_LIMITS,
 } from './mixture.ts';

@@ -1,12 +1,6 @@
 /** How a job's training files are mixed: which share of each training epoch is of which file. */
 import { GraftError } from '../errors.ts';
-
-/**
- * `concat`: each epoch has every file `epochs` times. `interleave_under`, `interleave_over`: each epoch has the files in proportion to
- * their weights; it ends when the first file, or when every file, has been seen completely. The names are those of other tools.
- */
-export const mixStrategies = ['concat', 'interleave_under', 'interleave_over'] as const;
-export type MixStrategy = (typeof mixStrategies)[number];
+import type { MixStrategy } from '../lists.ts';
 
 /** The share of one training file. */
 export interface FileShare {
@@ -22,8 +16,6 @@ export interface Mixture {
   files: readonly FileShare[];
 }
 
-/** Maximum number of training files, and of validation files, of a job. */
-export const MAX_DATA_FILES = 16;
 /** How often an epoch may have one file. */
 export const MAX_REPEATS = 100;
 /** Limits of a file's weight. */

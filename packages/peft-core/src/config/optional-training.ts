@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
+import { mixStrategies } from '../lists.ts';
 import { objectiveOptions } from '../objectives/objectives.ts';
-import { mixStrategies } from './mixture.ts';
 
 const shape = (description: string) =>
   Type.Optional(Type.Enum(['linear', 'cosine', '1-sqrt'], { type: 'string', description }));

@@ -1,9 +1,5 @@
-import {
-  type ListedObjective,
-  listedObjectives,
-  type objectiveOptions,
-  preferenceMethods,
-} from '../objectives/objectives.ts';
+import { preferenceMethods } from '../lists.ts';
+import { type ListedObjective, listedObjectives, type objectiveOptions } from '../objectives/objectives.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { ResolvedTraining, TrainingOptions } from './training-options.ts';

@@ -1,6 +1,7 @@
-import { type FileShare, type MixStrategy, type Mixture, mixtureOf } from '../config/mixture.ts';
+import { type FileShare, type Mixture, mixtureOf } from '../config/mixture.ts';
 import type { ValidationSet } from '../config/validation-sets.ts';
 import { GraftError } from '../errors.ts';
+import type { MixStrategy } from '../lists.ts';
 import { OWN_TEMPLATE } from '../schema/template-kwargs.ts';
 
 /** What a data file is used for. */

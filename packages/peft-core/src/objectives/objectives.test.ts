@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formats as dataFormats } from '../examples/index.ts';
+import { preferenceMethods } from '../lists.ts';
 import { TASK_TYPES } from '../outlines/outline.ts';
 import { checkObjectiveOptions } from './check-options.ts';
 import { macroF1 } from './classification/macro-f1.ts';
@@ -166,4 +167,9 @@ test('the best model is chosen by the loss, or by a metric that the objective me
 test('checkpoints have the same columns as before, whatever they train', () => {
   for (const name of ['next_token', 'classification', 'label_sets', 'contrastive', 'cosine'] as const)
     assert.deepEqual(metricColumns(name), ['recallAt10', 'mrr'], name);
+});
+
+test('the list of methods that learn from preferences is that of their objectives', () => {
+  const methods = listedObjectives.filter(({ preference }) => preference).map(({ method }) => method);
+  assert.deepEqual(preferenceMethods, methods);
 });

@@ -1,5 +1,6 @@
 import { type Static, type TProperties, type TSchema, Type } from 'typebox';
 import { GraftError } from '../errors.ts';
+import { preferenceMethods } from '../lists.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import { classification } from './classification/objective.ts';
 import { contrastive } from './contrastive/objective.ts';
@@ -49,9 +50,6 @@ type ValueOf<Row extends PreferenceRow, Option> = Row extends {
 const preferenceObjectives = listedObjectives.flatMap(({ method, preference }) =>
   preference ? { method, preference } : [],
 );
-
-/** Values of `method.type` that learn from preferences. */
-export const preferenceMethods: readonly string[] = preferenceObjectives.map(({ method }) => method);
 
 /** `training.preference`: options of all methods that learn from preferences. A description states the methods that have the option. */
 export const preferenceSchema = Type.Object(optionsOfAllMethods(), {

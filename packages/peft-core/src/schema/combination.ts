@@ -1,25 +1,7 @@
 import { type Static, Type } from 'typebox';
+import { combinationOptions, combinationTypes } from '../lists.ts';
 import type { Fault } from './check-fields.ts';
 
-/** How adapters are combined, under the names of HF PEFT 0.21's `add_weighted_adapter`; its default is first. */
-export const combinationTypes = [
-  'svd',
-  'linear',
-  'cat',
-  'ties',
-  'dare_linear',
-  'dare_ties',
-  'magnitude_prune',
-] as const;
-export type CombinationType = (typeof combinationTypes)[number];
-
-/** The combination types that leave numbers out. */
-const pruningTypes: readonly string[] = ['ties', 'dare_linear', 'dare_ties', 'magnitude_prune'];
-const signTypes: readonly string[] = ['ties', 'dare_ties'];
-const randomTypes: readonly string[] = ['dare_linear', 'dare_ties'];
-
-/** Minimum and maximum number of adapters that are combined. */
-export const COMBINED_ADAPTERS = { least: 2, most: 16 } as const;
 /** Maximum absolute weight of an adapter in a combination. */
 export const MAX_COMBINATION_WEIGHT = 100;
 
@@ -68,18 +50,17 @@ export function combinationFaults(given: Combination): Fault[] {
   const { combination_type: type } = given;
   const faults: Fault[] = [];
   const add = (path: string, message: string) => faults.push({ code: 'invalid_value', path, message });
-  const only = (path: keyof Combination, types: readonly string[]) => {
-    if (given[path] === undefined || types.includes(type)) return;
-    add(path, `has no effect with combination_type ${type}, only with ${types.join(', ')}`);
-  };
-  if (pruningTypes.includes(type) && given.density === undefined)
+  const has = (each: keyof typeof combinationOptions, option: string) =>
+    (combinationOptions[each] as readonly string[]).includes(option);
+  if (has(type, 'density') && given.density === undefined)
     add(
       'density',
       `is needed with combination_type ${type}: the share of the numbers that is kept, such as 0.5`,
     );
-  only('svd_rank', ['svd']);
-  only('density', pruningTypes);
-  only('majority_sign_method', signTypes);
-  only('seed', randomTypes);
+  for (const option of ['svd_rank', 'density', 'majority_sign_method', 'seed'] as const) {
+    if (given[option] === undefined || has(type, option)) continue;
+    const types = combinationTypes.filter((each) => has(each, option)).join(', ');
+    add(option, `has no effect with combination_type ${type}, only with ${types}`);
+  }
   return faults;
 }

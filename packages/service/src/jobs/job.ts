@@ -26,7 +26,7 @@ import type {
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
 import type { ExampleCounts, SkippedLines, UnreadColumnOf } from '@graft/peft-core/examples';
 import type { JobIntegrationRequest } from '@graft/wire/integration';
-import type { Priority } from '@graft/wire/lists';
+import type { JobStatus, Priority } from '@graft/wire/lists';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { Dispatch } from '../queue/job-queue.ts';
 
@@ -46,17 +46,7 @@ export function isTerminal(state: JobState): boolean {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled';
 }
 
-/** The job statuses of OpenAI's wire format. */
-export type WireStatus =
-  | 'validating_files'
-  | 'queued'
-  | 'running'
-  | 'paused'
-  | 'succeeded'
-  | 'failed'
-  | 'cancelled';
-
-export function wireStatus(state: JobState): WireStatus {
+export function wireStatus(state: JobState): JobStatus {
   if (state === 'validating') return 'validating_files';
   if (state === 'dispatched') return 'queued';
   return state;

@@ -13,7 +13,7 @@ import { Type } from 'typebox';
 import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
-import { type Priority, priorities } from '../lists.ts';
+import { jobStatuses, type Priority, priorities } from '../lists.ts';
 import {
   documented,
   input,
@@ -136,16 +136,6 @@ export const UpdateJobSchema = namedInput('UpdateFineTuningJob', {
   ),
 });
 
-const statuses = [
-  'validating_files',
-  'queued',
-  'running',
-  'paused',
-  'succeeded',
-  'failed',
-  'cancelled',
-] as const;
-
 export const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
   step: Type.Integer({ description: 'Last optimizer step.' }),
   total_steps: Type.Integer({ description: 'Number of planned optimizer steps.' }),
@@ -182,7 +172,7 @@ export const JobSchema = named('FineTuningJob', {
       'Name of the adapter version that training continues from. Null if it starts with new weights.',
   }),
   organization_id: Type.String({ description: 'Id of the team.' }),
-  status: Type.Enum([...statuses], { type: 'string' }),
+  status: Type.Enum([...jobStatuses], { type: 'string' }),
   ...filesOfJob,
   system_prompt: nullable(Type.String(), {
     description:
@@ -274,7 +264,7 @@ export const JobSchema = named('FineTuningJob', {
 export const ListJobsQuery = input({
   after: After,
   limit: limit(20, 1000),
-  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+  status: Type.Optional(Type.Enum([...jobStatuses], { type: 'string' })),
   model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
   created_by: Type.Optional(
     Type.String({

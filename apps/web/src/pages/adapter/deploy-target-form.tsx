@@ -1,13 +1,10 @@
-import type { Adapter, DeployTarget } from '@graft/client';
+import type { Adapter } from '@graft/client';
+import { type RuntimeName, runtimeTitles } from '@graft/wire/lists';
 import { Select, TextField } from '../../components/forms/field.tsx';
 import { FormDialog, useForm } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 
-type Runtime = DeployTarget['runtime'];
-
-/** Labels of all runtimes. The type check fails if the API has a new one. */
-const runtimeTexts: Record<Runtime, string> = { vllm: 'vLLM', sglang: 'SGLang' };
-const runtimeOptions = Object.entries(runtimeTexts) as [Runtime, string][];
+const runtimeOptions = Object.entries(runtimeTitles) as [RuntimeName, string][];
 
 /** Form to add a runtime that follows a tag of the adapter. */
 export function DeployTargetForm({
@@ -22,7 +19,7 @@ export function DeployTargetForm({
   const form = useForm({
     initial: {
       name: '',
-      runtime: 'vllm' as Runtime,
+      runtime: 'vllm' as RuntimeName,
       url: '',
       tag: adapter.tags[0]?.tag ?? 'production',
       model_name: adapter.name,

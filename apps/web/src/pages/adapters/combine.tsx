@@ -1,4 +1,5 @@
 import type { CombineAdapters as Combination, Model } from '@graft/client';
+import { COMBINED_ADAPTERS, type CombinationType, combinationOptions } from '@graft/wire/lists';
 import { useLocation } from 'wouter-preact';
 import { Empty } from '../../components/empty.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
@@ -12,50 +13,21 @@ import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { ModelField } from './model-field.tsx';
 
-type Type = NonNullable<Combination['combination_type']>;
-type Option = 'svd_rank' | 'density' | 'majority_sign_method' | 'seed';
-
-/** The types, with what their result is and the options that they have. */
-const types: Record<Type, { label: string; hint: string; options: readonly Option[] }> = {
-  svd: {
-    label: 'svd',
-    hint: 'The best approximation of the weighted sum with one rank. The versions may have different ranks.',
-    options: ['svd_rank'],
-  },
-  cat: {
-    label: 'cat',
-    hint: 'Exactly the weighted sum. Its rank is the sum of all ranks.',
-    options: [],
-  },
-  linear: {
-    label: 'linear',
-    hint: 'Weighted sums of both factors, for versions of one training: not the sum of the updates. The versions need equal ranks.',
-    options: [],
-  },
-  ties: {
-    label: 'ties',
-    hint: 'Of each version the largest numbers, with the sign that prevails. The versions need equal ranks.',
-    options: ['density', 'majority_sign_method'],
-  },
-  dare_linear: {
-    label: 'dare_linear',
-    hint: 'Of each version random numbers, enlarged to compensate. The versions need equal ranks.',
-    options: ['density', 'seed'],
-  },
-  dare_ties: {
-    label: 'dare_ties',
-    hint: 'Of each version random numbers, enlarged to compensate, with the sign that prevails. The versions need equal ranks.',
-    options: ['density', 'majority_sign_method', 'seed'],
-  },
-  magnitude_prune: {
-    label: 'magnitude_prune',
-    hint: 'Of each version the largest numbers. The versions need equal ranks.',
-    options: ['density'],
-  },
+/** What the result of each type is. */
+const hints: Record<CombinationType, string> = {
+  svd: 'The best approximation of the weighted sum with one rank. The versions may have different ranks.',
+  cat: 'Exactly the weighted sum. Its rank is the sum of all ranks.',
+  linear:
+    'Weighted sums of both factors, for versions of one training: not the sum of the updates. The versions need equal ranks.',
+  ties: 'Of each version the largest numbers, with the sign that prevails. The versions need equal ranks.',
+  dare_linear: 'Of each version random numbers, enlarged to compensate. The versions need equal ranks.',
+  dare_ties:
+    'Of each version random numbers, enlarged to compensate, with the sign that prevails. The versions need equal ranks.',
+  magnitude_prune: 'Of each version the largest numbers. The versions need equal ranks.',
 };
 
-/** Limits of the API. */
-const [fewest, most] = [2, 16];
+type Option = (typeof combinationOptions)[CombinationType][number];
+const optionsOf = (type: CombinationType): readonly Option[] => combinationOptions[type];
 const up = { href: '/adapters', text: 'Adapters' };
 
 /** A form that creates a version from weighted versions of one base model. `?a=…&b=…` preselects two. */
@@ -88,7 +60,7 @@ function CombineForm() {
     initial: {
       models: [a, b],
       weights: ['1', '1'],
-      combination_type: 'svd' as Type,
+      combination_type: 'svd' as CombinationType,
       svd_rank: '',
       density: '0.5',
       majority_sign_method: 'total',
@@ -109,7 +81,7 @@ function CombineForm() {
     onDone: ({ adapter_id, version }) => go(`/adapters/${adapter_id}?version=${version}`),
   });
   const { models: sources, weights, combination_type: type } = form.values;
-  const { hint, options } = types[type];
+  const options = optionsOf(type);
   const base = baseOf(
     models,
     sources.find((name) => baseOf(models, name)),
@@ -147,7 +119,7 @@ function CombineForm() {
               onValue={(weight) => form.set({ weights: at(weights, i, weight) })}
               error={form.errorAt('weights', `sources[${i}].weight`)}
             />
-            {sources.length > fewest && (
+            {sources.length > COMBINED_ADAPTERS.least && (
               <IconButton
                 icon="close"
                 label={`Remove version ${i + 1}`}
@@ -161,7 +133,7 @@ function CombineForm() {
           <Button
             small
             icon="add"
-            disabled={sources.length >= most}
+            disabled={sources.length >= COMBINED_ADAPTERS.most}
             onClick={() => form.set({ models: [...sources, ''], weights: [...weights, '1'] })}
           >
             Add version
@@ -171,8 +143,8 @@ function CombineForm() {
       <Select
         label="combination_type"
         {...form.field('combination_type')}
-        options={Object.entries(types).map(([name, { label }]) => [name as Type, label])}
-        hint={hint}
+        options={(Object.keys(hints) as CombinationType[]).map((name) => [name, name])}
+        hint={hints[type]}
       />
       {options.includes('svd_rank') && (
         <TextField
@@ -236,7 +208,7 @@ function sourcesFault(names: readonly string[], models: readonly Model[]): strin
 interface Values {
   models: string[];
   weights: string[];
-  combination_type: Type;
+  combination_type: CombinationType;
   svd_rank: string;
   density: string;
   majority_sign_method: string;
@@ -248,7 +220,7 @@ interface Values {
 /** The request, with only the options of the chosen type: the API refuses others. */
 function requestOf({ models, weights, name, note, ...values }: Values): Combination {
   const { combination_type: type } = values;
-  const given = types[type].options.filter((option) => values[option].trim() !== '');
+  const given = optionsOf(type).filter((option) => values[option].trim() !== '');
   const options = given.map((option) => [option, numberOrText(values[option])]);
   return {
     name: name.trim(),

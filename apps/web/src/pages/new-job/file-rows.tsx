@@ -1,9 +1,9 @@
+import { MAX_DATA_FILES } from '@graft/wire/lists';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { Select, TextField } from '../../components/forms/field.tsx';
 import { type FileKind, type FileRow, faultAt, fileRows, partOf, withFileRows } from './draft.ts';
 import type { Form } from './option-field.tsx';
 
-const maxFiles = 16;
 const labels = { training: 'Training file', validation: 'Validation file' };
 
 type FileOptions = readonly (readonly [id: string, text: string])[];
@@ -57,7 +57,7 @@ export function FileRows({
           )}
         </div>
       ))}
-      {rows[0]!.file !== '' && rows.length < maxFiles && (
+      {rows[0]!.file !== '' && rows.length < MAX_DATA_FILES && (
         <p>
           <Button kind="quiet" small onClick={() => setRows([...rows, { file: '' }])}>
             Add {label.toLowerCase()}

@@ -19,10 +19,8 @@ export interface ListedAdapter {
 
 /** How to load adapters into one kind of runtime while it runs. */
 export interface Runtime {
-  name: string;
+  /** Also its key in `runtimesFor` of peft-core, which lists the runtimes that hold an adapter. */
   title: string;
-  /** Its key in `runtimesFor` of peft-core, which lists the runtimes that hold an adapter. */
-  holds: string;
   /** Lists base models and adapters. Throws RuntimeFault. */
   list(ask: AskRuntime): Promise<ListedAdapter[]>;
   /** Loads an adapter. Does nothing if the name is loaded already: `list` shows what it is. Throws RuntimeFault. */

@@ -1,3 +1,4 @@
+import { runtimeTitles } from '@graft/wire/lists';
 import { checkAnswer, type KnownAnswer, listModels } from './ask-runtime.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -6,9 +7,7 @@ import type { Runtime } from './runtime.ts';
  * managers/tokenizer_communicator_mixin.py, lora/lora_manager.py, lora/lora_registry.py. Its cache of prefixes is keyed by an id of each load.
  */
 export const sglang: Runtime = {
-  name: 'sglang',
-  title: 'SGLang',
-  holds: 'SGLang',
+  title: runtimeTitles.sglang,
   list: async (ask) => await listModels(ask, 'SGLang'),
   load: async (ask, { name, path }) => {
     const answer = await ask('POST', '/load_lora_adapter', { lora_name: name, lora_path: path });

@@ -1,3 +1,4 @@
+import { runtimeTitles } from '@graft/wire/lists';
 import { checkAnswer, type KnownAnswer, listModels } from './ask-runtime.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -9,9 +10,7 @@ import type { Runtime } from './runtime.ts';
  * the same name would continue from keys and values of the previous one.
  */
 export const vllm: Runtime = {
-  name: 'vllm',
-  title: 'vLLM',
-  holds: 'vLLM',
+  title: runtimeTitles.vllm,
   list: async (ask) => await listModels(ask, 'vLLM'),
   load: async (ask, { name, path }) => {
     const answer = await ask('POST', '/v1/load_lora_adapter', { lora_name: name, lora_path: path });

@@ -19,7 +19,7 @@ const openModelMs = 20_000;
  */
 export function filesFor(
   services: FileServices,
-  { title, holds }: Pick<Runtime, 'title' | 'holds'>,
+  { title }: Pick<Runtime, 'title'>,
   version: AdapterVersion,
 ): VersionFiles {
   const { peft, number, files, corruptAt } = version;
@@ -30,8 +30,8 @@ export function filesFor(
       'refused',
       `${title} would apply ${named} to whole prompts, and it is active from its alora_invocation_tokens on: Graft and HF PEFT serve it, and llama-server as gguf-lora.`,
     );
-  const isHeld = runtimesFor(peft).includes(holds);
-  if (!isHeld && !isHeldPadded(peft, holds))
+  const isHeld = runtimesFor(peft).includes(title);
+  if (!isHeld && !isHeldPadded(peft, title))
     throw new RuntimeFault(
       'refused',
       `${title} does not hold ${named}: it takes low-rank updates of linear layers, without magnitudes, biases, token tables, experts and modules saved in full. Export merged weights.`,

@@ -1,3 +1,4 @@
+import type { RuntimeName } from '@graft/wire/lists';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { findVersionById } from '../../adapters/read-adapters.ts';
 import { isInside } from '../../egress/team-url.ts';
@@ -8,7 +9,7 @@ import { runtimePrefix, servedName, versionFolder } from '../deploy-target.ts';
 import { deployRules, keyNeeded, sealedForTarget } from '../manage-targets.ts';
 import { createAskRuntime } from '../runtimes/ask-runtime.ts';
 import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
-import { runtimeOf } from '../runtimes/runtimes.ts';
+import { runtimes } from '../runtimes/runtimes.ts';
 import { filesFor } from './adapter-files.ts';
 import type { ClaimedTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
@@ -211,7 +212,7 @@ async function openWork(
   const asked = createAskRuntime({ url, apiKey }, egress, signal);
   return {
     row,
-    runtime: runtimeOf(row.runtime),
+    runtime: runtimes[row.runtime as RuntimeName],
     ask: async (...request) => {
       // A process without the lease must not change a runtime that another process works on.
       if (!isHeld() || signal.aborted) throw new RuntimeFault('away', 'It answers too slowly.');

@@ -1,16 +1,9 @@
+import type { JobStatus } from '@graft/wire/lists';
 import type { Database } from '../../database/database.ts';
 import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../../database/read-page.ts';
 import type { Job as JobRow } from '../../generated/client.ts';
 import { jobsWithin, type ModelLimit } from '../../keys/model-limit.ts';
-import {
-  isTerminal,
-  type Job,
-  type JobState,
-  jobOf,
-  jobStates,
-  type WireStatus,
-  wireStatus,
-} from '../job.ts';
+import { isTerminal, type Job, type JobState, jobOf, jobStates, wireStatus } from '../job.ts';
 
 /** Returns null if the team has no such job. Clients poll it, so it avoids Prisma, which takes four times as long. */
 export async function getJob(
@@ -34,7 +27,7 @@ function camelCase(column: string): string {
 }
 
 export interface JobFilter {
-  status?: WireStatus | undefined;
+  status?: JobStatus | undefined;
   /** Catalogue id of the base model. */
   model?: string | undefined;
   /** Jobs that carry all of these pairs. */

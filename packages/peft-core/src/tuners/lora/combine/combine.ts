@@ -1,7 +1,8 @@
 import { GraftError } from '../../../errors.ts';
+import { COMBINED_ADAPTERS } from '../../../lists.ts';
 import type { ModelOutline } from '../../../outlines/outline.ts';
 import { Random } from '../../../random.ts';
-import { COMBINED_ADAPTERS, type Combination } from '../../../schema/combination.ts';
+import type { Combination } from '../../../schema/combination.ts';
 import { type FileTensor, savedTensors } from '../../file-tensors.ts';
 import type { CombinationPlan, CombinedAdapter } from '../../method.ts';
 import type { LoraConfig } from '../config.ts';

@@ -1,3 +1,4 @@
+import { combinationOptions } from '../../../lists.ts';
 import type { Random } from '../../../random.ts';
 import type { Combination } from '../../../schema/combination.ts';
 
@@ -16,12 +17,13 @@ export function combineNumbers(
   matrices: readonly WeightedMatrix[],
   { combination_type: type, density = 1, majority_sign_method: signs = 'total' }: Combination,
 ): Float32Array {
+  const options: readonly string[] = combinationOptions[type];
+  const byChance = options.includes('seed');
   const pruned = matrices.map(({ values, weight, random }) => {
-    const byChance = type === 'dare_linear' || type === 'dare_ties';
     if (type === 'linear' || density >= 1) return { values, weight };
     return { values: byChance ? randomPart(values, density, random) : largestPart(values, density), weight };
   });
-  return type === 'ties' || type === 'dare_ties' ? disjointMean(pruned, signs) : weightedSum(pruned);
+  return options.includes('majority_sign_method') ? disjointMean(pruned, signs) : weightedSum(pruned);
 }
 
 type Weighted = Pick<WeightedMatrix, 'values' | 'weight'>;

@@ -6,8 +6,8 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { GraftClient } from '../../graft-client.ts';
-import { localServer, type SeenRequest } from '../../testing/local-server.ts';
+import { GraftClient } from './graft-client.ts';
+import { localServer, type SeenRequest } from './testing/local-server.ts';
 
 const archive = randomBytes(200_000);
 const sha256 = createHash('sha256').update(archive).digest();

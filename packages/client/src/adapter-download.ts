@@ -1,7 +1,7 @@
-import { GraftApiError, GraftConnectionError, GraftDigestError } from '../../errors.ts';
-import { createSha256, requireNodeModule, type Sha256, streamOf, toHex } from '../../platform.ts';
-import { pause, retryDelay } from '../../retry.ts';
-import type { OpenResponse, Transport } from '../../transport.ts';
+import { GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
+import { createSha256, requireNodeModule, type Sha256, streamOf, toHex } from './platform.ts';
+import { pause, retryDelay } from './retry.ts';
+import type { OpenResponse, Transport } from './transport.ts';
 
 export interface DownloadOptions {
   onProgress?: (progress: { received: number; total: number | null }) => void;
