@@ -268,7 +268,10 @@ for (const [lines, tokenizerOf] of [
       }
     }
     const strict = /^(deepseek_r1_distill|deepseekv3|nemotron_3_|qwen3)/;
-    assert.deepEqual([...refused].filter((name) => !strict.test(name)), []);
+    assert.deepEqual(
+      [...refused].filter((name) => !strict.test(name)),
+      [],
+    );
     assert.ok(refused.size >= 14 && compared > 1_500, `${refused.size} refused, ${compared} compared`);
   });
 

@@ -3,7 +3,13 @@ import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { JinjaTemplate, type MarkedText } from './jinja/jinja-template.ts';
 import type { Message, Tool } from './message.ts';
 import { PlainTemplate } from './plain-template.ts';
-import { commonPrefix, type MarkedTurns, type RenderedTurns, type TextRange, type TurnPlace } from './rendered-turns.ts';
+import {
+  commonPrefix,
+  type MarkedTurns,
+  type RenderedTurns,
+  type TextRange,
+  type TurnPlace,
+} from './rendered-turns.ts';
 import { strftime } from './strftime.ts';
 import { TemplateBudget, TooCostly } from './template-budget.ts';
 import { type TemplateInput, type TemplateMessage, templateMessage, templateTool } from './template-input.ts';
@@ -260,7 +266,7 @@ export class ChatTemplate {
     if (written !== null && !(end?.isOpen && thought !== '' && !written.trimStart().startsWith(thought)))
       return after(written);
     const header = end ? prompt.slice(0, end.from) : prompt;
-const turn = this.#turnAfter(header, whole, input, budget);
+    const turn = this.#turnAfter(header, whole, input, budget);
     if (!end) return after(turn);
     const { open, close } = end.marks;
     // Templates write an empty block before content that has its reasoning itself.
@@ -344,7 +350,10 @@ export function checkApart(messages: number, turns: number): void {
 }
 
 /** The turns of a template that marks what the model generates. */
-function markedTurns({ text, generated, turns: places }: MarkedTurns, turns: readonly number[]): RenderedTurns {
+function markedTurns(
+  { text, generated, turns: places }: MarkedTurns,
+  turns: readonly number[],
+): RenderedTurns {
   const rangesByMessage = new Map<number, TextRange[]>();
   let latest = -1;
   for (const { from, to, message } of generated) {

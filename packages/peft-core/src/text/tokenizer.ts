@@ -321,7 +321,9 @@ export class Tokenizer implements TurnTokenizer {
     const places =
       specialTokens === 'all' || specialTokens === 'none'
         ? specialTokens
-        : specialTokens.slice(countUpTo(specialTokens, from), countUpTo(specialTokens, end)).map((at) => at - from);
+        : specialTokens
+            .slice(countUpTo(specialTokens, from), countUpTo(specialTokens, end))
+            .map((at) => at - from);
     const isKnown = places === 'all' && this.#latestTail?.text === tail;
     const ids = isKnown ? this.#latestTail!.ids : this.#encode(tail, places, new EncodedText()).ids;
     if (places === 'all') this.#latestTail = { text: tail, ids };

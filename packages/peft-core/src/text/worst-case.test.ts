@@ -162,7 +162,10 @@ for (const [kind, json] of Object.entries(kinds)) {
       test(`a conversation ${title}`, () => {
         const [short, long] = [make(1024), make(16_384)];
         if (APART.includes(title)) {
-          assert.throws(() => labelledTokens(tokenizer, long), /at most \d+ messages of a conversation this long/);
+          assert.throws(
+            () => labelledTokens(tokenizer, long),
+            /at most \d+ messages of a conversation this long/,
+          );
           return;
         }
         const [{ labelled }] = labelledTokens(tokenizer, short) as [LabelledTokens];
