@@ -260,23 +260,27 @@ export class ChatTemplate {
     const prompt = this.#render({ ...input, messages: before, addGenerationPrompt: true }, budget);
     const whole = this.#render(input, budget);
     const after = (answer: string) => ({ text: prompt + answer, prompt: prompt.length });
-    const thought = thoughtOf(messages.at(-1)!).thought.trim();
+    const last = messages.at(-1)!;
+    const { thought: own, said } = thoughtOf(last);
+    const thought = own.trim();
     const written = whole.startsWith(prompt) ? whole.slice(prompt.length) : null;
     const end = endingReasoning(prompt);
     if (written !== null && !(end?.isOpen && thought !== '' && !written.trimStart().startsWith(thought)))
       return after(written);
-    const header = end ? prompt.slice(0, end.from) : prompt;
-    const turn = this.#turnAfter(header, whole, input, budget);
+    const turn = this.#turnAfter(end ? prompt.slice(0, end.from) : prompt, whole, input, budget);
     if (!end) return after(turn);
     const { open, close } = end.marks;
-    // Templates write an empty block before content that has its reasoning itself.
-    const said = withoutEmptyReasoning(turn, end.marks);
-    const isWritten = thought !== '' && said.trimStart().startsWith(open);
-    if (!end.isOpen) return isWritten ? 'closed' : after(said);
-    if (thought === '') return 'opened';
-    if (isWritten) return after(said.trimStart().slice(open.length).trimStart());
+    // Templates write an empty block before an answer without reasoning, and before content that has its reasoning itself.
+    const answer = end.isOpen && thought === '' ? turn : withoutEmptyReasoning(turn, end.marks);
+    const start = answer.trimStart();
+    const isOpened = start.startsWith(open);
+    if (!end.isOpen) return isOpened && thought !== '' ? 'closed' : after(answer);
+    const inner = isOpened ? start.slice(open.length).trimStart() : start;
+    if (thought === '' ? inner.startsWith(close) : isOpened) return after(inner);
+    // Content may have marks without a text between them.
+    if (thought === '' && said === (last.content ?? '')) return 'opened';
     const [line, gap] = end.space.includes('\n') ? ['\n', '\n\n'] : ['', ''];
-    return after(`${thought}${line}${close}${/^\s/.test(said) ? '' : gap}${said}`);
+    return after(`${thought}${thought && line}${close}${/^\s/.test(answer) ? '' : gap}${answer}`);
   }
 
   /** What the template writes after the header of the last message's turn. `header`: the prompt through that header. */
@@ -287,10 +291,13 @@ export class ChatTemplate {
     const without = before.length === 0 ? '' : this.#render({ ...input, messages: before }, budget);
     const added = header.slice(commonPrefix(header, without));
     const answered = [...before, { role: 'assistant', content: CONTENT }];
-    const latest = commonPrefix(whole, this.#render({ ...input, messages: answered }, budget)) - added.length;
-    const at = added === '' || latest < 0 ? -1 : whole.lastIndexOf(added, latest);
-    if (at === -1) throw this.#rewritten(before.length);
-    return whole.slice(at + added.length);
+    const latest = commonPrefix(whole, this.#render({ ...input, messages: answered }, budget));
+    const shared = commonPrefix(whole, without);
+    const at = added === '' ? -1 : whole.lastIndexOf(added, latest - added.length);
+    if (at >= shared) return whole.slice(at + added.length);
+    // The turn continues the text before without a header, as Gemma 4's after results of tools.
+    if (shared < latest) throw this.#rewritten(before.length);
+    return whole.slice(latest);
   }
 
   /** The error for a turn that cannot be located: of the template if that is so in a plain conversation, else of these messages. */
@@ -305,7 +312,7 @@ export class ChatTemplate {
     return isUsable
       ? new GraftError(
           'chat_template_error',
-          `the model's chat template ${what}, here before messages[${turn}]`,
+          `the model's chat template ${what}, here before messages[${turn}]; train with another chat_template, or give this message "weight" 0`,
           {
             param: 'messages',
           },

@@ -49,7 +49,7 @@ function probe(tokenizer: TurnTokenizer): string {
   /** What precedes the answer in its turn; null if the prompt opens the turn in another way. */
   const before = (message: Message): string | null => {
     const encoded = tokenizer.encodeTurns([{ role: 'user', content: 'Hello' }, message], [1]);
-    return encoded && encoded.text.slice(encoded.turns[0]!.prompt, encoded.text.lastIndexOf(ANSWER));
+    return encoded?.text.slice(encoded.turns[0]!.prompt, encoded.text.lastIndexOf(ANSWER)) ?? null;
   };
   try {
     const thoughtful = before({ role: 'assistant', content: ANSWER, reasoning: THOUGHT });
