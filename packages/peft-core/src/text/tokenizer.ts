@@ -88,8 +88,8 @@ export class Tokenizer implements TurnTokenizer {
   /** Source of the chat template; null for a model without one. */
   readonly chatTemplateSource: string | null;
   readonly #specialIds: ReadonlySet<number>;
-  /** The last text that `#beginsWith` encoded: it is often the header of a turn. */
-  #latestTail: { text: string; ids: readonly number[] } | null = null;
+  /** The last tokens that `#beginsWith` encoded: most texts before an answer end with the same header. `key`: the text and its special tokens. */
+  #latestTail: { key: string; ids: readonly number[] } | null = null;
   #userText: { special: SpecialText; ids: ReadonlySet<number> } | null = null;
   readonly bosId: number | null;
   readonly eosId: number | null;
@@ -324,9 +324,10 @@ export class Tokenizer implements TurnTokenizer {
         : specialTokens
             .slice(countUpTo(specialTokens, from), countUpTo(specialTokens, end))
             .map((at) => at - from);
-    const isKnown = places === 'all' && this.#latestTail?.text === tail;
-    const ids = isKnown ? this.#latestTail!.ids : this.#encode(tail, places, new EncodedText()).ids;
-    if (places === 'all') this.#latestTail = { text: tail, ids };
+    const key = `${places} ${tail}`;
+    if (this.#latestTail?.key !== key)
+      this.#latestTail = { key, ids: this.#encode(tail, places, new EncodedText()).ids };
+    const { ids } = this.#latestTail;
     // The start of a section that is cut may have other tokens.
     const compared = from === section ? ids.length : Math.min(ids.length, TOKENS_AT_END);
     return ids.slice(ids.length - compared).every((id, i) => id === whole.ids[tokens - compared + i]);
