@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Message, Tool } from '@graft/peft-core/chat';
+import type { GraftError } from '@graft/peft-core/config';
 import { loadTokenizer, type Tokenizer } from '@graft/peft-core/text';
 import {
   type AssistantSpans,
   assistantSpans,
   type SpanOptions,
-  TRAINING_DATE,
 } from '../../packages/peft-core/src/chat/assistant-spans.ts';
 import { turnEnds } from '../../packages/peft-core/src/chat/turn-ends.ts';
+import { promptTokens } from '../../packages/peft-core/src/generate/prompts/prompt-tokens.ts';
+import { conversations, type TemplateConversation } from './fixtures/template-conversations.ts';
 import { type TrlTemplate, trlTemplates } from './fixtures/trl-templates.ts';
 
 /** The tokens that end an answer, and one that calls a tool where it differs. Templates that are not listed end both with `<|im_end|>`. */
@@ -33,9 +35,12 @@ const ENDS: [templates: RegExp, ...ends: string[]][] = [
 ];
 const endsOf = ({ name }: TrlTemplate) => ENDS.find(([pattern]) => pattern.test(name))!.slice(1) as string[];
 
-/** Templates that write turns differently once others follow: they leave out reasoning, or end the turn in another way. */
+/**
+ * Templates that write turns differently once others follow, since they leave out reasoning or end the turn in another way, or whose
+ * prompt opens reasoning that the turn has elsewhere or not at all.
+ */
 const SPLIT =
-  /^(diffusion_gemma|gemma4_v5|glm4moe|gptoss|nemotron_3_(5_lightning|nano|super|ultra)|qwen3|qwen3_5_(no)?think|qwen3_6)$/;
+  /^(deepseek_r1_distill|deepseekv3|nemotron_3_(5_lightning|nano|super|ultra))(_training)?$|^(diffusion_gemma|gemma4_v5|glm4moe|gptoss|qwen3|qwen3_5_think|qwen3_6)$/;
 /** Templates whose marks leave out the token that ends a call of a tool, so that transformers does not train on it. */
 const UNMARKED_CALL_END = /^diffusion_gemma_training$/;
 
@@ -68,6 +73,16 @@ const plain: Message[] = [
 const thoughtful = plain.map((message) =>
   message.role === 'assistant' ? { ...message, reasoning: 'Thoughtword' } : message,
 );
+/** Reasoning in every turn, in its own field and in the content. */
+const reasoned: TemplateConversation[] = [
+  { name: 'reasoning in every turn', messages: thoughtful },
+  {
+    name: 'reasoning in the content of every turn',
+    messages: thoughtful.map(({ reasoning, ...message }) =>
+      reasoning ? { ...message, content: `<think>\n${reasoning}\n</think>\n\n${message.content}` } : message,
+    ),
+  },
+];
 const calling: Message[] = [
   { role: 'user', content: 'Userword' },
   weather,
@@ -116,9 +131,9 @@ test('the tokens that end answers', () => {
 });
 
 for (const [what, messages, most] of [
-  ['plain', plain, 72],
-  ['with reasoning', thoughtful, 72],
-  ['with tools', calling, 44],
+  ['plain', plain, 60],
+  ['with reasoning', thoughtful, 70],
+  ['with tools', calling, 36],
 ] as const)
   test(`every turn of a conversation ${what} is trained on through its end, and nothing else`, () => {
     let rendered = 0;
@@ -152,7 +167,7 @@ for (const [what, messages, most] of [
 
 test('templates that write earlier turns differently give an example for each turn', () => {
   const names = templates
-    .filter(({ tokenizer }) => spansOf(tokenizer, thoughtful, {})!.length > 1)
+    .filter(({ tokenizer }) => (spansOf(tokenizer, thoughtful, {})?.length ?? 1) > 1)
     .map(({ name }) => name);
   assert.deepEqual(
     names,
@@ -160,42 +175,141 @@ test('templates that write earlier turns differently give an example for each tu
   );
 });
 
-test('what precedes a turn without marks is the prompt that the model answers', () => {
-  let compared = 0;
-  const others = new Set<string>();
-  for (const { name, tokenizer, ...template } of templates) {
-    if (isMarked({ name, ...template })) continue;
-    for (const messages of [plain, thoughtful, calling]) {
-      const tools = messages === calling ? [tool] : undefined;
-      const options = tools ? { tools } : {};
-      for (const { ids, spans } of spansOf(tokenizer, messages, options) ?? []) {
-        for (const { from, message } of spans) {
-          const before = messages.slice(0, message);
-          const prompt = { ...options, addGenerationPrompt: true, now: TRAINING_DATE };
-          const { text, specialTokens } = tokenizer.renderChat(before, prompt);
-          const asked = tokenizer.encode(text, { addSpecialTokens: false, specialTokens });
-          if (asked.length !== from) {
-            others.add(name);
-            continue;
+/** The template's tokenizer, in which two line ends are one token as in those of newer models. */
+function withJoinedLines({ files }: TrlTemplate): Tokenizer {
+  const json = structuredClone(files.tokenizerJson) as {
+    model: { vocab: Record<string, number>; merges: [string, string][] };
+  };
+  json.model.vocab['\u010a\u010a'] = 90_000;
+  json.model.merges.push(['\u010a', '\u010a']);
+  return loadTokenizer({ ...files, tokenizerJson: json as unknown as Record<string, unknown> });
+}
+
+/** The tokens of the prompt that asks for the message numbered `turn`, as serving has them; null if the template refuses to ask. */
+function servedTokens(
+  tokenizer: Tokenizer,
+  { messages, tools, kwargs = {} }: TemplateConversation,
+  turn: number,
+): number[] | null {
+  const asked = { messages: messages.slice(0, turn), templateKwargs: kwargs, hasTrainingDate: true };
+  const rules = { tokenizer, fewestTokens: () => 0, vocabularySize: 1 << 20 };
+  try {
+    const read = promptTokens(
+      tools?.length ? { ...asked, tools } : asked,
+      { context: 1 << 20, leading: 0 },
+      rules,
+    );
+    assert.ok('ids' in read, JSON.stringify(read));
+    return [...read.ids];
+  } catch (error) {
+    assert.equal((error as GraftError).code, 'chat_template_error', String(error));
+    return null;
+  }
+}
+
+/** What is trained on; or why the conversation is refused. */
+function outcomeOf(tokenizer: Tokenizer, conversation: TemplateConversation): AssistantSpans[] | string {
+  const { messages, tools, kwargs = {} } = conversation;
+  try {
+    // Lines of data have no empty list of tools, either.
+    const options = { templateKwargs: kwargs, ...(tools?.length ? { tools } : {}) };
+    return assistantSpans(tokenizer, messages, options) as AssistantSpans[];
+  } catch (error) {
+    assert.equal((error as GraftError).code, 'chat_template_error', String(error));
+    return (error as GraftError).message;
+  }
+}
+
+/** A refusal of a message whose prompt and turn differ; the others are of messages that a template refuses to render. */
+const DIFFERS = / has (no )?reasoning, |once the turn follows/;
+const OF_REASONING =
+  /^messages\[(\d+)\] has (no )?reasoning, but .*; train with (?:chat_template_kwargs (\{.*?\})|a chat_template whose prompt .*?), or (?:give the message "reasoning_content"|leave the reasoning out)$/;
+const OF_EARLIER =
+  /, here before messages\[(\d+)\]; train with another chat_template, or give this message "weight" 0$/;
+
+/** Changes the conversation as each of the refusal's options describes. */
+function changedAsAdvised(conversation: TemplateConversation, refusal: string): TemplateConversation[] {
+  const context = OF_EARLIER.exec(refusal)?.[1];
+  const { messages } = conversation;
+  if (context !== undefined)
+    return [
+      {
+        ...conversation,
+        messages: messages.with(Number(context), { ...messages[Number(context)]!, weight: 0 }),
+      },
+    ];
+  assert.match(refusal, OF_REASONING);
+  const [, at, lacks, option] = OF_REASONING.exec(refusal)!;
+  const before = messages.slice(0, Number(at)).map((message): Message => ({ ...message, weight: 0 }));
+  const last = messages[Number(at)]!;
+  const { reasoning: _, ...bare } = { ...last, content: last.content?.split('</think>').at(-1) ?? null };
+  const changed = lacks ? { ...last, reasoning: 'Thoughtword' } : bare;
+  const advised = { ...conversation, messages: [...before, changed] };
+  if (!option) return [advised];
+  const kwargs = { ...conversation.kwargs, ...JSON.parse(option) };
+  return [advised, { ...conversation, messages: [...before, last], kwargs }];
+}
+
+for (const [lines, tokenizerOf] of [
+  ['apart', (template: TrlTemplate) => loadTokenizer(template.files)],
+  ['as one token', withJoinedLines],
+] as const)
+  test(`each turn is trained on after the prompt that serving asks it with, or the refusal says what helps; line ends ${lines}`, () => {
+    let compared = 0;
+    const refused = new Set<string>();
+    for (const template of templates) {
+      const tokenizer = tokenizerOf(template);
+      const check = (conversation: TemplateConversation, found: AssistantSpans[]) => {
+        for (const { ids, spans } of found)
+          for (const message of new Set(spans.map((span) => span.message))) {
+            const served = message === 0 ? null : servedTokens(tokenizer, conversation, message);
+            if (!served) continue;
+            const where = `${template.name}: ${conversation.name}, message ${message}`;
+            assert.deepEqual(ids.slice(0, served.length), served, where);
+            const { from } = spans.find((span) => span.message === message)!;
+            if (!isMarked(template)) assert.equal(from, served.length, where);
+            compared++;
           }
-          compared++;
-          assert.deepEqual(ids.slice(0, from), asked, `${name}, message ${message}`);
+      };
+      for (const conversation of [...conversations, ...reasoned]) {
+        if (!conversation.messages.some(({ role }) => role === 'assistant')) continue;
+        const found = outcomeOf(tokenizer, conversation);
+        if (typeof found !== 'string') check(conversation, found);
+        else if (DIFFERS.test(found)) {
+          refused.add(template.name);
+          for (const changed of changedAsAdvised(conversation, found)) {
+            const helped = outcomeOf(tokenizer, changed);
+            const isOther = typeof helped === 'string' && !DIFFERS.test(helped);
+            if (isOther) continue;
+            assert.ok(typeof helped !== 'string', `${template.name}: ${conversation.name}: ${helped}`);
+            check(changed, helped);
+          }
         }
       }
     }
+    const strict = /^(deepseek_r1_distill|deepseekv3|diffusion_gemma|gemma4_v5|glm4moe|nemotron_3_|qwen3)/;
+    assert.deepEqual(
+      [...refused].filter((name) => !strict.test(name)),
+      [],
+    );
+    assert.ok(refused.size >= 14 && compared > 1_500, `${[...refused]} refused, ${compared} compared`);
+  });
+
+test('R1-Distill trains the reasoning that its template leaves out, after the prompt that opens it', () => {
+  const { tokenizer } = templates.find(({ name }) => name === 'deepseek_r1_distill')!;
+  const end = '<｜end▁of▁sentence｜>';
+  for (const { messages } of reasoned) {
+    const texts = trainedTexts(tokenizer, spansOf(tokenizer, messages, {})!);
+    assert.equal(texts.get(1), `Thoughtword\n</think>\n\nAnswerword${end}`);
+    assert.equal(texts.get(3), `Thoughtword\n</think>\n\nOtherword${end}`);
+    const masked = trainedTexts(tokenizer, spansOf(tokenizer, messages, { maskReasoning: true })!);
+    assert.deepEqual([...masked.values()], [`Answerword${end}`, `Otherword${end}`]);
   }
-  // Their prompts open a turn in another way than the turn itself, such as with `<think>` before an answer without reasoning.
-  const opening =
-    /^(deepseek_r1_distill|deepseekv3|nemotron_3_(5_lightning|nano|super|ultra)|qwen3_5_nothink)$/;
-  assert.deepEqual(
-    [...others].filter((name) => !opening.test(name)),
-    [],
-  );
-  assert.ok(compared > 180, `${compared} compared`);
 });
 
 test('reasoning and its marks can be left out of what is trained on', () => {
   for (const { name, tokenizer } of templates) {
+    if (!spansOf(tokenizer, thoughtful, {})) continue;
     const masked = trainedTexts(tokenizer, spansOf(tokenizer, thoughtful, { maskReasoning: true })!);
     const whole = trainedTexts(tokenizer, spansOf(tokenizer, thoughtful, {})!);
     for (const [message, text] of masked) {

@@ -196,6 +196,8 @@ test('what marked templates train on is the assistant mask of transformers', () 
     try {
       [example] = tokenizeExamples(tokenizer, [line], options);
     } catch (error) {
+      // No answer after the prompt has the message: transformers trains on another prompt than it renders.
+      if (/ has (no )?reasoning, but |once the turn follows/.test(String(error))) return [];
       // transformers trains on an empty answer where the template knows no tools.
       assert.match(String(error), /calls the tool "\w+", which the model's chat template leaves out/);
       lost.add(template.name);

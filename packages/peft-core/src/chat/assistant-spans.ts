@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
+import { checkApart } from './chat-template.ts';
 import { isTrainedOn, lengthOfMessage, type Message, type Tool } from './message.ts';
 import { type MessagePart, messageParts } from './message-parts.ts';
 import { reasoningRange } from './reasoning-ranges.ts';
@@ -63,8 +64,9 @@ const MUCH_LONGER = 4;
  * The text that the model itself has to generate in a conversation: what the template marks with `{% generation %}`, or else each
  * assistant turn that is trained on, from the end of the generation prompt through its end-of-turn token.
  *
- * One conversation; or several, if the template writes earlier turns differently than it does when they are the last, as those of models
- * that reason do: each is then cut after a turn, the only one that is trained on in it. Null for a conversation with far more tokens than
+ * One conversation; or several, if its tokens do not begin with those of the prompt that asks for each of these turns, or the template
+ * writes earlier turns differently than the last, as those of models that reason do: each is then the prompt of one turn and the answer
+ * after it, the only one that is trained on in it. Null for a conversation with far more tokens than
  * `most`; among several, for each such one.
  * Throws `chat_template_error`, `unsupported_chat_template`, `text_too_slow`.
  */
@@ -81,9 +83,11 @@ export function assistantSpans(
   const lengths = messages.map((message) => (length += lengthOfMessage(message)));
   let located = turns.length;
   if (length > MUCH_LONGER * most && turns.length > 1) {
-    const last = spansOf(tokenizer, messages, turns.slice(-1), options);
+    const turn = turns.at(-1)!;
+    const last =
+      spansOf(tokenizer, messages, [turn], options) ?? answerSpans(tokenizer, through(turn), options);
     // Two turns show that the template writes earlier ones differently.
-    if ((last?.spans.at(-1)?.to ?? 0) > most)
+    if ((last.spans.at(-1)?.to ?? 0) > most)
       located = Math.max(2, turns.findLastIndex((turn) => lengths[turn]! <= MUCH_LONGER * most) + 1);
   }
   const first = turns.slice(0, located);
@@ -94,31 +98,61 @@ export function assistantSpans(
     options,
   );
   if (whole) return located < turns.length ? null : [whole];
-  return turns.map((turn, n) => (n < located ? spansOf(tokenizer, through(turn), [turn], options)! : null));
+  checkApart(messages.length, located);
+  return turns.map((turn, n) => (n < located ? answerSpans(tokenizer, through(turn), options) : null));
 }
 
-/** `turns`: numbers of messages, ascending. Null if the template writes one of them differently when it is the last; never if it is. */
+/** A conversation whose last message alone is trained on: as the template writes it, or as an answer after the prompt that asks for it. */
+function answerSpans(
+  tokenizer: TurnTokenizer,
+  messages: readonly Message[],
+  options: Omit<SpanOptions, 'most' | 'trainOn'>,
+): AssistantSpans {
+  const turns = [messages.length - 1];
+  const spans = spansOf(tokenizer, messages, turns, options);
+  if (spans) return spans;
+  return spansIn(tokenizer, tokenizer.encodeAnswer(messages, encodingOf(options)), messages, turns, options)!;
+}
+
+const encodingOf = ({
+  allowSpecialTokens = false,
+  templateKwargs = {},
+  deadline = null,
+  tools,
+}: SpanOptions): EncodeTurnsOptions => ({
+  now: TRAINING_DATE,
+  kwargs: templateKwargs,
+  allowSpecialTokens,
+  deadline,
+  ...(tools ? { tools } : {}),
+});
+
+/** `turns`: numbers of messages, ascending. Null if the prompt that asks for one of them, or what follows in an answer, is another one. */
 function spansOf(
   tokenizer: TurnTokenizer,
   messages: readonly Message[],
   turns: readonly number[],
   options: Omit<SpanOptions, 'most' | 'trainOn'>,
 ): AssistantSpans | null {
-  const { allowSpecialTokens = false, templateKwargs = {}, deadline = null, maskReasoning = false } = options;
-  const encoded = tokenizer.encodeTurns(messages, turns, {
-    now: TRAINING_DATE,
-    kwargs: templateKwargs,
-    allowSpecialTokens,
-    deadline,
-    ...(options.tools ? { tools: options.tools } : {}),
-  });
+  const encoded = tokenizer.encodeTurns(messages, turns, encodingOf(options));
+  return encoded && spansIn(tokenizer, encoded, messages, turns, options);
+}
+
+/** See `spansOf`. */
+function spansIn(
+  tokenizer: TurnTokenizer,
+  encoded: EncodedTurns,
+  messages: readonly Message[],
+  turns: readonly number[],
+  options: Pick<SpanOptions, 'maskReasoning' | 'parts'>,
+): AssistantSpans | null {
   const located = turns.map((turn, n) => rangesOf(tokenizer, encoded, n, messages[turn]!));
   if (located.includes(null)) return null;
   for (const [n, turn] of turns.entries()) refuseLostCalls(encoded, n, turn, messages[turn]!);
   const spans = located.flatMap((ranges, n): Span[] => {
     const message = turns[n]!;
     const { weight = 1 } = messages[message]!;
-    const kept = maskReasoning
+    const kept = options.maskReasoning
       ? withoutReasoning(tokenizer, encoded, n, messages[message]!, ranges!)
       : ranges!;
     return kept.map(({ from, to }) => ({ from, to, weight, message }));
@@ -137,7 +171,6 @@ function rangesOf(
   const { turns, text } = encoded;
   const place = turns[n]!;
   if (place.generated) return place.generated.map((range) => tokensOf(encoded, range));
-  if (place.isRewritten) return null;
   const next = turns[n + 1]?.prompt ?? text.length;
   const turn = turnTokens(tokenizer, encoded, { place, next, message, ends: turnEnds(tokenizer) });
   return turn && [turn];

@@ -88,7 +88,7 @@ test('variables of a request reach a plain template and one that the interpreter
     const kwargs = { think: true, effort: 'low' };
     assert.equal(template.render(messages, { kwargs }), 'a low|b|');
     assert.equal(template.render(messages, { kwargs: { effort: 2 } }), '/no_think a 2|b|');
-    assert.equal(template.renderTurns(messages, [1], { kwargs }).text, 'a low|b|');
+    assert.equal(template.renderTurns(messages, [1], { kwargs })?.text, 'a low|b|');
   }
   const nested = new ChatTemplate('{{ names | join(", ") }} {{ more.size }}', {});
   assert.equal(nested.render([], { kwargs: { names: ['x', 'y'], more: { size: 3 } } }), 'x, y 3');

@@ -3,10 +3,17 @@ import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { JinjaTemplate, type MarkedText } from './jinja/jinja-template.ts';
 import type { Message, Tool } from './message.ts';
 import { PlainTemplate } from './plain-template.ts';
-import { commonPrefix, type RenderedTurns, type TextRange, type TurnPlace } from './rendered-turns.ts';
+import {
+  commonPrefix,
+  type MarkedTurns,
+  type RenderedTurns,
+  type TextRange,
+  type TurnPlace,
+} from './rendered-turns.ts';
 import { strftime } from './strftime.ts';
 import { TemplateBudget, TooCostly } from './template-budget.ts';
 import { type TemplateInput, type TemplateMessage, templateMessage, templateTool } from './template-input.ts';
+import { endingReasoning, thoughtOf, withoutEmptyReasoning } from './tool-styles/thinking.ts';
 
 export interface ChatTemplateOptions {
   /** Appends the header of an assistant turn, which the model continues. */
@@ -24,11 +31,21 @@ export interface TurnsOptions extends Omit<ChatTemplateOptions, 'addGenerationPr
   deadline?: { check(): void } | null;
 }
 
+/** A conversation that ends with an answer, after the prompt that asks for it. */
+export interface RenderedAnswer {
+  text: string;
+  /** Length of the prompt, in UTF-16 units. */
+  prompt: number;
+}
+
 /**
  * Maximum product of turns to train on and messages in a conversation whose prefixes must each be rendered separately: the cost grows with
  * both. 256 messages, half of them trained on, are a quarter of it.
  */
 const MAX_APART = 1 << 17;
+
+/** Variables by which templates in use turn reasoning on and off. */
+const THINKING = ['enable_thinking', 'thinking'] as const;
 
 /**
  * A chat template as transformers runs it: Jinja with trim_blocks and lstrip_blocks, the special tokens by name
@@ -38,6 +55,7 @@ export class ChatTemplate {
   readonly #jinja: JinjaTemplate;
   readonly #variables: Readonly<Record<string, string | boolean | null>>;
   readonly #plain: PlainTemplate;
+  readonly #source: string;
   readonly #hasMarks: boolean;
   readonly #hasDeveloper: boolean;
   /** Request field that chose the template. */
@@ -48,6 +66,7 @@ export class ChatTemplate {
   /** Throws `invalid_chat_template` for Jinja that cannot be parsed. */
   constructor(source: string, specialTokens: Record<string, string>, param = 'model') {
     this.#param = param;
+    this.#source = source;
     this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
     this.#hasDeveloper = source.includes('developer');
     try {
@@ -74,29 +93,44 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation's text, and where the turns of the messages numbered `turns` (ascending) are in it. Throws
-   * `unsupported_chat_template` if the text does not start with a turn's prompt, and the errors of `render`.
+   * The conversation's text, and where the turns of the messages numbered `turns` (ascending) are in it. Null if the text does not begin
+   * with the prompt that asks for one of them: see `renderAnswer`. Throws the errors of `render`.
    */
   renderTurns(
     messages: readonly Message[],
     turns: readonly number[],
     { deadline = null, ...options }: TurnsOptions = {},
-  ): RenderedTurns {
+  ): RenderedTurns | null {
     const input = this.#input(messages, options);
     const budget = new TemplateBudget(messages, options.tools);
-    if (this.#hasMarks) {
-      const interpret = () => this.#interpret(input, budget);
-      return markedTurns(
-        this.#charged(budget, () => this.#plain.renderMarked(input, budget) ?? interpret()),
-        turns,
-      );
-    }
     const together = this.#charged(budget, () => this.#plain.renderTurns(input, turns, budget));
-    if (together) return together;
     // One for the whole, and three for each turn.
     const renderings = 1 + 3 * turns.length;
-    const shared = new TemplateBudget(messages, options.tools, renderings);
-    return this.#renderApart(input, turns, deadline, shared);
+    const located = together
+      ? together.rendered
+      : this.#renderApart(input, turns, deadline, new TemplateBudget(messages, options.tools, renderings));
+    return located && this.#hasMarks ? markedTurns(located, turns) : located;
+  }
+
+  /**
+   * A conversation that ends with an assistant message, as the prompt that asks for this message and the answer after it, where the
+   * template writes another text once the message is there: it leaves out reasoning, or opens it in the prompt alone. Throws
+   * `chat_template_error` if no answer after the prompt has the message, `unsupported_chat_template`, and the errors of `render`.
+   */
+  renderAnswer(messages: readonly Message[], options: Omit<TurnsOptions, 'deadline'> = {}): RenderedAnswer {
+    const answer = this.#answerAfterPrompt(messages, options);
+    if (typeof answer !== 'string') return answer;
+    const isClosed = answer === 'closed';
+    const helping = THINKING.filter((name) => this.#source.includes(name)).find((name) => {
+      const kwargs = { ...options.kwargs, [name]: isClosed };
+      return typeof this.#answerAfterPrompt(messages, { ...options, kwargs }) !== 'string';
+    });
+    const option = helping && `train with chat_template_kwargs ${JSON.stringify({ [helping]: isClosed })}`;
+    const where = `messages[${messages.length - 1}]`;
+    const message = isClosed
+      ? `${where} has reasoning, but the chat template's prompt closes the reasoning before an answer; ${option ?? 'train with a chat_template whose prompt opens it'}, or leave the reasoning out`
+      : `${where} has no reasoning, but the chat template's prompt opens the reasoning of every answer; ${option ?? 'train with a chat_template whose prompt does not open it'}, or give the message "reasoning_content"`;
+    throw new GraftError('chat_template_error', message, { param: 'messages' });
   }
 
   /** Renders, and counts the steps that it takes. Throws `invalid_chat_template` for a template that exceeds its budget. */
@@ -181,41 +215,89 @@ export class ChatTemplate {
     turns: readonly number[],
     deadline: TurnsOptions['deadline'],
     budget: TemplateBudget,
-  ): RenderedTurns {
+  ): MarkedTurns | null {
     const { messages } = input;
-    if (turns.length * messages.length > MAX_APART) {
-      const most = Math.floor(MAX_APART / messages.length);
-      const message =
-        `the conversation has ${messages.length} messages, ${turns.length} of them to train on; ` +
-        `with this model's chat template, which looks ahead, at most ${most} messages of a conversation this long can be trained on`;
-      throw new GraftError('chat_template_error', message, { param: 'messages' });
-    }
+    checkApart(messages.length, turns.length);
     const render = (some: readonly TemplateMessage[], addGenerationPrompt = false) =>
       this.#render({ ...input, messages: some, addGenerationPrompt }, budget);
-    const text = render(messages);
-    const places = turns.map((turn): TurnPlace => {
+    const { text, generated } = this.#charged(
+      budget,
+      () => this.#plain.renderMarked(input, budget) ?? this.#interpret(input, budget),
+    );
+    const places: TurnPlace[] = [];
+    for (const turn of turns) {
       deadline?.check();
       const before = messages.slice(0, turn);
-      const isLast = turn + 1 === messages.length;
-      let from: number;
-      let isLocated = true;
+      let prompt: number;
+      let served: number | null = null;
       try {
-        const prompt = render(before, true);
-        from = commonPrefix(prompt, text);
-        // A prompt may open the turn in another way than the whole text, but only after the messages before.
-        isLocated = from === prompt.length || from >= commonPrefix(prompt, turn === 0 ? '' : render(before));
+        const asked = render(before, true);
+        prompt = commonPrefix(asked, text);
+        if (turn > 0 && prompt < asked.length) return null;
+        if (turn > 0) served = prompt;
       } catch (error) {
         if (!(error instanceof GraftError) || error.code !== 'chat_template_error') throw error;
         // The template refuses to open a turn here, such as the first of a conversation; another answer differs where the turn starts.
-        from = commonPrefix(render([...before, { role: 'assistant', content: CONTENT }]), text);
+        prompt = commonPrefix(render([...before, { role: 'assistant', content: CONTENT }]), text);
       }
-      if (!isLocated && isLast) throw this.#rewritten(turn);
-      const own = isLast ? text : render(messages.slice(0, turn + 1));
-      const through = Math.max(from, commonPrefix(own, text));
+      const isWhole = turn + 1 === messages.length || this.#hasMarks;
+      const own = isWhole ? text : render(messages.slice(0, turn + 1));
+      const through = Math.max(prompt, commonPrefix(own, text));
       const isPrefix = own.trimEnd().length <= through;
-      return { prompt: from, through, generated: null, isRewritten: !isLocated, isPrefix };
-    });
-    return { text, turns: places };
+      places.push({ prompt, served, through, generated: null, isPrefix });
+    }
+    return { text, turns: places, generated };
+  }
+
+  /** See `renderAnswer`. `opened`, `closed`: the prompt opens the reasoning of a message without, or closes that of one with reasoning. */
+  #answerAfterPrompt(
+    messages: readonly Message[],
+    options: Omit<TurnsOptions, 'deadline'>,
+  ): RenderedAnswer | 'opened' | 'closed' {
+    const input = this.#input(messages, options);
+    const budget = new TemplateBudget(messages, options.tools, 4);
+    const before = input.messages.slice(0, -1);
+    const prompt = this.#render({ ...input, messages: before, addGenerationPrompt: true }, budget);
+    const whole = this.#render(input, budget);
+    const after = (answer: string) => ({ text: prompt + answer, prompt: prompt.length });
+    const last = messages.at(-1)!;
+    const { thought: own, said } = thoughtOf(last);
+    const thought = own.trim();
+    const written = whole.startsWith(prompt) ? whole.slice(prompt.length) : null;
+    const end = endingReasoning(prompt);
+    if (written !== null && !(end?.isOpen && thought !== '' && !written.trimStart().startsWith(thought)))
+      return after(written);
+    const turn = this.#turnAfter(end ? prompt.slice(0, end.from) : prompt, whole, input, budget);
+    if (!end) return after(turn);
+    const { open, close } = end.marks;
+    // Templates write an empty block before an answer without reasoning, and before content that has its reasoning itself.
+    const answer = end.isOpen && thought === '' ? turn : withoutEmptyReasoning(turn, end.marks);
+    const start = answer.trimStart();
+    const isOpened = start.startsWith(open);
+    if (!end.isOpen) return isOpened && thought !== '' ? 'closed' : after(answer);
+    const inner = isOpened ? start.slice(open.length).trimStart() : start;
+    if (thought === '' ? inner.startsWith(close) : isOpened) return after(inner);
+    // Content may have marks without a text between them.
+    if (thought === '' && said === (last.content ?? '')) return 'opened';
+    const [line, gap] = end.space.includes('\n') ? ['\n', '\n\n'] : ['', ''];
+    return after(`${thought}${thought && line}${close}${/^\s/.test(answer) ? '' : gap}${answer}`);
+  }
+
+  /** What the template writes after the header of the last message's turn. `header`: the prompt through that header. */
+  #turnAfter(header: string, whole: string, input: TemplateInput, budget: TemplateBudget): string {
+    if (whole.startsWith(header)) return whole.slice(header.length);
+    // The messages before differ: the turn's own header is what the prompt adds to them.
+    const before = input.messages.slice(0, -1);
+    const without = before.length === 0 ? '' : this.#render({ ...input, messages: before }, budget);
+    const added = header.slice(commonPrefix(header, without));
+    const answered = [...before, { role: 'assistant', content: CONTENT }];
+    const latest = commonPrefix(whole, this.#render({ ...input, messages: answered }, budget));
+    const shared = commonPrefix(whole, without);
+    const at = added === '' ? -1 : whole.lastIndexOf(added, latest - added.length);
+    if (at >= shared) return whole.slice(at + added.length);
+    // The turn continues the text before without a header, as Gemma 4's after results of tools.
+    if (shared < latest) throw this.#rewritten(before.length);
+    return whole.slice(latest);
   }
 
   /** The error for a turn that cannot be located: of the template if that is so in a plain conversation, else of these messages. */
@@ -230,7 +312,7 @@ export class ChatTemplate {
     return isUsable
       ? new GraftError(
           'chat_template_error',
-          `the model's chat template ${what}, here before messages[${turn}]`,
+          `the model's chat template ${what}, here before messages[${turn}]; train with another chat_template, or give this message "weight" 0`,
           {
             param: 'messages',
           },
@@ -264,8 +346,21 @@ export class ChatTemplate {
   }
 }
 
+/** Throws `chat_template_error` for a conversation with too many messages to render each of these turns separately. */
+export function checkApart(messages: number, turns: number): void {
+  if (turns * messages <= MAX_APART) return;
+  const most = Math.floor(MAX_APART / messages);
+  const message =
+    `the conversation has ${messages} messages, ${turns} of them to train on; ` +
+    `with this model's chat template, each of them is read again with all messages before it, so at most ${most} messages of a conversation this long can be trained on`;
+  throw new GraftError('chat_template_error', message, { param: 'messages' });
+}
+
 /** The turns of a template that marks what the model generates. */
-function markedTurns({ text, generated }: MarkedText, turns: readonly number[]): RenderedTurns {
+function markedTurns(
+  { text, generated, turns: places }: MarkedTurns,
+  turns: readonly number[],
+): RenderedTurns {
   const rangesByMessage = new Map<number, TextRange[]>();
   let latest = -1;
   for (const { from, to, message } of generated) {
@@ -273,12 +368,12 @@ function markedTurns({ text, generated }: MarkedText, turns: readonly number[]):
     latest = message ?? latest;
     rangesByMessage.set(latest, [...(rangesByMessage.get(latest) ?? []), { from, to }]);
   }
-  const places = turns.map((turn): TurnPlace => {
-    const ranges = rangesByMessage.get(turn) ?? [];
+  const marked = places.map(({ served }, n): TurnPlace => {
+    const ranges = rangesByMessage.get(turns[n]!) ?? [];
     const through = ranges.at(-1)?.to ?? 0;
-    return { prompt: ranges[0]?.from ?? 0, through, generated: ranges, isRewritten: false, isPrefix: true };
+    return { prompt: ranges[0]?.from ?? 0, served, through, generated: ranges, isPrefix: true };
   });
-  return { text, turns: places };
+  return { text, turns: marked };
 }
 
 /** Placeholder for a message's content: a noncharacter, which no template contains. */

@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Conversation, Message } from './message.ts';
+import { thoughtOf } from './tool-styles/thinking.ts';
 
 /** Renders conversations, as `Tokenizer` does. */
 interface Renderer {
@@ -13,8 +14,6 @@ interface Renderer {
 /** Noncharacters around the number of a message, which no template and hardly any text contains. */
 const [START, END] = ['\uFDD4', '\uFDD5'];
 const MARK = new RegExp(`${START}(\\d+)${END}`, 'g');
-/** Ends reasoning that is a part of the content, as in data for models that write it there. */
-const CLOSING = '</think>';
 
 /**
  * Numbers of the messages whose reasoning the template leaves out: most templates show only that of the last turn. Renders the conversation
@@ -27,16 +26,14 @@ export function droppedReasoning(
 ): number[] {
   const numbers: number[] = [];
   const marked = messages.map((message, i): Message => {
-    const { role, content, reasoning = '' } = message;
-    const mark = `${START}${i}${END}`;
-    const closing = role === 'assistant' ? (content?.indexOf(CLOSING) ?? -1) : -1;
-    if (reasoning.trim() === '' && closing === -1) return message;
+    const { thought } = thoughtOf(message);
+    const { content, reasoning = '' } = message;
+    if (thought.trim() === '') return message;
     numbers.push(i);
-    if (reasoning.trim() !== '') return { ...message, reasoning: `${reasoning.trimEnd()}${mark}` };
-    return {
-      ...message,
-      content: `${content!.slice(0, closing).trimEnd()}${mark}${content!.slice(closing)}`,
-    };
+    const marked = `${thought.trimEnd()}${START}${i}${END}`;
+    if (reasoning.trim() !== '') return { ...message, reasoning: marked };
+    const end = content!.indexOf(thought) + thought.length;
+    return { ...message, content: content!.slice(0, end - thought.length) + marked + content!.slice(end) };
   });
   if (numbers.length === 0) return [];
   try {

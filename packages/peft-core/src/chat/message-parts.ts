@@ -1,4 +1,5 @@
 import type { Message } from './message.ts';
+import { thoughtOf } from './tool-styles/thinking.ts';
 
 /** What a token of a conversation belongs to: a message, its reasoning, or what the template writes around messages. */
 export const PART_ROLES = [
@@ -68,13 +69,14 @@ export function messageParts(
     parts.push({ from: whole.beginning(at).tokens, to: last.tokens + (last.isExact ? 0 : 1), role });
   };
 
-  for (const [i, { role, content, reasoning }] of messages.entries()) {
+  for (const [i, message] of messages.entries()) {
+    const { role } = message;
+    const { thought, said } = thoughtOf(message);
     const turn = trained[next] === i ? turns[next++] : null;
     if (turn) cursor = Math.max(cursor, turn.prompt);
     const end = turns[next]?.prompt ?? text.length;
-    if (reasoning) add(reasoning, 'reasoning', end);
-    const known = PART_ROLES.find((each) => each === role) ?? 'template';
-    if (content) add(content, known, end);
+    add(thought, 'reasoning', end);
+    add(said, PART_ROLES.find((each) => each === role) ?? 'template', end);
     if (turn && turn.through < end) cursor = Math.max(cursor, turn.through);
   }
   return parts;

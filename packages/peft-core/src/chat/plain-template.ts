@@ -11,7 +11,7 @@ import {
   Scope,
   type Value,
 } from './plain-values.ts';
-import { commonPrefix, type RenderedTurns, type TurnPlace } from './rendered-turns.ts';
+import { commonPrefix, type MarkedTurns, type TurnPlace } from './rendered-turns.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import type { TemplateInput } from './template-input.ts';
 
@@ -47,28 +47,37 @@ export class PlainTemplate {
     return run && { text: run.out, generated: run.generated };
   }
 
-  /** `turns`: numbers of messages, ascending. Null as in `render`, and if a prefix must be rendered separately. */
-  renderTurns(input: TemplateInput, turns: readonly number[], budget: TemplateBudget): RenderedTurns | null {
+  /**
+   * `turns`: numbers of messages, ascending. Null as in `render`, and if a prefix must be rendered separately; `rendered` is null if the
+   * text does not begin with the prompt of one of them.
+   */
+  renderTurns(
+    input: TemplateInput,
+    turns: readonly number[],
+    budget: TemplateBudget,
+  ): { rendered: MarkedTurns | null } | null {
     const run = this.#run(input, turns, budget);
     if (!run || run.dependsOnLater) return null;
     const text = run.out;
     const places: TurnPlace[] = [];
     for (const turn of turns) {
       const prompt = run.prompts.get(turn);
-      if (turn < run.firstMessages || !prompt || !text.startsWith(prompt.tail, prompt.at)) return null;
+      if (turn < run.firstMessages || !prompt) return null;
+      const asked = commonPrefix(prompt.tail, text.slice(prompt.at, prompt.at + prompt.tail.length));
+      if (turn > 0 && asked < prompt.tail.length) return { rendered: null };
       const isLast = turn + 1 === input.messages.length;
       const own = isLast ? { at: text.length, tail: '' } : run.beginnings.get(turn + 1);
       if (!own) return null;
       const common = commonPrefix(own.tail, text.slice(own.at, own.at + own.tail.length));
       places.push({
-        prompt: prompt.at + prompt.tail.length,
+        prompt: prompt.at + asked,
+        served: turn > 0 ? prompt.at + asked : null,
         through: own.at + common,
         generated: null,
-        isRewritten: false,
         isPrefix: own.tail.trimEnd().length <= common,
       });
     }
-    return { text, turns: places };
+    return { rendered: { text, turns: places, generated: run.generated } };
   }
 
   #run(input: TemplateInput, turns: readonly number[], budget: TemplateBudget): Run | null {

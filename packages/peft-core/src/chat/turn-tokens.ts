@@ -1,6 +1,7 @@
 import type { TurnsOptions } from './chat-template.ts';
 import type { Message } from './message.ts';
 import type { RenderedTurns, TextRange, TurnPlace } from './rendered-turns.ts';
+import { thoughtOf } from './tool-styles/thinking.ts';
 
 /** The tokens of a text, and the number of tokens in each of its prefixes. */
 interface WholeTokens {
@@ -23,12 +24,17 @@ export interface EncodeTurnsOptions extends TurnsOptions {
 
 /** The part of a tokenizer that locates the turns of a conversation. */
 export interface TurnTokenizer {
-  /** A conversation as text and tokens, and where the turns of the messages numbered `turns` (ascending) are in the text. */
+  /**
+   * A conversation as text and tokens, and where the turns of the messages numbered `turns` (ascending) are in the text. Null if its tokens
+   * do not begin with those of the prompt that asks for one of these turns.
+   */
   encodeTurns(
     messages: readonly Message[],
     turns: readonly number[],
     options?: EncodeTurnsOptions,
-  ): EncodedTurns;
+  ): EncodedTurns | null;
+  /** The prompt that asks for the last message, and that message as an answer after it: the tokens begin with those of the prompt. */
+  encodeAnswer(messages: readonly Message[], options?: EncodeTurnsOptions): EncodedTurns;
   isSpecial(id: number): boolean;
 }
 
@@ -61,7 +67,7 @@ export function turnTokens(
   const through = Math.min(place.through, next);
   const from = whole.beginning(prompt).tokens;
   const written = text.slice(prompt, through);
-  const said = message.content?.trim() ?? '';
+  const said = thoughtOf(message).said.trim();
   const start = said === '' ? -1 : written.lastIndexOf(said);
   const contentEnd = start === -1 ? written.trimEnd().length : start + said.length;
   // Queries are in ascending order: one about an earlier place than the last starts again from the beginning of the text.

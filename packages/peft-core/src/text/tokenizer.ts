@@ -1,7 +1,7 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { ChatTemplate, type ChatTemplateOptions } from '../chat/chat-template.ts';
 import type { Message, Tool } from '../chat/message.ts';
-import type { RenderedTurns } from '../chat/rendered-turns.ts';
+import type { RenderedTurns, TurnPlace } from '../chat/rendered-turns.ts';
 import { checkDepth, withMessageTexts, withToolTexts } from '../chat/template-input.ts';
 import type { EncodedTurns, EncodeTurnsOptions, TurnTokenizer } from '../chat/turn-tokens.ts';
 import { GraftError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { ByteLevelBpe } from './byte-level-bpe.ts';
 import type { Deadline } from './deadline.ts';
 import { EncodedText } from './encoded-text.ts';
 import { withExactSplitting } from './exact-splitting.ts';
-import type { AddedToken, SpecialTokens } from './sections/added-tokens.ts';
+import { type AddedToken, countUpTo, type SpecialTokens } from './sections/added-tokens.ts';
 import { GeneralSections } from './sections/general-sections.ts';
 import { SectionSplitter } from './sections/section-splitter.ts';
 import type { Sections } from './sections/sections.ts';
@@ -67,6 +67,10 @@ export interface RenderOptions extends ChatTemplateOptions {
 /** Form of added tokens that start or end a turn; spaces, words and line ends may be added tokens, too. */
 const IN_BRACKETS = /^[<[].*[>\]]$/s;
 
+/** UTF-16 units at the end of a prompt whose tokens alone are compared with those before an answer; of a longer section, its last tokens. */
+const LONGEST_TAIL = 512;
+const TOKENS_AT_END = 8;
+
 /** Converts text to token ids and back as defined by the model's tokenizer.json, and applies the model's chat template. */
 export class Tokenizer implements TurnTokenizer {
   readonly #tokenizer: HubTokenizer;
@@ -84,6 +88,8 @@ export class Tokenizer implements TurnTokenizer {
   /** Source of the chat template; null for a model without one. */
   readonly chatTemplateSource: string | null;
   readonly #specialIds: ReadonlySet<number>;
+  /** The last tokens that `#beginsWith` encoded: most texts before an answer end with the same header. `key`: the text and its special tokens. */
+  #latestTail: { key: string; ids: readonly number[] } | null = null;
   #userText: { special: SpecialText; ids: ReadonlySet<number> } | null = null;
   readonly bosId: number | null;
   readonly eosId: number | null;
@@ -269,27 +275,83 @@ export class Tokenizer implements TurnTokenizer {
     messages: readonly Message[],
     turns: readonly number[],
     options: EncodeTurnsOptions = {},
-  ): EncodedTurns {
+  ): EncodedTurns | null {
     const rendered = this.#renderTurns(messages, turns, options);
-    return { ...rendered, whole: this.encodeWhole(rendered, options.deadline) };
+    if (!rendered) return null;
+    const whole = this.encodeWhole(rendered, options.deadline);
+    const isServed = ({ served }: TurnPlace) => served === null || this.#beginsWith(whole, rendered, served);
+    return rendered.turns.every(isServed) ? { ...rendered, whole } : null;
+  }
+
+  /** Throws `no_chat_template` and the errors of ChatTemplate.renderAnswer. */
+  encodeAnswer(
+    messages: readonly Message[],
+    { allowSpecialTokens = false, deadline = null, ...options }: EncodeTurnsOptions = {},
+  ): EncodedTurns {
+    const template = this.#chatTemplate();
+    const rendered = allowSpecialTokens
+      ? template.renderAnswer(messages, options)
+      : template.renderAnswer(this.#guarded(messages), this.#guardedOptions(options));
+    const read = (text: string): GuardedText =>
+      allowSpecialTokens ? { text, specialTokens: 'all' } : SpecialText.read(text);
+    const all = read(rendered.text);
+    const prompt = read(rendered.text.slice(0, rendered.prompt));
+    const { length } = prompt.text;
+    const together = this.encodeWhole(all, deadline);
+    const apart = () => {
+      const answer = read(rendered.text.slice(rendered.prompt));
+      return joined(this.encodeWhole(prompt, deadline), length, this.encodeWhole(answer, deadline));
+    };
+    const whole = this.#beginsWith(together, all, length) ? together : apart();
+    const { text } = all;
+    const place = { prompt: length, served: length, through: text.length, generated: null, isPrefix: true };
+    return { text, turns: [place], whole };
+  }
+
+  /**
+   * Whether the tokens of a text begin with those of its first `end` units alone. A token may span both sides, and patterns that split words
+   * look ahead, as GPT-2's does at white space; both end at an added token.
+   */
+  #beginsWith(whole: WholeText, { text, specialTokens }: GuardedText, end: number): boolean {
+    const { tokens, isExact } = whole.beginning(end);
+    if (!isExact) return false;
+    const section = whole.sectionBefore(end);
+    const from = Math.max(section, end - LONGEST_TAIL);
+    const tail = text.slice(from, end);
+    const places =
+      specialTokens === 'all' || specialTokens === 'none'
+        ? specialTokens
+        : specialTokens
+            .slice(countUpTo(specialTokens, from), countUpTo(specialTokens, end))
+            .map((at) => at - from);
+    const key = `${places} ${tail}`;
+    if (this.#latestTail?.key !== key)
+      this.#latestTail = { key, ids: this.#encode(tail, places, new EncodedText()).ids };
+    const { ids } = this.#latestTail;
+    // The start of a section that is cut may have other tokens.
+    const compared = from === section ? ids.length : Math.min(ids.length, TOKENS_AT_END);
+    return ids.slice(ids.length - compared).every((id, i) => id === whole.ids[tokens - compared + i]);
   }
 
   #renderTurns(
     messages: readonly Message[],
     turns: readonly number[],
     { allowSpecialTokens = false, ...options }: EncodeTurnsOptions,
-  ): RenderedTurns & GuardedText {
+  ): (RenderedTurns & GuardedText) | null {
     const template = this.#chatTemplate();
     checkDepth(messages, options.tools);
-    if (allowSpecialTokens)
-      return { ...template.renderTurns(messages, turns, options), specialTokens: 'all' };
+    if (allowSpecialTokens) {
+      const rendered = template.renderTurns(messages, turns, options);
+      return rendered && { ...rendered, specialTokens: 'all' };
+    }
     const rendered = template.renderTurns(this.#guarded(messages), turns, this.#guardedOptions(options));
+    if (!rendered) return null;
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
-    const places = rendered.turns.map(({ prompt, through, generated, isRewritten, isPrefix }) => ({
+    const places = rendered.turns.map(({ prompt, served, through, generated, isPrefix }) => ({
       prompt: placeOf(prompt),
+      served: served === null ? null : placeOf(served),
       through: placeOf(through),
       generated: generated?.map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) })) ?? null,
-      isRewritten,
       isPrefix,
     }));
     return { text, specialTokens, turns: places };
@@ -337,6 +399,18 @@ export class Tokenizer implements TurnTokenizer {
       },
     );
   }
+}
+
+/** The tokens of two texts that are tokenised apart. `length`: that of the first, in UTF-16 units. */
+function joined(first: WholeText, length: number, second: WholeText): EncodedTurns['whole'] {
+  return {
+    ids: [...first.ids, ...second.ids],
+    beginning(end) {
+      if (end <= length) return first.beginning(end);
+      const { tokens, isExact } = second.beginning(end - length);
+      return { tokens: first.ids.length + tokens, isExact };
+    },
+  };
 }
 
 /** Whether a token is one of a pair of tags within turns, such as `<think>` and `</think>`: models generate them, and templates look for them. */

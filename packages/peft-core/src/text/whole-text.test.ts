@@ -107,21 +107,19 @@ for (const [name, source] of Object.entries(TEMPLATES)) {
       const turns = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
       const expected = outcome(() => {
         const text = render(messages.length, false);
-        return {
-          text,
-          turns: turns.map((turn) => {
-            const prompt = render(turn, true);
-            const from = common(text, prompt);
-            const isLast = turn + 1 === messages.length;
-            const own = isLast ? text : render(turn + 1, false);
-            const through = Math.max(from, common(text, own));
-            const isPrefix = own.trimEnd().length <= through;
-            const isRewritten =
-              from < prompt.length && from < common(prompt, turn === 0 ? '' : render(turn, false));
-            if (isRewritten && isLast) throw new Error('unsupported');
-            return { prompt: from, through, generated: null, isRewritten, isPrefix };
-          }),
-        };
+        const places = [];
+        for (const turn of turns) {
+          const prompt = render(turn, true);
+          const from = common(text, prompt);
+          // Nobody asks for the first message.
+          if (turn > 0 && from < prompt.length) return null;
+          const served = turn > 0 ? from : null;
+          const own = turn + 1 === messages.length ? text : render(turn + 1, false);
+          const through = Math.max(from, common(text, own));
+          const isPrefix = own.trimEnd().length <= through;
+          places.push({ prompt: from, served, through, generated: null, isPrefix });
+        }
+        return { text, turns: places, generated: [] };
       });
       assert.deepEqual(
         outcome(() => template.renderTurns(messages, turns, { now })),

@@ -39,6 +39,15 @@ export class WholeText {
     return this.#advance(this.#known, end, part.surface, next);
   }
 
+  /** Start of the added token before the text that is tokenised as one with what precedes `end`; `end` after an added token, 0 without. */
+  sectionBefore(end: number): number {
+    const { parts } = this.#encoded;
+    const number = countUpTo(this.#starts, end - 1) - 1;
+    const part = parts[number];
+    if (!part || (part.surface === null && end >= part.to)) return end;
+    return parts[number - 1]?.from ?? 0;
+  }
+
   #advance(known: Known, end: number, surface: string, next: number): { tokens: number; isExact: boolean } {
     const lengths = this.#encoded.lengths!;
     const isStart = known.end === this.#starts[known.part];

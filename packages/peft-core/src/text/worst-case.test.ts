@@ -142,6 +142,14 @@ const CHATS: Record<string, (size: number) => ReturnType<typeof chat>> = {
   'of long words': (size) => chat(16, 'a'.repeat(size * 2), 'b'.repeat(size * 2)),
 };
 
+/** A token spans the end of each prompt and its answer, so that each answer is an example of its own: how many is limited. */
+const APART = [
+  'of letters, rendered by bare, tokenised by Gemma',
+  'of special tokens, rendered by bare, tokenised by Gemma',
+  'of special tokens, rendered by smollm2, tokenised by Unigram',
+  'of special tokens, rendered by headers, tokenised by Unigram',
+];
+
 for (const [kind, json] of Object.entries(kinds)) {
   for (const [name, template] of Object.entries(templates as Record<string, string>)) {
     const tokenizer: Tokenizer = loadTokenizer({
@@ -150,8 +158,16 @@ for (const [kind, json] of Object.entries(kinds)) {
       chatTemplate: template,
     });
     for (const [what, make] of Object.entries(CHATS)) {
-      test(`a conversation ${what}, rendered by ${name}, tokenised by ${kind}`, () => {
+      const title = `${what}, rendered by ${name}, tokenised by ${kind}`;
+      test(`a conversation ${title}`, () => {
         const [short, long] = [make(1024), make(16_384)];
+        if (APART.includes(title)) {
+          assert.throws(
+            () => labelledTokens(tokenizer, long),
+            /at most \d+ messages of a conversation this long/,
+          );
+          return;
+        }
         const [{ labelled }] = labelledTokens(tokenizer, short) as [LabelledTokens];
         assert.ok(labelled.filter((each) => each === 1).length >= 8);
         assertLinear(

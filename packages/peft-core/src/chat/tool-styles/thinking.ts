@@ -1,3 +1,4 @@
+import type { Message } from '../message.ts';
 import { splitAtMark } from './marked-text.ts';
 import type { PieceSink, TextReader } from './tool-style.ts';
 
@@ -18,6 +19,64 @@ export const reasoningMarks: readonly ReasoningMarks[] = [
   { open: '<think>', close: '</think>', isUsedBy: (template) => template.includes('</think>') },
   { open: '[THINK]', close: '[/THINK]', isUsedBy: (template) => template.includes('[/THINK]') },
 ];
+
+/** What a message of training data thinks, and what it says after that. Both are empty texts where there is none. */
+export interface Thought {
+  thought: string;
+  said: string;
+}
+
+/**
+ * The reasoning of an assistant message: that of its own field, or at the start of its content through the mark that closes it, as in data
+ * for models that write it there. The mark that opens it may be missing, since prompts end with it.
+ */
+export function thoughtOf({ role, content, reasoning = '' }: Message): Thought {
+  const said = content ?? '';
+  if (role !== 'assistant' || reasoning.trim() !== '') return { thought: reasoning, said };
+  for (const { open, close } of reasoningMarks) {
+    const end = said.indexOf(close);
+    if (end === -1) continue;
+    const opening = said.slice(0, end).indexOf(open);
+    if (said.slice(0, Math.max(0, opening)).trim() !== '') break;
+    const from = opening === -1 ? 0 : opening + open.length;
+    return { thought: said.slice(from, end), said: said.slice(end + close.length) };
+  }
+  return { thought: '', said };
+}
+
+/** The mark of reasoning that a prompt ends with. */
+export interface EndingReasoning {
+  marks: ReasoningMarks;
+  /** Where it begins in the prompt, in UTF-16 units. */
+  from: number;
+  /** The answer continues the reasoning; otherwise the prompt closes it without any. */
+  isOpen: boolean;
+  /** White space after an opened mark. */
+  space: string;
+}
+
+/** The reasoning that a prompt opens, or leaves empty, at its end. Null for a prompt that does neither. */
+export function endingReasoning(prompt: string): EndingReasoning | null {
+  const ends = prompt.trimEnd();
+  for (const marks of reasoningMarks) {
+    if (ends.endsWith(marks.open)) {
+      const from = ends.length - marks.open.length;
+      return { marks, from, isOpen: true, space: prompt.slice(ends.length) };
+    }
+    if (!ends.endsWith(marks.close)) continue;
+    const opened = ends.slice(0, -marks.close.length).trimEnd();
+    if (opened.endsWith(marks.open))
+      return { marks, from: opened.length - marks.open.length, isOpen: false, space: '' };
+  }
+  return null;
+}
+
+/** `text` without the reasoning at its start that has no text, and the white space after that. */
+export function withoutEmptyReasoning(text: string, { open, close }: ReasoningMarks): string {
+  const start = text.trimStart();
+  const rest = start.startsWith(open) ? start.slice(open.length).trimStart() : '';
+  return rest.startsWith(close) ? rest.slice(close.length).trimStart() : text;
+}
 
 /** Reads reasoning before an answer's content, and leaves the rest to another reader. */
 export class ThinkingReader implements TextReader {
