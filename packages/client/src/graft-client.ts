@@ -1,5 +1,5 @@
 import type * as Wire from '@graft/wire/types';
-import { type CallOptions, dataOf, json, Operations, optionally, request, takes } from './operations.ts';
+import { type CallOptions, dataOf, json, Operations, request, takes, takesOptional } from './operations.ts';
 import { Adapters } from './resources/adapters.ts';
 import { Completions } from './resources/completions.ts';
 import { Files } from './resources/files.ts';
@@ -128,7 +128,7 @@ export class GraftClient extends Operations {
     rotateSecret: this.once(
       'POST /v1/webhooks/{webhook_id}/rotate_secret',
       json<Wire.WebhookEndpointWithSecret>,
-      optionally<Wire.RotateWebhookSecret>,
+      takesOptional<Wire.RotateWebhookSecret>,
     ),
     /** Sends a `webhook.test` event. */
     test: this.call('POST /v1/webhooks/{webhook_id}/test', json<Wire.WebhookTest>),
@@ -201,7 +201,7 @@ export class GraftClient extends Operations {
       create: this.once(
         'POST /v1/team/invitations',
         json<Wire.CreatedInvitation>,
-        optionally<Wire.CreateInvitation>,
+        takesOptional<Wire.CreateInvitation>,
       ),
       revoke: this.call('DELETE /v1/team/invitations/{invitation_id}', json<Wire.RevokedInvitation>),
     },
@@ -215,7 +215,7 @@ export class GraftClient extends Operations {
       rotate: this.once(
         'POST /v1/team/keys/{key_id}/rotate',
         json<Wire.CreatedApiKey>,
-        optionally<Wire.RotateApiKey>,
+        takesOptional<Wire.RotateApiKey>,
       ),
       /** Revokes a key and, unless they are kept, all keys descended from it and what these made that sends to other servers. */
       revoke: this.ask('DELETE /v1/team/keys/{key_id}', json<Wire.DeletedApiKey>),
@@ -313,7 +313,7 @@ export class GraftClient extends Operations {
       invite: this.once(
         'POST /v1/admin/teams/{team_id}/invitations',
         json<Wire.CreatedInvitation>,
-        optionally<Wire.CreateInvitation>,
+        takesOptional<Wire.CreateInvitation>,
       ),
       /** Lists the team's API keys, without their secrets. */
       listKeys: this.pages('GET /v1/admin/teams/{team_id}/keys', json<Wire.ApiKey>),

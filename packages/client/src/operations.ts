@@ -51,7 +51,7 @@ export const json = <T>(answer: unknown): T => answer as T;
 /** Reads a list that has one page. */
 export const dataOf = <T>(answer: unknown): T[] => (answer as { data: T[] }).data;
 export const takes = <T extends object>(params: T): T => params;
-export const optionally = <T extends object>(params?: T): object => params ?? {};
+export const takesOptional = <T extends object>(params?: T): object => params ?? {};
 const nothing = () => undefined;
 
 /** Puts ids into the places of an operation's path. */

@@ -1,5 +1,5 @@
 import type * as Wire from '@graft/wire/types';
-import { json, Operations, optionally, request, takes } from '../operations.ts';
+import { json, Operations, request, takes, takesOptional } from '../operations.ts';
 import type { JobCloneParams } from '../types.ts';
 import {
   type ChangeStreamOptions,
@@ -33,7 +33,7 @@ export class Jobs extends Operations {
   readonly clone = this.keyed(
     'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone',
     json<Wire.FineTuningJob>,
-    optionally<JobCloneParams>,
+    takesOptional<JobCloneParams>,
   );
   /** Lists jobs, newest first. */
   readonly list = this.pages('GET /v1/fine_tuning/jobs', json<Wire.FineTuningJob>);
@@ -103,7 +103,7 @@ export class Jobs extends Operations {
     promote: this.call(
       'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote',
       json<Wire.AdapterVersion>,
-      optionally<{ name?: string | undefined; note?: string | undefined }>,
+      takesOptional<{ name?: string | undefined; note?: string | undefined }>,
     ),
     /** Permanently deletes the checkpoint's adapter. */
     delete: this.call(
