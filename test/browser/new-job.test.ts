@@ -156,7 +156,7 @@ test('the preview has the examples as the job would read them, and a faulty temp
   });
   assert.equal(await template.getAttribute('aria-invalid'), 'true');
   await visit.checkAccess();
-  // The last report stays while the job has problems, and the draft is not sent.
+  // The last report stays while the job has problems.
   await template.fill('');
   await trained('two</s>');
   await visit.leave();

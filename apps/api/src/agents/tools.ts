@@ -55,20 +55,34 @@ interface RouteTool {
   as?: { tool: string; arguments: string[] };
 }
 
-/** A tool whose arguments are a job that it does not create. */
-const plannedJob: RouteTool = {
-  hidden: ['hyperparameters'],
-  reads: true,
-  as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
-};
+const fileArguments = ['training_file', 'training_files', 'validation_file', 'validation_files'];
 
 /** Tools that request one route each. The route determines description, parameters and access. */
 const routes: [name: string, method: string, path: string, more?: RouteTool][] = [
   ['list_models', 'GET', '/v1/models'],
   ['list_files', 'GET', '/v1/files'],
   ['get_file_report', 'GET', '/v1/files/:file_id/report'],
-  ['estimate_fine_tuning_job', 'POST', '/v1/fine_tuning/estimates', plannedJob],
-  ['preview_fine_tuning_job', 'POST', '/v1/files/:file_id/report', plannedJob],
+  [
+    'estimate_fine_tuning_job',
+    'POST',
+    '/v1/fine_tuning/estimates',
+    {
+      hidden: ['hyperparameters'],
+      reads: true,
+      as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
+    },
+  ],
+  [
+    'preview_fine_tuning_job',
+    'POST',
+    '/v1/files/:file_id/report',
+    {
+      // The file is that of the job, and its seed and trials do not change what is read.
+      hidden: [...fileArguments, 'hyperparameters', 'seed', 'sweep'],
+      reads: true,
+      as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training'] },
+    },
+  ],
   [
     'create_fine_tuning_job',
     'POST',

@@ -62,7 +62,7 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/files/:file_id/report',
     operation(
-      { access: { scope: 'files:read', role: 'viewer', models: 'start' } },
+      { access: { scope: 'jobs:read', role: 'viewer', models: 'start' } },
       'Get the report of a file for a planned job',
       ref(FileReportSchema),
       {
@@ -73,8 +73,8 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{
     ),
     async (request, reply) => {
       const { caller, params } = request;
-      // The answer shows options of the adapter that the job continues from.
-      checkScope(caller, 'jobs:read');
+      // The answer has the file's text, besides options of the adapter that the job continues from.
+      checkScope(caller, 'files:read');
       const file = await trainedFile(caller.teamId, params.file_id);
       const body = withFile(request.body, file.id);
       const checked = await checkTraining(services, checker, caller, body, reply);

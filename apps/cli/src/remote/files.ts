@@ -104,8 +104,8 @@ async function reportRequest(
   client: GraftClient,
   { model, maxSeqLength, columns, ...options }: ReportOptions,
 ) {
-  const jobOptions = takePlanOptions(new Command()).options.map((option) => option.attributeName());
-  if (Object.keys(given(options)).every((name) => !jobOptions.includes(name)))
+  const names = takePlanOptions(new Command()).options.map((option) => option.attributeName());
+  if (Object.keys(given(options)).every((name) => !names.includes(name)))
     return given({ model, maxSeqLength, columns });
   if (model === undefined) throw new UsageError('Options of a job need --model, which the job would train.');
   const more = given({ max_seq_length: maxSeqLength });

@@ -55,6 +55,33 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(late.code, 1);
   assert.match(late.stderr, /succeeded/);
 
+  // The report of a file has default options, or those of a planned job, with the flags of one.
+  const { data: files } = await json(['files', 'list'], ada);
+  const report = ['files', 'report', files[0].id];
+  const plain = await ok([...report, '--model', 'tiny'], ada);
+  assert.match(plain.stdout, /^too long +0 over 256 tokens$/m);
+  assert.doesNotMatch(plain.stdout, /As the job reads it/);
+  const flags = ['--rank', '2', '--max-seq-length', '4', '--training', '{"overlong":"skip"}'];
+  const planned = await ok([...report, '--model', 'tiny', ...flags], ada);
+  assert.match(
+    planned.stdout,
+    /^As the job reads it\nmethod +supervised\noverlong +skip\nuses +0 examples, 16 skipped$/m,
+  );
+  assert.match(planned.stdout, /^Over 4 tokens, which the job skips$/m);
+  for (const [args, fault] of [
+    [['--rank', '2'], /need --model/],
+    [['--model', 'none', '--rank', '2'], /'none' does not exist/],
+    [['--model', 'tiny', '--training', '{"overlong":"cut"}'], /overlong/],
+    [
+      ['--model', 'tiny', '--training', '{"max_seq_length":3}', '--max-seq-length', '4'],
+      /both set max_seq_length/,
+    ],
+  ] as const) {
+    const { code, stderr } = await graft([...report, ...args], ada);
+    assert.ok(code !== 0);
+    assert.match(stderr, fault);
+  }
+
   // The adapter is downloaded as a folder and generates the same locally as on the service.
   const downloaded = await json(['adapters', 'download', model, '--output', 'adapter'], ada);
   for (const file of downloaded.files) {
