@@ -295,7 +295,7 @@ export class ChatTemplate {
     const shared = commonPrefix(whole, without);
     const at = added === '' ? -1 : whole.lastIndexOf(added, latest - added.length);
     if (at >= shared) return whole.slice(at + added.length);
-    // The turn continues the text before without a header, as Gemma 4's after results of tools.
+    // The turn continues the text before without a header, as some templates have it after results of tools.
     if (shared < latest) throw this.#rewritten(before.length);
     return whole.slice(latest);
   }

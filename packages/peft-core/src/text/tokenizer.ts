@@ -310,7 +310,7 @@ export class Tokenizer implements TurnTokenizer {
 
   /**
    * Whether the tokens of a text begin with those of its first `end` units alone. A token may span both sides, and patterns that split words
-   * look ahead, as GPT-2's does at white space; both end at an added token.
+   * look ahead at white space; both end at an added token.
    */
   #beginsWith(whole: WholeText, { text, specialTokens }: GuardedText, end: number): boolean {
     const { tokens, isExact } = whole.beginning(end);
