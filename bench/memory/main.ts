@@ -15,6 +15,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { commandLine } from '../../scripts/command-line.ts';
+import { inLanes } from '../../scripts/measuring/processes.ts';
 import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { startApi } from '../running-api.ts';
 import { openKinds } from './kinds.ts';
@@ -38,7 +39,6 @@ interface Memory {
 const reporter = pathToFileURL(path.join(import.meta.dirname, 'report-memory.mjs')).href;
 const api = await startApi({
   flags: ['--expose-gc', `--import=${reporter}`],
-  connections,
   settings: {
     // They count, and refuse nothing.
     GRAFT_RATE_PER_KEY: '9999999',
@@ -87,19 +87,17 @@ try {
       const figure = figures[k]!;
       const count = Math.max(connections, Math.ceil(requests / every / rounds));
       const from = performance.now();
-      let next = figure.sent;
-      const end = next + count;
-      await Promise.all(
-        Array.from({ length: connections }, async () => {
-          while (next < end) {
-            for (const status of await send(next++)) {
-              figure.statuses[status] = (figure.statuses[status] ?? 0) + 1;
-              sent++;
-            }
+      await inLanes(
+        connections,
+        (next) => next >= count,
+        async (i) => {
+          for (const status of await send(figure.sent + i)) {
+            figure.statuses[status] = (figure.statuses[status] ?? 0) + 1;
+            sent++;
           }
-        }),
+        },
       );
-      figure.sent = end;
+      figure.sent += count;
       figure.seconds += (performance.now() - from) / 1000;
       const memory = await readMemory();
       if (round > 0) {
