@@ -5,7 +5,7 @@ import { outlineOf } from '@graft/peft-core/outlines';
 import { exactMatch, readHeldOut } from '../../scripts/demo/held-out.ts';
 import { answer as answerWith, readPlan } from '../../scripts/measuring/processes.ts';
 import { median } from '../../scripts/measuring/report.ts';
-import type { Plan, TaskResults } from './run-task.ts';
+import type { Plan, TaskResults } from './measure-weights.ts';
 
 const plan = await readPlan<Plan>();
 const base = await openBaseModel(plan.model);

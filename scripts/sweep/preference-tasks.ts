@@ -4,8 +4,8 @@ import { instructions } from './rows/instructions.ts';
 import { readJsonLines } from './rows/json-lines.ts';
 import { nodeDocumentation, plain, topics } from './rows/node-documentation.ts';
 import { orders } from './rows/orders.ts';
-import { type Message, type Pair, toolCallPairs, toolTemplate } from './rows/tool-calls.ts';
 import { digestOf, type Rows, split, type Task } from './sweep.ts';
+import { type Message, type Pair, toolCallPairs, toolTemplate } from './tool-calls/pairs.ts';
 
 /** Digest of a task's pairs. Those that are measured were called heldOut in the first results. */
 export const digestOfPairs = (pairs: Rows<Pair>): string =>

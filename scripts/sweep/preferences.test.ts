@@ -16,8 +16,8 @@ import {
   type StartResult,
   sharesTable,
 } from './preferences.ts';
-import { wrongCall } from './rows/tool-calls.ts';
 import { measuresOf } from './run-preferences.ts';
+import { wrongCall } from './tool-calls/pairs.ts';
 
 const made = Object.entries(preferenceTasks).filter(([, { digest }]) => digest === undefined);
 

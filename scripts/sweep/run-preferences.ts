@@ -25,8 +25,8 @@ import {
   readPreferenceResults,
   type Start,
 } from './preferences.ts';
-import type { Pair } from './rows/tool-calls.ts';
 import { isChosen, type Rows, type RunPlan, sizeOf } from './sweep.ts';
+import type { Pair } from './tool-calls/pairs.ts';
 import { openTrainer, secondsSince } from './trainer.ts';
 
 /** Seed of the versions that pairs start from. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Call, callOf } from '../../../bench/tool-calls/match-calls.ts';
-import { isHeldOut, type Question, readQuestions } from '../../../bench/tool-calls/questions.ts';
 import { permutation, Random } from '../../../packages/peft-core/src/random.ts';
 import type { Rows } from '../sweep.ts';
+import { type Call, callOf } from './match-calls.ts';
+import { isHeldOut, type Question, readQuestions } from './questions.ts';
 
 export interface Message {
   role: string;
@@ -16,13 +16,13 @@ export type Pair =
   | { prompt: string; chosen: string; rejected: string }
   | { prompt: Message[]; chosen: Message[]; rejected: Message[]; tools?: object[] };
 
-const folder = join(import.meta.dirname, '../../../bench/tool-calls');
 const SEED = 42;
 /** Maximum length of a question's tools as JSON, in characters: longer prompts take too long. */
 const longestTools = 500;
 
 /** The model's own template has no tools. */
-export const toolTemplate = (): string => readFileSync(join(folder, 'chat-template.jinja'), 'utf8');
+export const toolTemplate = (): string =>
+  readFileSync(join(import.meta.dirname, 'chat-template.jinja'), 'utf8');
 
 /** Questions of the Berkeley Function-Calling Leaderboard that one call answers; the first call downloads them (2 MB). */
 export async function toolCallPairs(counts: Record<keyof Rows, number>): Promise<Rows<Pair>> {
