@@ -114,39 +114,23 @@ try {
       writeFileSync(options.output, `${JSON.stringify({ start, after, figures }, null, 2)}\n`);
   }
 
-  console.log(`\n${facts(describeMachine(null))}\n`);
-  const row = (name: string, requests: number, time: string, { heapUsed, external, rss }: Memory) => [
-    name,
-    String(requests),
-    time,
-    mb(heapUsed),
-    mb(external),
-    mb(rss),
-  ];
-  console.log(
-    markdownTable(
-      ['after', 'requests', 'time', 'heap MB', 'external MB', 'RSS MB'],
-      [
-        row('the start', 0, '', start),
-        ...after.map((memory, i) => row(`round ${i + 1}`, memory.requests, memory.minutes, memory)),
-      ],
-    ),
+  const shown = ({ heapUsed, external, rss }: Memory) => [heapUsed, external, rss].map(mb);
+  const overRounds = markdownTable(
+    ['after', 'requests', 'time', 'heap MB', 'external MB', 'RSS MB'],
+    [
+      ['the start', '0', '', ...shown(start)],
+      ...after.map((own, i) => [`round ${i + 1}`, `${own.requests}`, own.minutes, ...shown(own)]),
+    ],
   );
-  console.log(
-    `\n${markdownTable(
-      ['kind', 'sent', 'a second', 'answers', 'heap since round 1, kB', 'bytes each'],
-      figures.map(({ name, sent, seconds, statuses, grown, counted }) => [
-        name,
-        String(sent),
-        (sent / seconds).toFixed(0),
-        Object.entries(statuses)
-          .map(([status, count]) => `${count} × ${status}`)
-          .join(', '),
-        (grown / 1024).toFixed(0),
-        (grown / counted).toFixed(1),
-      ]),
-    )}`,
+  const byKind = markdownTable(
+    ['kind', 'sent', 'a second', 'answers', 'heap since round 1, kB', 'bytes each'],
+    figures.map(({ name, sent, seconds, statuses, grown, counted }) => {
+      const answers = Object.entries(statuses).map(([status, count]) => `${count} × ${status}`);
+      const bytes = [(grown / 1024).toFixed(0), (grown / counted).toFixed(1)];
+      return [name, `${sent}`, (sent / seconds).toFixed(0), answers.join(', '), ...bytes];
+    }),
   );
+  console.log(`\n${facts(describeMachine(null))}\n\n${overRounds}\n${byKind}`);
   const [first, last] = [after[0]!, after.at(-1)!];
   const grown = last.heapUsed - first.heapUsed;
   const each = grown / (last.requests - first.requests);

@@ -11,6 +11,7 @@ import { outlineOf } from '@graft/peft-core/outlines';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { digestFolder, listBaseModels } from '@graft/service/base-models';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
+import { exactMatch, greedyAnswers } from '../demo/held-out.ts';
 import { answer, readPlan } from '../measuring/processes.ts';
 import { packagedModel } from '../methods/packaged-model.ts';
 import { continuedRates, ranksOfRates } from './compare-rates.ts';
@@ -172,15 +173,8 @@ async function countRight(base: BaseModel, adapter: string, task: LongTask): Pro
   const questions = questionsOf(task);
   const generator = await openGenerator({ base });
   try {
-    const answers = await Promise.all(
-      questions.map(async ({ prompt }) => {
-        let text = '';
-        const pieces = generator.generate({ prompt, adapter, max_tokens: LONGEST_ANSWER });
-        for await (const piece of pieces) text += piece.text;
-        return text.trim();
-      }),
-    );
-    return questions.filter(({ answer }, i) => answer === answers[i]).length;
+    const requests = questions.map(({ prompt }) => ({ prompt, adapter, max_tokens: LONGEST_ANSWER }));
+    return exactMatch(questions, await greedyAnswers(generator, requests));
   } finally {
     await generator.close();
   }
