@@ -57,7 +57,11 @@ for (const dtype of listOf('only', options.only, storages)) {
     training: { max_seq_length: 128, base_dtype: dtype, seed, eval_steps: 1_000_000 },
   });
   const plan: Omit<Plan, 'task'> = {
-    ...{ model, trainingFile, heldOutFile, peft, training },
+    model,
+    trainingFile,
+    heldOutFile,
+    peft,
+    training,
     adapter: join(folder, dtype),
   };
   console.error(`${dtype}, seed ${seed}`);

@@ -93,4 +93,6 @@ async function unitVectors(adapterDir: string | null, texts: readonly string[]):
   return vectors;
 }
 
-const dot = (a: readonly number[], b: readonly number[]): number => sum(a.map((x, i) => x * b[i]!));
+function dot(a: readonly number[], b: readonly number[]): number {
+  return sum(a.map((x, i) => x * b[i]!));
+}

@@ -182,7 +182,7 @@ async function measureSides(): Promise<void> {
   if (options['write-docs']) await replaceSection('docs/serving.md', section, `\n${body}\n\n`);
 }
 
-/** Which targets Graft's answers miss. */
+/** A line for each target that Graft's answers do not reach. */
 function* faultsOf({ oneByOne, together }: Served<Answered>): Generator<string> {
   const answers = new Map(together.ids);
   // On a GPU what is computed beside a row may change its last bits.

@@ -71,7 +71,7 @@ const start = (of: string, most: number, measured: (run: StartFigures) => number
   measured: (run) => run.start && measured(run.start),
 });
 
-const ofMemory = [
+const lighter = [
   'demo',
   'demo-all',
   'demo-unshared',
@@ -93,8 +93,8 @@ export const targets: Target[] = [
   speed('synthetic', 'fp32', 2.6),
   wall('synthetic', 'bf16', 0.7),
   wall('synthetic', 'fp32', 0.7),
-  ...ofMemory.map((name) => memory(name, 'bf16')),
-  ...ofMemory.filter((name) => name !== 'demo-unshared').map((name) => memory(name, 'fp32')),
+  ...lighter.map((name) => memory(name, 'bf16')),
+  ...lighter.filter((name) => name !== 'demo-unshared').map((name) => memory(name, 'fp32')),
   peakBeside('demo-nf4', 'demo', 0.8),
   peakBeside('one-4096', 'one-1024', 2),
   start('first step of a job, cold', 3, ({ cold }) => cold.median),

@@ -201,7 +201,10 @@ function measured(runs: LongResult[]): Measured {
   const right = runs.flatMap((run) => (run.right === null ? [] : [run.right]));
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
-    ...{ r, lora_alpha, batch_size, learning_rate },
+    r,
+    lora_alpha,
+    batch_size,
+    learning_rate,
     seeds: new Set(runs.map(({ seed }) => seed)).size,
     loss: mean(losses),
     lossSpread: losses.every(Number.isFinite) ? Math.max(...losses) - Math.min(...losses) : Number.NaN,

@@ -52,11 +52,8 @@ if (stray) {
 const longOption = (['model', 'seeds', 'steps'] as const).find((name) => options[name] !== undefined);
 if (longOption && what !== 'long') endWithUsage(`--${longOption} is an option of --long`);
 const { model = DEFAULT_MODEL, seeds = SEEDS, steps = FEWEST_STEPS } = options;
-const plan: RunPlan = {
-  ...{ what, words, model },
-  seeds: wholeNumber('seeds', seeds),
-  steps: wholeNumber('steps', steps),
-};
+const counts = { seeds: wholeNumber('seeds', seeds), steps: wholeNumber('steps', steps) };
+const plan: RunPlan = { what, words, model, ...counts };
 const isRead = options.check || options.list || options['write-docs'];
 
 if (options.list && sweep.made) for (const line of listOf(sweep)) console.log(line);

@@ -48,9 +48,12 @@ export async function runPreferences({ words }: RunPlan): Promise<number> {
     // The generator keeps what it has read of a folder, so each run has another.
     const adapter = join(trainer.folder, `adapter-${trained}`);
     const steps = await trainRows(pairs.training, adapter, {
-      ...{ task, method, initialAdapter: start === 'version' ? from.folder : null },
+      task,
+      method,
+      initialAdapter: start === 'version' ? from.folder : null,
       training: {
-        ...{ learning_rate, seed },
+        learning_rate,
+        seed,
         ...(Object.keys(preference).length > 0 && { preference }),
         ...(n_epochs !== null && { n_epochs }),
       },
@@ -84,18 +87,19 @@ export async function runPreferences({ words }: RunPlan): Promise<number> {
     const { task, method, initialAdapter } = of;
     const { template } = preferenceTasks[task]!;
     const training = resolveTraining({
-      ...{ peft, method, continues: initialAdapter !== null, model },
+      peft,
+      method,
+      model,
+      continues: initialAdapter !== null,
       training: { ...(template && { chat_template: template() }), ...of.training },
       ...sizeOf(rows),
     });
-    const { steps } = await trainer.train(
-      { training: rows, validation: [] },
-      {
-        ...{ peft, training, adapter, title: task },
-        ...(method !== null && { method }),
-        ...(initialAdapter !== null && { initialAdapter }),
-      },
-    );
+    const options = {
+      ...(method !== null && { method }),
+      ...(initialAdapter !== null && { initialAdapter }),
+    };
+    const run = { peft, training, adapter, title: task, ...options };
+    const { steps } = await trainer.train({ training: rows, validation: [] }, run);
     if (steps === 0) throw new Error(`${task}: training diverged`);
     return steps;
   }

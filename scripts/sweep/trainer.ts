@@ -49,9 +49,10 @@ export async function openTrainer(
       const measured: Measured = { steps: 0, loss: null, evaluations: [] };
       const trainingFile = await write('train.jsonl', rows);
       const validationFile = validation.length > 0 ? await write('validation.jsonl', validation) : undefined;
+      const own = { base, baseModelName, outputDir, trainingFile };
       const records = train({
         ...run,
-        ...{ base, baseModelName, outputDir, trainingFile },
+        ...own,
         ...(validationFile !== undefined && { validationFile }),
         ...(warm && { warm, sharesBase: true }),
       });
