@@ -1,5 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileTensorsFor } from '@graft/peft-core/check';
+import type { PeftConfig } from '@graft/peft-core/config';
+import { writeAdapter } from '@graft/peft-core/files';
+import { elementCount } from '../packages/peft-core/src/tensors/tensor-source.ts';
 import { writeRandomModel } from '../scripts/check-gpu/models.ts';
 
 export type Config = Record<string, unknown> & { model_type: string };
@@ -37,4 +41,22 @@ function withLayers(config: Config, layers: number): Config {
   const shared = Number(config.num_kv_shared_layers ?? 0);
   if (shared > 0) cut.num_kv_shared_layers = Math.min(shared, Math.floor(layers / 2));
   return { ...config, ...cut };
+}
+
+/** Writes an adapter of the config's form for a model, with these values in each tensor. */
+export async function writeValues(
+  folder: string,
+  { peft, model }: { peft: PeftConfig; model: Record<string, unknown> },
+  valueAt: (i: number) => number,
+): Promise<string> {
+  const tensors = new Map(
+    fileTensorsFor(peft, model).map(({ key, shape }) => {
+      const data = Float32Array.from({ length: elementCount(shape) }, (_, i) => valueAt(i));
+      return [key, { shape, data }];
+    }),
+  );
+  mkdirSync(folder, { recursive: true });
+  const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null };
+  await writeAdapter(folder, { peft, baseModelNameOrPath: 'bench', tensors, card });
+  return folder;
 }

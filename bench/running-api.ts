@@ -1,20 +1,19 @@
-/** An API process of a benchmark's own, with a worker on request, on its own database, and a client over connections that stay open. */
+/** An API process on a private database, for a benchmark, with a worker on request, and a client over connections that stay open. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, type ClientRequest, request } from 'node:http';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { createApiKey, createTeam, type Services } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
+import { scratchFolder } from '../test/golden/fixtures/scratch-folder.ts';
 import { freePort, graftEnvironment } from '../test/service/running-graft.ts';
 
 const root = path.join(import.meta.dirname, '..');
 
 export interface Answer {
   status: number;
-  headers: Record<string, string | string[] | undefined>;
+  headers: Headers;
   text: string;
   /** Milliseconds until the first piece of the body, and until its end. */
   first: number;
@@ -26,7 +25,7 @@ export interface Asked {
   path: string;
   key?: string;
   /** Sent as JSON, as a form, or, text and bytes, as it is. */
-  body?: object | string | Buffer;
+  body?: object | string | Buffer<ArrayBuffer> | FormData;
   headers?: Record<string, string>;
   /** The client hangs up after the first piece of the answer. */
   hangUp?: boolean;
@@ -47,24 +46,28 @@ export interface RunningApi {
 }
 
 /**
- * `flags` are Node's, of the API process; `connections` is how many requests the client has open at a time; `worker` starts one, too.
- * `model`: the base model `tiny`, as fields of its config.json, or the folder or file of another one.
+ * `flags` are Node's, of the API process; `worker` starts one, too. `model`: the base model `tiny`, as fields of its config.json, or the
+ * folder or file of another one.
  */
-export async function startApi(options: {
+export async function startApi({
+  flags = [],
+  settings,
+  worker = false,
+  model: given = { max_position_embeddings: 64 },
+}: {
   flags?: string[];
   settings?: Record<string, string>;
-  connections: number;
   worker?: boolean;
   model?: Record<string, unknown> | string;
-}): Promise<RunningApi> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-api-'));
-  const { model: given = { max_position_embeddings: 64 } } = options;
+} = {}): Promise<RunningApi> {
+  const folder = scratchFolder('bench-api');
   const model = typeof given === 'string' ? given : path.join(folder, 'tiny');
   if (typeof given !== 'string') await writeTinyModel(model, given);
   const baseModels = path.join(folder, 'base-models.json');
   writeFileSync(baseModels, JSON.stringify({ tiny: { folder: model } }));
   const services = await openTestServices({ role: 'admin' });
   const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
   const env = graftEnvironment({
     PORT: String(port),
     GRAFT_DATA_DIR: path.join(folder, 'data'),
@@ -73,98 +76,66 @@ export async function startApi(options: {
     GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
     DATABASE_URL: services.env.databaseUrl,
     REDIS_URL: services.env.redisUrl,
-    ...options.settings,
+    ...settings,
   });
   let tail = '';
-  const parts: { child: ChildProcess; ended: Promise<unknown> }[] = [];
+  const children: ChildProcess[] = [];
   /** Resolves when the process is ready. */
   const start = async (entry: string, flags: string[] = []): Promise<ChildProcess> => {
-    const child = spawn(process.execPath, [...flags, path.join(root, 'scripts/compile/run.mjs'), entry], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env,
-    });
-    for (const stream of [child.stdout!, child.stderr!]) {
+    const args = [...flags, path.join(root, 'scripts/compile/run.mjs'), entry];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env });
+    for (const stream of [child.stdout!, child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
         tail = (tail + text).slice(-4000);
       });
-    }
     process.on('exit', () => child.kill('SIGKILL'));
-    const ended = once(child, 'exit');
-    parts.push({ child, ended });
-    const ready = new Promise<void>((resolve) => {
+    children.push(child);
+    await new Promise<void>((resolve, reject) => {
       child.on('message', ({ type }: { type?: string }) => type === 'ready' && resolve());
+      child.once('exit', () => reject(new Error(`${entry} has ended. Its last lines:\n${tail}`)));
     });
-    const early = ended.then(() => {
-      throw new Error(`${entry} has ended. Its last lines:\n${tail}`);
-    });
-    early.catch(() => {});
-    await Promise.race([ready, early]);
     return child;
   };
-  const api = await start('apps/api/src/main.ts', options.flags);
-  if (options.worker) await start('apps/worker/src/main.ts');
-  const agent = new Agent({ keepAlive: true, maxSockets: options.connections, scheduling: 'fifo' });
+  const api = await start('apps/api/src/main.ts', flags);
+  if (worker) await start('apps/worker/src/main.ts');
 
+  const attempt = async ({ path: at, key, body, hangUp, ...asked }: Asked): Promise<Answer> => {
+    const isReady = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
+    const isForm = body instanceof FormData;
+    const sent = isReady || isForm ? body : JSON.stringify(body);
+    const headers = {
+      'accept-encoding': 'identity',
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(body !== undefined && !isForm && { 'content-type': 'application/json' }),
+      ...asked.headers,
+    };
+    const began = performance.now();
+    const response = await fetch(`${url}${at}`, { ...asked, headers, body: sent ?? null });
+    const decoder = new TextDecoder();
+    let [text, first] = ['', 0];
+    for await (const piece of response.body ?? []) {
+      first ||= performance.now() - began;
+      text += decoder.decode(piece, { stream: true });
+      if (hangUp) break;
+    }
+    const { status, headers: given } = response;
+    return { status, headers: given, text, first, took: performance.now() - began };
+  };
   const newKey = async (teamId: string): Promise<string> =>
     (await createApiKey(services, teamId, { name: 'bench', role: 'member' })).key;
 
-  const attempt = async (asked: Asked, bytes: Buffer, headers: Record<string, string>): Promise<Answer> =>
-    await new Promise((resolve, reject) => {
-      const { method = 'GET', path: at, key, hangUp = false, signal } = asked;
-      const began = performance.now();
-      const passed = () => performance.now() - began;
-      const sent: ClientRequest = request(
-        {
-          agent,
-          host: '127.0.0.1',
-          port,
-          method,
-          path: at,
-          ...(signal && { signal }),
-          headers: {
-            ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
-            ...headers,
-            ...(bytes.length > 0 ? { 'content-length': bytes.length } : {}),
-          },
-        },
-        (response) => {
-          const { statusCode: status = 0, headers } = response;
-          let text = '';
-          let first = 0;
-          const done = () => resolve({ status, headers, text, first, took: passed() });
-          response.setEncoding('utf8').on('data', (piece: string) => {
-            first ||= passed();
-            text += piece;
-            if (!hangUp) return;
-            done();
-            sent.destroy();
-          });
-          response.on('end', done).on('error', reject);
-        },
-      );
-      sent.on('error', reject);
-      sent.end(bytes);
-    });
-
   return {
     services,
-    url: `http://127.0.0.1:${port}`,
+    url,
     process: api,
     ask: async (asked) => {
-      const { body } = asked;
-      const form = body instanceof FormData ? new Response(body) : null;
-      const type = form?.headers.get('content-type') ?? (body === undefined ? null : 'application/json');
-      const headers = { ...(type ? { 'content-type': type } : {}), ...asked.headers };
-      const isReady = typeof body === 'string' || Buffer.isBuffer(body);
-      const json = isReady ? body : body === undefined ? '' : JSON.stringify(body);
-      const bytes = Buffer.from(form ? new Uint8Array(await form.arrayBuffer()) : (json as string));
       for (let left = 3; ; left--) {
         try {
-          return await attempt(asked, bytes, headers);
+          return await attempt(asked);
         } catch (error) {
           // The API ends a connection after 10,000 requests, perhaps while the next one is on its way.
-          const isCut = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+          const { code } = ((error as Error).cause ?? {}) as { code?: string };
+          const isCut = code === 'ECONNRESET' || code === 'UND_ERR_SOCKET';
           if (!isCut || left === 0) throw new Error(`${asked.path}: ${error}\n${tail}`);
         }
       }
@@ -175,38 +146,42 @@ export async function startApi(options: {
     },
     newKey,
     close: async () => {
-      agent.destroy();
-      for (const { child, ended } of parts) {
-        if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      for (const child of children) {
+        const ended = once(child, 'exit');
+        if (child.exitCode !== null || child.signalCode !== null) continue;
+        child.kill('SIGTERM');
         await ended;
       }
       await services.close();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
+/** The JSON of an answer with status 200. Throws others. */
+// biome-ignore lint/suspicious/noExplicitAny: answers of many routes
+export async function answerTo({ ask }: Pick<RunningApi, 'ask'>, asked: Asked): Promise<Record<string, any>> {
+  const { status, text } = await ask(asked);
+  if (status !== 200) throw new Error(`broken: ${asked.path}: ${status} ${text.slice(0, 300)}`);
+  return JSON.parse(text);
+}
+
 /** A training file of the team, and its id. */
-export async function uploadFile({ ask }: RunningApi, key: string, lines: string): Promise<string> {
+export async function uploadFile(api: RunningApi, key: string, lines: string): Promise<string> {
   const body = new FormData();
   body.set('purpose', 'fine-tune');
   body.set('file', new Blob([lines]), 'train.jsonl');
-  const { status, text } = await ask({ method: 'POST', path: '/v1/files', key, body });
-  if (status !== 200) throw new Error(text);
-  return JSON.parse(text).id;
+  return (await answerTo(api, { method: 'POST', path: '/v1/files', key, body })).id;
 }
 
 /** `options`: other fields of the request. */
 export async function createJob(
-  { ask }: RunningApi,
+  api: RunningApi,
   key: string,
   training_file: string,
   options: object = {},
 ): Promise<string> {
   const body = { model: 'tiny', training_file, ...options };
-  const { status, text } = await ask({ method: 'POST', path: '/v1/fine_tuning/jobs', key, body });
-  if (status !== 200) throw new Error(text);
-  return JSON.parse(text).id;
+  return (await answerTo(api, { method: 'POST', path: '/v1/fine_tuning/jobs', key, body })).id;
 }
 
 /** A request to POST /v1/mcp that calls a tool. `padding`: characters that make the body larger. */

@@ -11,6 +11,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandLine } from '../../scripts/command-line.ts';
+import { inLanes } from '../../scripts/measuring/processes.ts';
 import { quantile } from '../../scripts/measuring/report.ts';
 import { createJob, startApi, toolCall, uploadFile } from '../running-api.ts';
 
@@ -27,7 +28,7 @@ const paddings: Record<string, number | null> = {
 };
 const results = Object.keys(paddings).map((name) => ({ name, took: [] as number[], calls: 0, answered: 0 }));
 
-const api = await startApi({ connections: agents + clients });
+const api = await startApi();
 try {
   const line = '{"prompt": "a", "completion": "b"}\n';
   const teams = await Promise.all(
@@ -44,17 +45,13 @@ try {
   const askFor = async (milliseconds: number): Promise<number[]> => {
     const took: number[] = [];
     const end = performance.now() + milliseconds;
-    await Promise.all(
-      Array.from({ length: clients }, async (_, client) => {
-        for (let i = client; performance.now() < end; i++) {
-          const start = performance.now();
-          const { status, text } = await api.ask({ path: paths[i % paths.length]!, key });
-          if (status !== 200) throw new Error(text);
-          took.push(performance.now() - start);
-          await sleep(20);
-        }
-      }),
-    );
+    const isOver = () => performance.now() >= end;
+    await inLanes(clients, isOver, async (i) => {
+      const { status, text, took: own } = await api.ask({ path: paths[i % paths.length]!, key });
+      if (status !== 200) throw new Error(text);
+      took.push(own);
+      await sleep(20);
+    });
     return took;
   };
 

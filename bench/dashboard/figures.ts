@@ -7,7 +7,6 @@ import type { BrowserBench, Visit } from '../../test/browser/browser-bench.ts';
 import { seedJobs } from '../../test/browser/seed/jobs.ts';
 import { timeDrawing } from '../../test/browser/time-drawing.ts';
 import { forgetCache } from '../../test/browser/visits.ts';
-import { watchFrames } from './longest-gap.ts';
 
 export interface Figure {
   name: string;
@@ -20,6 +19,18 @@ export interface Figure {
 
 /** Visits of one page; the figure is their median. */
 const rounds = 5;
+
+/** Jobs that are alike but for the numbers of their suffixes. */
+export const seedMany = (
+  bench: BrowserBench,
+  length: number,
+  name: string,
+  job: Parameters<typeof seedJobs>[1][number],
+): Promise<string[]> =>
+  seedJobs(
+    bench,
+    Array.from({ length }, (_, i) => ({ ...job, suffix: `${name}-${i}` })),
+  );
 
 /** The largest paint of a page that this browser has never seen, median of five. */
 export async function largestPaint(bench: BrowserBench, name: string, path: string): Promise<Figure> {
@@ -54,15 +65,7 @@ export async function longestTask(
   progressText: (page: Page) => Promise<string | null>,
 ): Promise<Figure> {
   const seconds = 20;
-  const ids = await seedJobs(
-    bench,
-    Array.from({ length: 5 }, (_, i) => ({
-      status: 'running' as const,
-      suffix: `streams-${i}`,
-      steps: 2_000,
-      totalSteps: 4_000,
-    })),
-  );
+  const ids = await seedMany(bench, 5, 'streams', { status: 'running', steps: 2_000, totalSteps: 4_000 });
   const visit = await bench.visit(bench.acme, pathOf(ids));
   const { page } = visit;
   await page.getByText('streams-4').filter({ visible: true }).first().waitFor();
@@ -104,14 +107,7 @@ async function train({ services, acme }: BrowserBench, id: string, step: number)
 
 /** The longest time without a frame while a thousand jobs are scrolled through. */
 export async function longestGap(bench: BrowserBench): Promise<Figure> {
-  await seedJobs(
-    bench,
-    Array.from({ length: 1_000 }, (_, i) => ({
-      status: 'succeeded' as const,
-      suffix: `many-${i}`,
-      steps: 3,
-    })),
-  );
+  await seedMany(bench, 1_000, 'many', { status: 'succeeded', steps: 3 });
   const visit = await bench.visit(bench.acme, '/jobs?search=many-');
   const { page } = visit;
   await page.getByText('many-999').first().waitFor();
@@ -129,6 +125,23 @@ export async function longestGap(bench: BrowserBench): Promise<Figure> {
   const measured = await gap();
   await visit.leave();
   return { name: '1,000 jobs scrolled: longest time without a frame', measured, target: 1_000, note: '' };
+}
+
+/** Watches the page's frames. The returned function gives the longest time between two frames, in milliseconds. */
+async function watchFrames(page: Page): Promise<() => Promise<number>> {
+  await page.evaluate(() => {
+    const watched = { gap: 0 };
+    Object.assign(globalThis, { watched });
+    let before: number | null = null;
+    const frame = (at: number) => {
+      watched.gap = Math.max(watched.gap, at - (before ?? at));
+      before = at;
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+  return async () =>
+    await page.evaluate(() => (globalThis as unknown as { watched: { gap: number } }).watched.gap);
 }
 
 /** From the arrival of a series' values until all six charts of the job's page stand, median of five. */

@@ -5,11 +5,11 @@
  * npm run bench:dashboard -- [--check]
  *   --check  fails where a figure is beyond its target
  */
+import type { Page } from 'playwright-core';
 import { commandLine } from '../../scripts/command-line.ts';
 import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { openBrowserBench } from '../../test/browser/browser-bench.ts';
-import { seedJobs } from '../../test/browser/seed/jobs.ts';
-import { drawing, type Figure, largestPaint, longestGap, longestTask } from './figures.ts';
+import { drawing, type Figure, largestPaint, longestGap, longestTask, seedMany } from './figures.ts';
 
 const options = commandLine({ check: { type: 'boolean', default: false } });
 
@@ -20,37 +20,19 @@ try {
     figures.push(figure);
     console.error(`${figure.name}: ${Math.round(figure.measured)} ms`);
   };
-  const usual = await seedJobs(
-    bench,
-    Array.from({ length: 40 }, (_, i) => ({
-      status: 'succeeded' as const,
-      suffix: `usual-${i}`,
-      steps: 2_000,
-    })),
-  );
+  const usual = await seedMany(bench, 40, 'usual', { status: 'succeeded', steps: 2_000 });
   add(await largestPaint(bench, 'Largest paint of /jobs', '/jobs'));
   add(await largestPaint(bench, 'Largest paint of a job', `/jobs/${usual.at(-1)}?tab=curves`));
   add(await drawing(bench));
-  add(
-    await longestTask(
-      bench,
-      'Longest task of /jobs while jobs stream',
-      () => '/jobs?search=streams-',
-      async (page) => await page.locator('.job-progress').first().textContent(),
-    ),
-  );
-  add(
-    await longestTask(
-      bench,
-      'Longest task of /compare while jobs stream',
-      (ids) => `/compare?jobs=${ids}`,
-      async (page) =>
-        await page
-          .getByRole('img', { name: /^Training loss/ })
-          .first()
-          .getAttribute('aria-label'),
-    ),
-  );
+  const jobs = '/jobs?search=streams-';
+  const progress = (page: Page) => page.locator('.job-progress').first().textContent();
+  add(await longestTask(bench, 'Longest task of /jobs while jobs stream', () => jobs, progress));
+  const compare = (ids: string[]) => `/compare?jobs=${ids}`;
+  const chart = (page: Page) => {
+    const shown = page.getByRole('img', { name: /^Training loss/ });
+    return shown.first().getAttribute('aria-label');
+  };
+  add(await longestTask(bench, 'Longest task of /compare while jobs stream', compare, chart));
   add(await longestGap(bench));
 
   console.log(`\n${facts(describeMachine(null))}\n`);

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { shopChats } from '../../scripts/sweep/rows/bike-shop.ts';
 
 /** Kinds of lines. */
 type Kind = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
@@ -13,11 +14,9 @@ const longLines = 4;
 
 /** Writes lines of this kind, from examples/bike-shop and the licence's words; always the same. */
 export async function writeData(name: DataName, folder: string): Promise<{ file: string; lines: number }> {
-  const shop = (await readFile(path.join(root, 'examples', 'bike-shop', 'train.jsonl'), 'utf8'))
-    .trim()
-    .split('\n')
-    .slice(0, lines)
-    .map((line) => (JSON.parse(line) as { messages: { content: string }[] }).messages);
+  const shop = shopChats()
+    .training.slice(0, lines)
+    .map(({ messages }) => messages);
   const words = (await readFile(path.join(root, 'LICENSE'), 'utf8')).match(/[a-z]+/g)!;
   const text = (line: number, count: number) =>
     Array.from({ length: count }, (_, i) => words[(line * 37 + i) % words.length]).join(' ');

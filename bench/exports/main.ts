@@ -4,19 +4,17 @@
  *
  * node --import tsx bench/exports/main.ts [--gigabytes 8] [--rank 16] [--formats merged:stored,merged:float32] [--folder /tmp]
  */
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileTensorsFor } from '@graft/peft-core/check';
 import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
-import { writeAdapter } from '@graft/peft-core/files';
-import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
 import { randomModels, writeRandomModel } from '../../scripts/check-gpu/models.ts';
 import { commandLine } from '../../scripts/command-line.ts';
 import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
 import { gigabytes as gb } from '../../scripts/measuring/report.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
+import { writeValues } from '../published-model.ts';
 import type { ExportPlan, Measured } from './export-once.ts';
 
 const { gigabytes, rank, ...options } = commandLine(
@@ -38,23 +36,19 @@ const shape = {
 };
 
 const parent = scratchFolder('bench-exports', options.folder);
-const [model, adapterDir, folder] = ['model', 'adapter', 'output'].map((name) => join(parent, name)) as [
-  string,
-  string,
-  string,
-];
+const [model, folder] = [join(parent, 'model'), join(parent, 'output')];
 await writeRandomModel(model, shape);
-await writeFullAdapter(adapterDir);
+const peft = parsePeftConfig({ ...defaultPeft, r: rank });
+const adapterDir = await writeValues(
+  join(parent, 'adapter'),
+  { peft, model: shape },
+  (i) => 0.01 * Math.sin(i),
+);
 const lines: string[][] = [];
 for (const each of options.formats.split(',')) {
   const [format = '', dtype] = each.split(':');
-  const plan: ExportPlan = {
-    model,
-    adapterDir,
-    folder,
-    format,
-    options: dtype === undefined ? {} : { dtype },
-  };
+  const options = dtype === undefined ? {} : { dtype };
+  const plan: ExportPlan = { model, adapterDir, folder, format, options };
   const program = typeScript(join(import.meta.dirname, 'export-once.ts'));
   const { seconds, ...bytes } = await runForResult<Measured>(program, plan);
   const { bytes: written, estimate, peakBytes, largestTensorBytes } = bytes;
@@ -63,15 +57,3 @@ for (const each of options.formats.split(',')) {
 }
 const header = ['format', 'GB written', 'GB estimated', 'GB of the process at most'];
 console.log(plainTable([...header, 'GB of the largest tensor in float32', 'seconds'], lines));
-
-async function writeFullAdapter(target: string): Promise<void> {
-  const peft = parsePeftConfig({ ...defaultPeft, r: rank });
-  const tensors = new Map(
-    fileTensorsFor(peft, shape).map(({ key, shape }) => [
-      key,
-      { shape, data: Float32Array.from({ length: elementCount(shape) }, (_, i) => 0.01 * Math.sin(i)) },
-    ]),
-  );
-  await writeAdapter(target, { peft, baseModelNameOrPath: null, tensors });
-  await writeFile(join(target, 'README.md'), '');
-}

@@ -6,16 +6,16 @@
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defaultPeft, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { writeRandomModel } from '../../scripts/check-gpu/models.ts';
 import { commandLine, listOf } from '../../scripts/command-line.ts';
 import { inLockStep, type Side } from '../../scripts/measuring/processes.ts';
 import { median, ratios } from '../../scripts/measuring/report.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
+import type { Config } from '../published-model.ts';
 import { precisions, startGraft } from '../training/sides.ts';
 import { published, withSameProducts } from './models.ts';
-import { type FamilyFigures, familiesTable, keepFigures, readFigures } from './report.ts';
+import { type FamilyFigures, familiesTable, keepFigures, readFigures, trainingOf } from './report.ts';
 
 /** Steps that are not counted: the first ones trace and warm up. */
 const EXCLUDED = 2;
@@ -44,10 +44,7 @@ console.log(`\nthe default method\n\n${familiesTable(measured)}`);
 if (options['write-docs'])
   await replaceSection('docs/base-models.md', 'families measured', familiesTable(readFigures()));
 
-async function measure(
-  family: string,
-  config: Parameters<typeof withSameProducts>[0],
-): Promise<FamilyFigures> {
+async function measure(family: string, config: Config): Promise<FamilyFigures> {
   const own = join(folder, family);
   await mkdir(own);
   const sides: [Side, Side] = [
@@ -71,23 +68,14 @@ async function measure(
   };
 }
 
-async function startSide(
-  name: string,
-  own: string,
-  config: Parameters<typeof withSameProducts>[0],
-): Promise<Side> {
+async function startSide(name: string, own: string, config: Config): Promise<Side> {
   const model = join(own, name);
   await writeRandomModel(model, config);
-  const peft = parsePeftConfig(defaultPeft);
   const trainingFile = join(own, 'texts.jsonl');
   // A byte is a token of these models, and one more ends a text.
   const text = (line: number) => 'graft trains adapters '.repeat(tokens).slice(line, line + tokens - 1);
   const lines = Array.from({ length: steps }, (_, line) => JSON.stringify({ text: text(line) }));
   await writeFile(trainingFile, `${lines.join('\n')}\n`);
-  const training = resolveTraining({
-    peft,
-    training: { precision, batch_size: 1, max_steps: steps + 1, max_seq_length: tokens },
-    exampleCount: lines.length,
-  });
-  return startGraft(name, { model, trainingFile, peft, training, outputDir: `${model}-adapter` }, precision);
+  const plan = { model, trainingFile, ...trainingOf({ tokens, precision }, steps) };
+  return startGraft(name, { ...plan, outputDir: `${model}-adapter` }, precision);
 }

@@ -38,52 +38,34 @@ export function keepFigures(figures: FamilyFigures): void {
 
 /** A line for each family. Memory is estimated by today's formula. */
 export function familiesTable(all: readonly FamilyFigures[]): string {
-  const header = [
-    '`model_type`',
-    'tokens',
-    'step',
-    'llama',
-    'ratio',
-    'by CPU time',
-    'peak memory',
-    'estimated',
-    'ratio',
-  ];
-  return plainTable(
-    header,
-    all.map((figures) => {
-      const { family, tokens, precision, seconds, referenceSeconds, ratio, cpuRatio, peakBytes } = figures;
-      const estimated = estimatedBytes(published.get(family)!, tokens, precision);
-      return [
-        `\`${family}\``,
-        `${tokens}`,
-        `${seconds.toFixed(1)} s`,
-        `${referenceSeconds.toFixed(1)} s`,
-        ratio.toFixed(2),
-        cpuRatio.toFixed(2),
-        `${gigabytes(peakBytes)} GB`,
-        `${gigabytes(estimated)} GB`,
-        (estimated / peakBytes).toFixed(2),
-      ];
-    }),
-  );
+  const header = ['`model_type`', 'tokens', 'step', 'llama', 'ratio', 'by CPU time'];
+  const lines = all.map((figures) => {
+    const { family, tokens, seconds, referenceSeconds, ratio, cpuRatio, peakBytes } = figures;
+    const estimated = estimatedBytes(published.get(family)!, figures);
+    const steps = [seconds, referenceSeconds].map((value) => `${value.toFixed(1)} s`);
+    const memory = [peakBytes, estimated].map((bytes) => `${gigabytes(bytes)} GB`);
+    const ratios = [ratio, cpuRatio].map((value) => value.toFixed(2));
+    return [`\`${family}\``, tokens, ...steps, ...ratios, ...memory, (estimated / peakBytes).toFixed(2)];
+  });
+  return plainTable([...header, 'peak memory', 'estimated', 'ratio'], lines);
 }
 
-/** The estimate of a job of one example. */
-function estimatedBytes(
-  modelConfig: Record<string, unknown>,
-  tokens: number,
-  precision: 'fp32' | 'bf16',
-): number {
+/** Training on `count` texts of `tokens` tokens, one a step. */
+export const trainingOf = (
+  { tokens, precision }: Pick<FamilyFigures, 'tokens' | 'precision'>,
+  count: number,
+) => {
   const peft = parsePeftConfig(defaultPeft);
-  const training = resolveTraining({
-    peft,
-    training: { precision, batch_size: 1, max_steps: 1, max_seq_length: tokens },
-    exampleCount: 1,
-  });
+  const options = { precision, batch_size: 1, max_steps: count + 1, max_seq_length: tokens };
+  return { peft, training: resolveTraining({ peft, training: options, exampleCount: count }) };
+};
+
+/** The estimate of a job of one example. */
+function estimatedBytes(modelConfig: Record<string, unknown>, figures: FamilyFigures): number {
+  const { tokens, precision } = figures;
   const one = { widths: [tokens - 1], inputWidth: 0, labels: tokens - 1, tokens };
   const sample = { examples: 1, sizes: [one] };
   const data = { format: 'text', labels: null, training: sample, validation: null } as const;
   const machine = { device: 'cpu', kernels: true, precision, threads: 2, flops: null } as const;
-  return estimateTraining({ modelConfig, peft, training, data }, machine).peakMemoryBytes;
+  return estimateTraining({ modelConfig, ...trainingOf(figures, 1), data }, machine).peakMemoryBytes;
 }

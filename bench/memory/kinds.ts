@@ -1,5 +1,5 @@
 import { done, says, startScriptedWorker, token } from '../../apps/api/src/testing/scripted-worker.ts';
-import { type Answer, type Asked, createJob, type RunningApi, toolCall, uploadFile } from '../running-api.ts';
+import { type Asked, createJob, type RunningApi, toolCall, uploadFile } from '../running-api.ts';
 
 /** An ordinary kind of request. */
 export interface Kind {
@@ -43,7 +43,6 @@ export async function openKinds(api: RunningApi): Promise<{ kinds: Kind[]; close
     send: async (i) => [await statusOf({ key: holder(i).key, ...asked(holder(i), i) })],
   });
   const etags = new Map<string, string>();
-  const tagOf = ({ headers }: Answer) => String(headers.etag ?? '');
   const jobs = '/v1/fine_tuning/jobs';
   const chats = { method: 'POST', path: '/v1/chat/completions' };
   const chat = { model: 'tiny', messages: [{ role: 'user', content: 'a' }] };
@@ -59,7 +58,7 @@ export async function openKinds(api: RunningApi): Promise<{ kinds: Kind[]; close
         const known = etags.get(key);
         const headers = known ? { 'if-none-match': known } : {};
         const answer = await api.ask({ path: `${jobs}/${job}`, key, headers });
-        etags.set(key, tagOf(answer));
+        etags.set(key, answer.headers.get('etag') ?? '');
         return [answer.status];
       },
     },

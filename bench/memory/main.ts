@@ -15,6 +15,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { commandLine } from '../../scripts/command-line.ts';
+import { inLanes } from '../../scripts/measuring/processes.ts';
 import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { startApi } from '../running-api.ts';
 import { openKinds } from './kinds.ts';
@@ -38,7 +39,6 @@ interface Memory {
 const reporter = pathToFileURL(path.join(import.meta.dirname, 'report-memory.mjs')).href;
 const api = await startApi({
   flags: ['--expose-gc', `--import=${reporter}`],
-  connections,
   settings: {
     // They count, and refuse nothing.
     GRAFT_RATE_PER_KEY: '9999999',
@@ -87,19 +87,17 @@ try {
       const figure = figures[k]!;
       const count = Math.max(connections, Math.ceil(requests / every / rounds));
       const from = performance.now();
-      let next = figure.sent;
-      const end = next + count;
-      await Promise.all(
-        Array.from({ length: connections }, async () => {
-          while (next < end) {
-            for (const status of await send(next++)) {
-              figure.statuses[status] = (figure.statuses[status] ?? 0) + 1;
-              sent++;
-            }
+      await inLanes(
+        connections,
+        (next) => next >= count,
+        async (i) => {
+          for (const status of await send(figure.sent + i)) {
+            figure.statuses[status] = (figure.statuses[status] ?? 0) + 1;
+            sent++;
           }
-        }),
+        },
       );
-      figure.sent = end;
+      figure.sent += count;
       figure.seconds += (performance.now() - from) / 1000;
       const memory = await readMemory();
       if (round > 0) {
@@ -116,39 +114,23 @@ try {
       writeFileSync(options.output, `${JSON.stringify({ start, after, figures }, null, 2)}\n`);
   }
 
-  console.log(`\n${facts(describeMachine(null))}\n`);
-  const row = (name: string, requests: number, time: string, { heapUsed, external, rss }: Memory) => [
-    name,
-    String(requests),
-    time,
-    mb(heapUsed),
-    mb(external),
-    mb(rss),
-  ];
-  console.log(
-    markdownTable(
-      ['after', 'requests', 'time', 'heap MB', 'external MB', 'RSS MB'],
-      [
-        row('the start', 0, '', start),
-        ...after.map((memory, i) => row(`round ${i + 1}`, memory.requests, memory.minutes, memory)),
-      ],
-    ),
+  const shown = ({ heapUsed, external, rss }: Memory) => [heapUsed, external, rss].map(mb);
+  const overRounds = markdownTable(
+    ['after', 'requests', 'time', 'heap MB', 'external MB', 'RSS MB'],
+    [
+      ['the start', '0', '', ...shown(start)],
+      ...after.map((own, i) => [`round ${i + 1}`, `${own.requests}`, own.minutes, ...shown(own)]),
+    ],
   );
-  console.log(
-    `\n${markdownTable(
-      ['kind', 'sent', 'a second', 'answers', 'heap since round 1, kB', 'bytes each'],
-      figures.map(({ name, sent, seconds, statuses, grown, counted }) => [
-        name,
-        String(sent),
-        (sent / seconds).toFixed(0),
-        Object.entries(statuses)
-          .map(([status, count]) => `${count} × ${status}`)
-          .join(', '),
-        (grown / 1024).toFixed(0),
-        (grown / counted).toFixed(1),
-      ]),
-    )}`,
+  const byKind = markdownTable(
+    ['kind', 'sent', 'a second', 'answers', 'heap since round 1, kB', 'bytes each'],
+    figures.map(({ name, sent, seconds, statuses, grown, counted }) => {
+      const answers = Object.entries(statuses).map(([status, count]) => `${count} × ${status}`);
+      const bytes = [(grown / 1024).toFixed(0), (grown / counted).toFixed(1)];
+      return [name, `${sent}`, (sent / seconds).toFixed(0), answers.join(', '), ...bytes];
+    }),
   );
+  console.log(`\n${facts(describeMachine(null))}\n\n${overRounds}\n${byKind}`);
   const [first, last] = [after[0]!, after.at(-1)!];
   const grown = last.heapUsed - first.heapUsed;
   const each = grown / (last.requests - first.requests);

@@ -1,9 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBaseModel } from '@graft/peft-core/files';
 import { tinyConfig } from '@graft/peft-core/testing';
+import { inLanes } from '../../scripts/measuring/processes.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 import { startApi } from '../running-api.ts';
 import { type Act, type Attack, attacks } from './attacks.ts';
 import { openCalmTeam, type Waits } from './calm-team.ts';
@@ -37,12 +36,11 @@ export interface AttackOptions {
 /** A whole Graft, API and worker, with a calm team, two ordinary and two hostile ones; the rounds of each attack, one after the other. */
 export async function runAttacks(options: AttackOptions): Promise<Round[]> {
   const { numbers, beside, seconds, patience, bytes, report } = options;
-  const folder = await mkdtemp(path.join(tmpdir(), 'graft-neighbours-'));
+  const folder = scratchFolder('neighbours');
   const { model = { max_position_embeddings: 8192 } } = options;
   const modelConfig = typeof model === 'string' ? await configOf(model) : { ...tinyConfig, ...model };
   const api = await startApi({
     worker: true,
-    connections: 256,
     model,
     settings: { GRAFT_MAX_UPLOAD_BYTES: String(2 * bytes + 1_000_000) },
   });
@@ -81,7 +79,6 @@ export async function runAttacks(options: AttackOptions): Promise<Round[]> {
     return rounds;
   } finally {
     await api.close();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -92,19 +89,14 @@ async function repeat(
   isOver: () => boolean,
 ): Promise<Map<string, number>> {
   const ends = new Map<string, number>();
-  let next = 0;
-  const loop = async () => {
-    while (acts.length > 0 && !isOver()) {
-      const i = next++;
-      const how = await acts[i % acts.length]!(Math.floor(i / acts.length)).catch(
-        ({ message }: Error) => `broken: ${message}`,
-      );
-      ends.set(how, (ends.get(how) ?? 0) + 1);
-      // What is refused costs little, and how often it may be asked is a rate's matter.
-      if (how !== 'done') await sleep(100);
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, loop));
+  await inLanes(acts.length > 0 ? atOnce : 0, isOver, async (i) => {
+    const how = await acts[i % acts.length]!(Math.floor(i / acts.length)).catch(
+      ({ message }: Error) => `broken: ${message}`,
+    );
+    ends.set(how, (ends.get(how) ?? 0) + 1);
+    // What is refused costs little, and how often it may be asked is a rate's matter.
+    if (how !== 'done') await sleep(100);
+  });
   return ends;
 }
 

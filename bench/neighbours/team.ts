@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftClient } from '@graft/client';
 import { adapterFor, filesOf } from '../../apps/api/src/testing/adapter-parts.ts';
-import { type Asked, createJob, type RunningApi, uploadFile } from '../running-api.ts';
+import { type Asked, answerTo, createJob, type RunningApi, uploadFile } from '../running-api.ts';
 
 /** A team of a started Graft, and what its work needs. */
 export interface Team {
@@ -42,12 +42,7 @@ function faultCode({ code, ...rest }: { code: string; message: string }, isUsers
   return text.length > longestError ? `broken: ${code} with ${text.length} characters` : code;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of many routes
-async function send(team: Team, asked: Asked): Promise<Record<string, any>> {
-  const { status, text } = await team.api.ask({ key: team.key, ...asked });
-  if (status !== 200) throw new Error(`broken: ${asked.path}: ${status} ${text.slice(0, 300)}`);
-  return JSON.parse(text);
-}
+const send = (team: Team, asked: Asked) => answerTo(team.api, { key: team.key, ...asked });
 
 /** Creates a job and cancels it once its files are validated. */
 export async function validate(team: Team, file: string, options: object): Promise<string> {

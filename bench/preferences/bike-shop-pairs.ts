@@ -4,11 +4,11 @@
  *
  * node --import tsx bench/preferences/bike-shop-pairs.ts    writes examples/bike-shop/pairs.jsonl and heldout-pairs.jsonl
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readJsonLines } from '../../scripts/sweep/rows/json-lines.ts';
 
 const teams = ['workshop', 'sales', 'rental', 'billing', 'delivery'];
-const folder = join(import.meta.dirname, '../../examples/bike-shop');
 
 interface Chat {
   messages: { role: string; content: string }[];
@@ -26,11 +26,10 @@ function pairOf({ messages }: Chat, i: number) {
   return { prompt: messages.slice(0, -1), chosen: assistant(answer), rejected: assistant(wrong) };
 }
 
-for (const [from, to] of [
-  ['train.jsonl', 'pairs.jsonl'],
-  ['heldout.jsonl', 'heldout-pairs.jsonl'],
-] as const) {
-  const lines = (await readFile(join(folder, from), 'utf8')).trim().split('\n');
-  const pairs = lines.map((line, i) => JSON.stringify(pairOf(JSON.parse(line), i)));
-  await writeFile(join(folder, to), `${pairs.join('\n')}\n`);
+const folder = 'examples/bike-shop';
+for (const [from, to] of Object.entries({ train: 'pairs', heldout: 'heldout-pairs' })) {
+  const pairs = readJsonLines<Chat>(`${folder}/${from}.jsonl`).map((chat, i) =>
+    JSON.stringify(pairOf(chat, i)),
+  );
+  await writeFile(join(import.meta.dirname, '../..', folder, `${to}.jsonl`), `${pairs.join('\n')}\n`);
 }

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
+import { readJsonLines } from '../../scripts/sweep/rows/json-lines.ts';
 
 type Message = { role: string; content: string };
 export interface Pair {
@@ -10,14 +9,10 @@ export interface Pair {
   rejected: Message[];
 }
 
-const root = join(import.meta.dirname, '../..');
-const linesOf = async (file: string) => (await readFile(join(root, file), 'utf8')).trim().split('\n');
 const assistant = (content: string): Message[] => [{ role: 'assistant', content }];
 
 /** The bike shop's pairs: answers of a few tokens under one system prompt. */
-export async function shortAnswers(): Promise<Pair[]> {
-  return (await linesOf('examples/bike-shop/pairs.jsonl')).map((line) => JSON.parse(line));
-}
+export const shortAnswers = async (): Promise<Pair[]> => readJsonLines('examples/bike-shop/pairs.jsonl');
 
 /** What an answer has at least and at most, in tokens, to be among the long ones; and a prompt at most. */
 const [least, most, longestPrompt] = [100, 300, 150];
@@ -31,15 +26,10 @@ export async function longAnswers(model: string): Promise<Pair[]> {
   const tokenizer = loadTokenizer(base.tokenizerFiles);
   await base.close();
   const lengthOf = (text: string) => tokenizer.encode(text, { addSpecialTokens: false }).length;
-  const chats = (await linesOf('bench/training/testdata/instructions.jsonl'))
-    .map((line): Message[] => JSON.parse(line).messages)
-    .map((messages) => ({ prompt: messages.slice(0, -1), answer: messages.at(-1)!.content }))
-    .filter(({ prompt, answer }) => {
-      const length = lengthOf(answer);
-      return (
-        length >= least && length <= most && prompt.every(({ content }) => lengthOf(content) <= longestPrompt)
-      );
-    });
+  const chats = readJsonLines<{ messages: Message[] }>('bench/training/testdata/instructions.jsonl')
+    .map(({ messages }) => ({ prompt: messages.slice(0, -1), answer: messages.at(-1)!.content }))
+    .filter(({ prompt }) => prompt.every(({ content }) => lengthOf(content) <= longestPrompt))
+    .filter(({ answer }) => lengthOf(answer) >= least && lengthOf(answer) <= most);
   return chats.map(({ prompt, answer }, i) => {
     const other = chats[(i + 1) % chats.length]!.answer;
     return {

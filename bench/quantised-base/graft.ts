@@ -2,10 +2,10 @@
 import { openGenerator, train } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
-import { exactMatch, readHeldOut } from '../../scripts/demo/held-out.ts';
+import { exactMatch, greedyAnswers, readHeldOut } from '../../scripts/demo/held-out.ts';
 import { answer as answerWith, readPlan } from '../../scripts/measuring/processes.ts';
 import { median } from '../../scripts/measuring/report.ts';
-import type { Plan, TaskResults } from './run-task.ts';
+import type { Plan, TaskResults } from './measure-weights.ts';
 
 const plan = await readPlan<Plan>();
 const base = await openBaseModel(plan.model);
@@ -15,15 +15,8 @@ await base.close();
 answerWith(result);
 
 function start() {
-  return train({
-    base,
-    baseModelName: 'bench',
-    trainingFile: plan.trainingFile,
-    validationFile: plan.heldOutFile,
-    peft: plan.peft,
-    training: plan.training,
-    outputDir: plan.adapter,
-  });
+  const { trainingFile, heldOutFile: validationFile, peft, training, adapter: outputDir } = plan;
+  return train({ base, baseModelName: 'bench', trainingFile, validationFile, peft, training, outputDir });
 }
 
 /** One step and one evaluation, of which main.ts reads TensorFlow's memory log. */
@@ -66,13 +59,9 @@ async function trainAll(): Promise<TaskResults['train']> {
 async function answer(): Promise<TaskResults['answer']> {
   const generator = await openGenerator({ base, context: 256 });
   const questions = await readHeldOut(plan.heldOutFile);
-  const answers: string[] = [];
-  for (const { messages } of questions) {
-    let text = '';
-    for await (const piece of generator.generate({ adapter: plan.adapter, messages, max_tokens: 24 }))
-      text += piece.text;
-    answers.push(text.trim());
-  }
+  const { adapter } = plan;
+  const requests = questions.map(({ messages }) => ({ adapter, messages, max_tokens: 24 }));
+  const right = exactMatch(questions, await greedyAnswers(generator, requests));
   await generator.close();
-  return { right: exactMatch(questions, answers), of: questions.length };
+  return { right, of: questions.length };
 }

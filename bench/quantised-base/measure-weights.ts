@@ -1,5 +1,48 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
-import { type Plan, runTask, type TaskResults } from './run-task.ts';
+import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
+
+/** What one process of bench/quantised-base is to do. */
+export interface Plan {
+  task: 'weights' | 'train' | 'answer';
+  model: string;
+  trainingFile: string;
+  heldOutFile: string;
+  peft: PeftConfig;
+  training: ResolvedTraining;
+  /** Where the adapter is written, or read. */
+  adapter: string;
+}
+
+export interface TaskResults {
+  /** How to recognise weights in TensorFlow's log. */
+  weights: { trainableParameters: number; vocabularySize: number; hiddenSize: number; linearValues: number };
+  train: { tokensPerSecond: number; loadedBytes: number; peakBytes: number; heldOutLoss: number };
+  answer: { right: number; of: number };
+}
+
+/**
+ * Runs graft.ts on a plan in a separate process. At its end the lines of its standard error go to `listen`, or are shown.
+ * Until then they are kept in a file: Node makes pipes non-blocking, and TensorFlow drops what a full pipe does not take.
+ */
+export async function runTask<T extends Plan['task']>(
+  plan: Plan & { task: T },
+  env: Record<string, string>,
+  listen: (line: string) => void = console.error,
+): Promise<TaskResults[T]> {
+  const log = await open(join(scratchFolder('plan'), 'stderr'), 'w+');
+  const program = typeScript(join(import.meta.dirname, 'graft.ts'), env);
+  try {
+    return await runForResult(program, plan, { stderr: log.fd });
+  } finally {
+    // Closed with its stream.
+    for await (const line of createInterface({ input: log.createReadStream({ start: 0 }) })) listen(line);
+  }
+}
 
 /** Bytes that TensorFlow holds for the base model in one dtype. */
 export interface HeldBytes {

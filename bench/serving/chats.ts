@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileTensorsFor } from '@graft/peft-core/check';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import { type BaseModel, writeAdapter } from '@graft/peft-core/files';
+import type { BaseModel } from '@graft/peft-core/files';
+import { Random } from '../../packages/peft-core/src/random.ts';
+import { writeValues } from '../published-model.ts';
 import { adapters } from '../training/workloads.ts';
 
 /** A question to one adapter; answered by `answerTokens` tokens at most. */
@@ -40,24 +40,11 @@ export function chatsOf(adapters: readonly string[], count: number, length = pro
 /** Adapters on every linear module of a block, with small random values; by their folders. */
 export async function writeAdapters(base: BaseModel, folder: string, count: number): Promise<string[]> {
   const peft = parsePeftConfig(adapters.large);
-  const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null };
-  const folders: string[] = [];
-  for (let i = 0; i < count; i++) {
-    let state = i + 1;
-    const next = () => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-      return (state / 2 ** 31) * 0.05;
-    };
-    const tensors = new Map(
-      fileTensorsFor(peft, base.config).map(({ key, shape }) => {
-        const length = shape.reduce((size, n) => size * n, 1);
-        return [key, { shape, data: Float32Array.from({ length }, next) }];
-      }),
-    );
-    const own = join(folder, `adapter-${i}`);
-    await mkdir(own, { recursive: true });
-    await writeAdapter(own, { peft, baseModelNameOrPath: 'bench', tensors, card });
-    folders.push(own);
-  }
-  return folders;
+  return await Promise.all(
+    Array.from({ length: count }, (_, i) => {
+      const random = new Random(i, 'order');
+      const own = join(folder, `adapter-${i}`);
+      return writeValues(own, { peft, model: base.config }, () => 0.1 * random.uniform() - 0.05);
+    }),
+  );
 }

@@ -1,25 +1,42 @@
 /** One generator of a serving measurement, which asks the questions of its plan. Reports on standard error, and prints what it did. */
-import { type Generator, openGenerator } from '@graft/peft-core';
+import { openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { peakMemory } from '../../packages/peft-core/src/train/machine/peak-memory.ts';
-import { answer, readPlan } from '../../scripts/measuring/processes.ts';
+import { answer, inLanes, readPlan } from '../../scripts/measuring/processes.ts';
 import { answerTokens, type Chat } from './chats.ts';
-import type { Answered, ServingPlan } from './graft-side.ts';
+import type { Answered, ServingPlan } from './sides.ts';
 
-const { model, baseDtype, activationDtype, chats, lanes, rows, seconds, title } =
-  await readPlan<ServingPlan>();
+const { model, baseDtype, activationDtype, chats, rows, seconds, title } = await readPlan<ServingPlan>();
 const report = (line: string) => console.error(`${title}: ${line}`);
 const base = await openBaseModel(model);
 const generator = await openGenerator({ base, baseDtype, activationDtype, rows });
 report('loading, and a word from each adapter');
 for (const adapter of new Set(chats.map(({ adapter }) => adapter)))
-  await ask(generator, { adapter, prompt: 'Hello' }, 4);
-const { ids, ...answered } = await measure(generator, chats, lanes, seconds);
+  await ask({ adapter, prompt: 'Hello' }, 4);
+
+const began = performance.now();
+const passed = () => (performance.now() - began) / 1000;
+const done: Answered = { ids: [], first: [], tokens: 0, seconds: 0, peakBytes: 0 };
+await inLanes(
+  rows,
+  (next) => next >= chats.length || passed() >= seconds,
+  async (i) => {
+    const { ids, first } = await ask(chats[i]!);
+    done.ids.push([i, ids]);
+    done.first.push(first);
+    done.tokens += ids.length;
+    if (done.ids.length % 4 === 0)
+      report(
+        `${done.ids.length} of ${chats.length} answers, ${done.tokens} tokens, ${passed().toFixed(0)} s`,
+      );
+  },
+);
+done.seconds = passed();
 await generator.close();
 await base.close();
-answer({ ...answered, ids: [...ids], peakBytes: peakMemory() });
+answer({ ...done, peakBytes: peakMemory() });
 
-async function ask(generator: Generator, { adapter, prompt }: Chat, max_tokens = answerTokens) {
+async function ask({ adapter, prompt }: Chat, max_tokens = answerTokens) {
   const began = performance.now();
   const ids: number[] = [];
   let first = 0;
@@ -28,31 +45,4 @@ async function ask(generator: Generator, { adapter, prompt }: Chat, max_tokens =
     if (tokenId >= 0) ids.push(tokenId);
   }
   return { ids, first };
-}
-
-/** `lanes` chats at once, each asking its next question when it has its answer. */
-async function measure(
-  generator: Generator,
-  chats: readonly Chat[],
-  lanes: number,
-  limit: number,
-): Promise<Answered> {
-  const began = performance.now();
-  const passed = () => (performance.now() - began) / 1000;
-  const ids: Answered['ids'] = new Map();
-  const first: number[] = [];
-  let tokens = 0;
-  let next = 0;
-  const lane = async () => {
-    for (let i = next++; i < chats.length && passed() < limit; i = next++) {
-      const said = await ask(generator, chats[i]!);
-      ids.set(i, said.ids);
-      first.push(said.first);
-      tokens += said.ids.length;
-      if (ids.size % 4 === 0)
-        report(`${ids.size} of ${chats.length} answers, ${tokens} tokens, ${passed().toFixed(0)} s`);
-    }
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return { ids, first, tokens, seconds: passed() };
 }

@@ -1,9 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
-import { join } from 'node:path';
-import { createApiKey, createTeam } from '@graft/service';
-import { openTestServices } from '@graft/service/testing';
-import { freePort, graftEnvironment, startProcess, whenReady } from '../../test/service/running-graft.ts';
+import { inLanes } from '../../scripts/measuring/processes.ts';
+import { type Answer, startApi } from '../running-api.ts';
 
 /** What one team's chats waited for their first tokens, in milliseconds, and what another team did meanwhile. */
 export interface Load {
@@ -15,8 +11,6 @@ export interface Load {
 }
 
 export interface LongPromptsOptions {
-  /** Where data and settings are written. */
-  folder: string;
   /** Folder or file of the base model. */
   model: string;
   /** Of the other team, each asking again as soon as it has its answer. */
@@ -29,108 +23,63 @@ export interface LongPromptsOptions {
 /** Characters of a prompt: refused by its length alone, and tokenised first. */
 const loads = { calm: 0, 'of 900,000 characters': 900_000, 'of 160,000 characters': 160_000 };
 
+const codeOf = ({ status, text }: Answer): string | null =>
+  status === 200 ? null : String(JSON.parse(text).error?.code);
+
 /**
- * A whole Graft, API and worker: how long chats of one team wait for their first token, alone and beside another team's prompts that are
- * too long for the model.
+ * An API and a worker: how long chats of one team wait for their first token, alone and beside another team's prompts that are too long for
+ * the model.
  */
-export async function longPrompts({ folder, model, ...options }: LongPromptsOptions): Promise<Load[]> {
-  const { clients, chats, report } = options;
-  const baseModels = join(folder, 'base-models.json');
-  writeFileSync(baseModels, JSON.stringify({ smollm2: { folder: model } }));
-  const services = await openTestServices({ role: 'admin' });
-  const port = await freePort();
-  const graft = startProcess(
-    'scripts/start/main.ts',
-    [],
-    graftEnvironment({
-      PORT: String(port),
-      GRAFT_DATA_DIR: join(folder, 'data'),
-      GRAFT_BASE_MODELS: baseModels,
-      GRAFT_PEPPER: services.secrets.pepper.text,
-      GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
-      DATABASE_URL: services.env.databaseUrl,
-      REDIS_URL: services.env.redisUrl,
-    }),
-  );
-  const agent = new Agent({ keepAlive: true });
-  const keyOf = async (name: string) => {
-    const team = await createTeam(services, { name });
-    const { key } = await createApiKey(services, team.id, { name, role: 'member' });
-    return { teamId: team.id, key };
-  };
-
-  /** Milliseconds until the first piece of text, and the answer's error code, if any. */
-  const ask = (key: string, body: Buffer) =>
-    new Promise<{ first: number; code: string | null }>((resolve, reject) => {
-      const began = performance.now();
-      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
-      const at = { agent, host: '127.0.0.1', port, method: 'POST', path: '/v1/completions' };
-      const sent = request({ ...at, headers: { ...headers, 'content-length': body.length } }, (response) => {
-        let text = '';
-        let first = 0;
-        response.setEncoding('utf8').on('data', (piece: string) => {
-          first ||= performance.now() - began;
-          text += piece;
-        });
-        response.once('error', reject);
-        response.once('end', () => {
-          const code = response.statusCode === 200 ? null : String(JSON.parse(text).error?.code);
-          resolve({ first, code });
-        });
-      });
-      sent.once('error', reject);
-      sent.end(body);
-    });
-
+export async function longPrompts({ model, clients, chats, report }: LongPromptsOptions): Promise<Load[]> {
+  const api = await startApi({ worker: true, model });
+  const asks = (key: string, body: object | Buffer<ArrayBuffer>) =>
+    api.ask({ method: 'POST', path: '/v1/completions', key, body });
   try {
-    await whenReady(graft, `http://127.0.0.1:${port}/readyz`);
-    const honest = await keyOf('honest');
-    const other = await keyOf('other');
+    const honest = await api.newTeam('honest');
+    const other = await api.newTeam('other');
     const chat = async (i: number) => {
       const prompt = `${i}. ${'The bikes that the town lends are red and green. '.repeat(8)} They are`;
-      const asked = { model: 'smollm2', prompt, max_tokens: 8, temperature: 0, stream: true };
-      const { first, code } = await ask(honest.key, Buffer.from(JSON.stringify(asked)));
-      if (code !== null) throw new Error(`a chat was refused: ${code}`);
-      return first;
+      const body = { model: 'tiny', prompt, max_tokens: 8, temperature: 0, stream: true };
+      const answer = await asks(honest.key, body);
+      if (codeOf(answer) !== null) throw new Error(`a chat was refused: ${answer.text}`);
+      return answer.first;
+    };
+    const inLedger = async () => {
+      const { rows } = await api.services.sql.query<{ sum: number }>(
+        `SELECT coalesce(sum(quantity), 0)::float8 AS sum FROM usage_ledger WHERE team_id = $1 AND kind = 'input_tokens'`,
+        [other.id],
+      );
+      return rows[0]!.sum;
     };
     report('loading the model');
     for (let i = 0; i < 3; i++) await chat(i);
     const results: Load[] = [];
     for (const [name, characters] of Object.entries(loads)) {
-      const inLedger = async () => {
-        const { rows } = await services.sql.query<{ sum: number }>(
-          `SELECT coalesce(sum(quantity), 0)::float8 AS sum FROM usage_ledger WHERE team_id = $1 AND kind = 'input_tokens'`,
-          [other.teamId],
-        );
-        return rows[0]!.sum;
-      };
       const before = await inLedger();
-      const prompt = 'A letter that goes on and on about the weather of last week. '
-        .repeat(15_000)
-        .slice(0, characters);
-      const body = Buffer.from(JSON.stringify({ model: 'smollm2', prompt, max_tokens: 8 }));
+      const letter = 'A letter that goes on and on about the weather of last week. ';
+      const prompt = letter.repeat(15_000).slice(0, characters);
+      const body = Buffer.from(JSON.stringify({ model: 'tiny', prompt, max_tokens: 8 }));
       const refused: Load['refused'] = {};
       let isOver = false;
-      const client = async () => {
-        while (!isOver) {
-          const { code } = await ask(other.key, body);
-          refused[code ?? 'answered'] = (refused[code ?? 'answered'] ?? 0) + 1;
-        }
-      };
-      const all = Array.from({ length: characters === 0 ? 0 : clients }, client);
+      const others = inLanes(
+        characters === 0 ? 0 : clients,
+        () => isOver,
+        async () => {
+          const code = codeOf(await asks(other.key, body)) ?? 'answered';
+          refused[code] = (refused[code] ?? 0) + 1;
+        },
+      );
       const first: number[] = [];
       for (let i = 0; i < chats; i++) {
         first.push(await chat(results.length * chats + i + 10));
         report(`${name}: ${i + 1} of ${chats}, ${first.at(-1)!.toFixed(0)} ms`);
       }
       isOver = true;
-      await Promise.all(all);
+      await others;
       results.push({ name, first, refused, inputTokens: (await inLedger()) - before });
     }
     return results;
   } finally {
-    agent.destroy();
-    await graft.end('SIGTERM');
-    await services.close();
+    await api.close();
   }
 }

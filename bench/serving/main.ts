@@ -17,31 +17,40 @@
  *                 too long for the model, with a whole Graft; --check fails above twice the calm wait
  *   --check       fails where the targets do not hold: 4 times one by one, and half of the first tokens within 300 ms
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { openBaseModel } from '@graft/peft-core/files';
 import { usesGpu } from '@graft/tf-graph';
-import { commandLine, wholeNumber } from '../../scripts/command-line.ts';
+import { commandLine, endWithUsage, listOf, wholeNumber } from '../../scripts/command-line.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
-import { describeMachine, facts, markdownTable, median, times } from '../../scripts/measuring/report.ts';
+import {
+  describeMachine,
+  facts,
+  markdownTable,
+  median,
+  quantile,
+  times,
+  writeReport,
+} from '../../scripts/measuring/report.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { packagedModel } from '../../scripts/methods/packaged-model.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 import { writePublishedModel } from '../published-model.ts';
 import { answerTokens, chatsOf, promptWords, writeAdapters } from './chats.ts';
-import { type Answered, graftSide, isServedDtype, servedDtypes } from './graft-side.ts';
-import { llamaCppSide } from './llama-cpp-side.ts';
 import { longPrompts } from './long-prompts.ts';
-import { peftSide } from './peft-side.ts';
+import {
+  type Answered,
+  activationDtypes,
+  graftSide,
+  llamaCppSide,
+  peftSide,
+  type Served,
+  type Speed,
+  servedDtypes,
+} from './sides.ts';
 
-const {
-  chats: atOnce,
-  rounds,
-  alone,
-  seconds,
-  ...options
-} = commandLine(
+const { chats, rounds, alone, seconds, ...options } = commandLine(
   {
     sides: { type: 'string', default: 'graft,peft' },
     dtypes: { type: 'string', default: 'fp32' },
@@ -54,14 +63,9 @@ const {
   },
   { chats: 16, rounds: 5, alone: 12, seconds: 240 },
 );
-const sides = options.sides.split(',');
-if (sides.some((side) => !['graft', 'peft', 'llama-cpp'].includes(side)))
-  throw new Error('--sides are of graft, peft and llama-cpp');
-const dtypes = options.dtypes.split(',');
-if (!dtypes.every(isServedDtype)) throw new Error(`--dtypes are of ${servedDtypes.join(', ')}`);
-const activations = options.activations.split(',');
-if (!activations.every((name) => name === 'fp32' || name === 'int8'))
-  throw new Error('--activations are of fp32 and int8');
+const sides = listOf('sides', options.sides, ['graft', 'peft', 'llama-cpp']);
+const dtypes = listOf('dtypes', options.dtypes, servedDtypes);
+const activations = listOf('activations', options.activations, activationDtypes);
 /** What Graft is measured with. */
 const served = dtypes.flatMap((baseDtype) =>
   activations
@@ -69,130 +73,122 @@ const served = dtypes.flatMap((baseDtype) =>
     .map((activationDtype) => ({ baseDtype, activationDtype })),
 );
 if (sides.includes('peft') && sides.includes('graft') && !dtypes.includes('fp32'))
-  throw new Error('--dtypes: transformers and PEFT are compared with fp32, so name it, too');
+  endWithUsage('--dtypes: transformers and PEFT are compared with fp32, so name it, too');
+if (options.model && sides.join() !== 'graft') endWithUsage('--model is only for --sides graft');
 
-if (options.model && sides.join() !== 'graft') throw new Error('--model is only for --sides graft');
+const faults: string[] = [];
+const clients = options['long-prompts'];
+await (clients === undefined ? measureSides() : measureBeside(wholeNumber('long-prompts', clients)));
+for (const fault of faults) console.error(`✖ ${fault}`);
+if (options.check && faults.length > 0) process.exitCode = 1;
 
-type Speed = Pick<Answered, 'tokens' | 'seconds'>;
-const speedOf = ({ tokens, seconds }: Speed): number => tokens / seconds;
-const rows: string[][] = [];
-function row(
-  side: string,
-  way: string,
-  own: Speed & { peakBytes?: number },
-  beside: Speed,
-  first: number[] = [],
-): void {
-  const sorted = first.toSorted((a, b) => a - b);
-  const cell = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} ms`);
-  rows.push([
-    side,
-    way,
-    speedOf(own).toFixed(1),
-    times(speedOf(own) / speedOf(beside)),
-    ...(first.length > 0 ? [cell(median(sorted)), cell(sorted[Math.floor(sorted.length * 0.9)])] : ['', '']),
-    own.peakBytes ? `${Math.round(own.peakBytes / 2 ** 20).toLocaleString('en')} MiB` : '',
-  ]);
-}
-
-async function beside(clients: number, folder: string): Promise<void> {
+async function measureBeside(clients: number): Promise<void> {
   const model = await packagedModel('smollm2');
-  const loads = await longPrompts({ folder, model, clients, chats: atOnce, report: console.log });
+  const loads = await longPrompts({ model, clients, chats, report: console.log });
   const calm = median(loads[0]!.first);
-  const lines = loads.map(({ name, first, refused, inputTokens }) => {
-    const worst = first.toSorted((a, b) => a - b)[Math.floor(first.length * 0.9)]!;
-    const codes = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
-    return [
-      name === 'calm' ? name : `${clients} prompts ${name}`,
-      `${median(first).toFixed(0)} ms`,
-      `${worst.toFixed(0)} ms`,
-      times(median(first) / calm),
-      codes.join(', '),
-      inputTokens.toLocaleString('en'),
-    ];
-  });
-  const header = [
-    'another team',
-    'first token, median',
-    '90 %',
-    'of calm',
-    'its prompts',
-    'tokens charged for them',
-  ];
-  console.log(`${facts(describeMachine(null))}\n\n${markdownTable(header, lines)}`);
-  const isSlow = loads.some(({ first }) => median(first) > 2 * calm);
-  if (isSlow) console.error('✖ first tokens take longer than twice the calm ones');
-  if (options.check && isSlow) process.exitCode = 1;
+  const lines = loads.map(({ name, first, refused, inputTokens }) => [
+    name === 'calm' ? name : `${clients} prompts ${name}`,
+    ...waits(first),
+    times(median(first) / calm),
+    Object.entries(refused)
+      .map(([code, count]) => `${count} ${code}`)
+      .join(', '),
+    inputTokens.toLocaleString('en'),
+  ]);
+  const header = ['another team', 'first token, median', '90 %', 'of calm', 'its prompts'];
+  const table = markdownTable([...header, 'tokens charged for them'], lines);
+  console.log(`${facts(describeMachine(null))}\n\n${table}`);
+  if (loads.some(({ first }) => median(first) > 2 * calm))
+    faults.push('first tokens take longer than twice the calm ones');
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'graft-serving-'));
-if (options['long-prompts'] !== undefined) {
-  const clients = wholeNumber('long-prompts', options['long-prompts']);
-  await beside(clients, folder).finally(() => rm(folder, { recursive: true, force: true }));
-  process.exit();
+/** Median and ninth decile of milliseconds. */
+function waits(first: readonly number[]): string[] {
+  const shown = (value: number) => `${value.toFixed(0)} ms`;
+  return first.length === 0 ? ['', ''] : [median([...first]), quantile(first, 0.9)].map(shown);
 }
-try {
+
+async function measureSides(): Promise<void> {
+  const folder = scratchFolder('serving');
   const python = sides.includes('peft') ? await pythonEnvironment() : null;
-  const gguf = options.model
+  const source = options.model
     ? await writePublishedModel(folder, options.model)
     : await packagedModel('smollm2');
   // Transformers read a folder, and then both sides the same one.
-  const model = python === null ? gguf : join(folder, 'model');
+  const model = python === null ? source : join(folder, 'model');
   if (python !== null) {
     console.log('unpacking the model for transformers');
-    await runPython('export_model.py', [gguf, model, 'float32']);
+    await runPython('export_model.py', [source, model, 'float32']);
   }
   const base = await openBaseModel(model);
   const adapters = await writeAdapters(base, folder, 4);
   await base.close();
-  const chats = chatsOf(adapters, atOnce * rounds, options.model ? promptWords.bytes : promptWords.words);
-  const faults: string[] = [];
-  const notes: string[] = [];
-  const measured = [];
-  if (sides.includes('graft'))
-    for (const own of served)
-      measured.push({
-        ...own,
-        ...(await graftSide({ model, ...own, chats, atOnce, alone, seconds })),
-      });
-  const graft = measured.find(({ baseDtype }) => baseDtype === 'fp32');
-  for (const { baseDtype, activationDtype, oneByOne, together, same } of measured) {
-    const side = `Graft, ${baseDtype}${activationDtype === 'int8' ? ', activations int8' : ''}`;
-    row(side, 'one by one', oneByOne, oneByOne, oneByOne.first);
-    row(side, `${atOnce} at once`, together, oneByOne, together.first);
-    const ratio = speedOf(together) / speedOf(oneByOne);
-    // On a GPU what is computed beside a row may change its last bits.
-    if (!same && !usesGpu()) faults.push('an answer among others is not the one that it is alone');
-    if (ratio < 2.5) faults.push(`${ratio.toFixed(2)} times one by one, to be 2.5`);
-    if (median(together.first) > 300) faults.push('half of the first tokens take longer than 300 ms');
-  }
+  const words = options.model ? promptWords.bytes : promptWords.words;
   const threads = availableParallelism();
+  const asked = {
+    model,
+    chats: chatsOf(adapters, chats * rounds, words),
+    rows: chats,
+    alone,
+    threads,
+    seconds,
+  };
+  const rows: string[][] = [];
+  const notes: string[] = [];
+  const add = (
+    side: string,
+    { oneByOne, together }: Served<Speed & Partial<Pick<Answered, 'first' | 'peakBytes'>>>,
+    batches?: string,
+  ) => {
+    for (const [way, own] of [
+      ['one by one', oneByOne],
+      [batches ?? `${chats} at once`, together],
+    ] as const) {
+      const speed = own.tokens / own.seconds;
+      const ratio = times(speed / (oneByOne.tokens / oneByOne.seconds));
+      const peak = own.peakBytes ? `${Math.round(own.peakBytes / 2 ** 20).toLocaleString('en')} MiB` : '';
+      rows.push([side, way, speed.toFixed(1), ratio, ...waits(own.first ?? []), peak]);
+    }
+  };
+
+  let inFloat32: Answered | undefined;
+  for (const own of sides.includes('graft') ? served : []) {
+    const measured = await graftSide(asked, own);
+    if (own.baseDtype === 'fp32') inFloat32 = measured.oneByOne;
+    add(`Graft, ${own.baseDtype}${own.activationDtype === 'int8' ? ', activations int8' : ''}`, measured);
+    faults.push(...faultsOf(measured));
+  }
   if (sides.includes('llama-cpp')) {
     console.log('llama.cpp: one by one, then together');
-    const other = await llamaCppSide({ model: gguf, chats, rows: atOnce, alone, threads });
-    row('llama.cpp, Q4_1', 'one by one', other.oneByOne, other.oneByOne);
-    row('llama.cpp, Q4_1', `${atOnce} at once`, other.together, other.oneByOne);
+    add('llama.cpp, Q4_1', await llamaCppSide({ ...asked, model: source }));
   }
   if (python !== null) {
-    const peft = await peftSide({ model, adapters, chats, rows: atOnce, alone, seconds, threads });
-    row('transformers + PEFT', 'one by one', peft.oneByOne, peft.oneByOne);
-    row('transformers + PEFT', `batches of ${atOnce}, adapter_names`, peft.together, peft.oneByOne);
-    const alike = peft.oneByOne.ids.filter((ids, i) => ids.join() === graft?.oneByOne.ids.get(i)?.join());
-    if (graft)
+    const peft = await peftSide(asked, adapters);
+    add('transformers + PEFT', peft, `batches of ${chats}, adapter_names`);
+    const { ids } = peft.oneByOne;
+    const own = inFloat32 && new Map(inFloat32.ids);
+    const alike = ids.filter((each, i) => each.join() === own?.get(i)?.join());
+    if (own)
       notes.push(
-        `Of ${peft.oneByOne.ids.length} answers one by one ${alike.length} are the same in transformers, token for token.`,
+        `Of ${ids.length} answers one by one ${alike.length} are the same in transformers, token for token.`,
       );
   }
   const header = ['side', 'way', 'tokens/s', 'beside one by one', 'first token, median', '90 %', 'peak'];
-  const title = `${atOnce} chats over 4 adapters of ${options.model ?? 'SmolLM2-135M'}, prompts of about 100 tokens, answers of ${answerTokens}`;
+  const title = `${chats} chats over 4 adapters of ${options.model ?? 'SmolLM2-135M'}, prompts of about 100 tokens, answers of ${answerTokens}`;
   const body = [facts(describeMachine(python)), markdownTable(header, rows), ...notes].join('\n\n');
-  await mkdir(options.output, { recursive: true });
-  await writeFile(join(options.output, 'serving.md'), `# ${title}\n\n${body}\n`);
-  console.log(`${title}\n\n${body}\n\nwritten to ${options.output}/serving.md`);
+  const written = writeReport(options.output, 'serving', `# ${title}\n\n${body}\n`);
+  console.log(`${title}\n\n${body}\n\n${written}`);
   const section = sides.includes('llama-cpp') ? 'serving-llama-cpp' : 'serving';
   if (options['write-docs']) await replaceSection('docs/serving.md', section, `\n${body}\n\n`);
-  for (const fault of faults) console.error(`✖ ${fault}`);
-  if (options.check && faults.length > 0) process.exitCode = 1;
-} finally {
-  await rm(folder, { recursive: true, force: true });
+}
+
+/** A line for each target that Graft's answers do not reach. */
+function* faultsOf({ oneByOne, together }: Served<Answered>): Generator<string> {
+  const answers = new Map(together.ids);
+  // On a GPU what is computed beside a row may change its last bits.
+  if (!usesGpu() && oneByOne.ids.some(([i, ids]) => ids.join() !== (answers.get(i) ?? ids).join()))
+    yield 'an answer among others is not the one that it is alone';
+  const ratio = together.tokens / together.seconds / (oneByOne.tokens / oneByOne.seconds);
+  if (ratio < 2.5) yield `${ratio.toFixed(2)} times one by one, to be 2.5`;
+  if (median(together.first) > 300) yield 'half of the first tokens take longer than 300 ms';
 }

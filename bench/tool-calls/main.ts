@@ -4,42 +4,42 @@
  * /v1/chat/completions with `tools`, by OpenAI's client. Prints the table of docs/chats.md; some 20 minutes with bf16 instructions.
  *
  * npm run bench:tool-calls -- [--seed 42] [--kinds simple_python,live_simple] [--longest 2000] [--training '{"n_epochs":2}'] [--limit 50]
+ *   --longest  maximum length of a question's tools as JSON, in characters
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GraftClient } from '@graft/client';
 import OpenAI from 'openai';
-import { commandLine } from '../../scripts/command-line.ts';
+import { commandLine, listOf } from '../../scripts/command-line.ts';
 import { newKey } from '../../scripts/demo/options.ts';
 import { runGraft, startGraft } from '../../scripts/demo/service.ts';
+import { inLanes } from '../../scripts/measuring/processes.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
-import { type Call, callOf, matchesCalls } from './match-calls.ts';
-import { isHeldOut, type Question, readQuestions } from './questions.ts';
+import { type Call, callOf, matchesCalls } from '../../scripts/sweep/tool-calls/match-calls.ts';
+import { toolTemplate } from '../../scripts/sweep/tool-calls/pairs.ts';
+import { isHeldOut, kinds, type Question, readQuestions } from '../../scripts/sweep/tool-calls/questions.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
-const options = commandLine({
-  seed: { type: 'string', default: '42' },
-  kinds: { type: 'string', default: 'simple_python,multiple,live_simple' },
-  /** Maximum length of a question's tools as JSON, in characters. */
-  longest: { type: 'string', default: '2000' },
-  training: { type: 'string', default: '{}' },
-  limit: { type: 'string' },
-});
+const { seed, longest, limit, ...options } = commandLine(
+  {
+    kinds: { type: 'string', default: 'simple_python,multiple,live_simple' },
+    training: { type: 'string', default: '{}' },
+  },
+  { seed: 42, longest: 2000, limit: 1_000_000 },
+  { seed: 0 },
+);
 const model = 'smollm2-135m-instruct';
-const seed = Number(options.seed);
 /** Concurrent questions. */
 const atOnce = 8;
 const maxTokens = 256;
 
-const all = await readQuestions(options.kinds.split(','));
-const questions = all
-  .filter(({ tools }) => JSON.stringify(tools).length <= Number(options.longest))
-  .slice(0, options.limit === undefined ? undefined : Number(options.limit));
+const all = await readQuestions(listOf('kinds', options.kinds, kinds));
+const questions = all.filter(({ tools }) => JSON.stringify(tools).length <= longest).slice(0, limit);
 const heldOut = questions.filter((question) => isHeldOut(question, seed));
 const lines = questions.filter((question) => !isHeldOut(question, seed)).map(lineOf);
 
-const folder = await mkdtemp(join(tmpdir(), 'graft-tool-calls-'));
+const folder = scratchFolder('tool-calls');
 const key = newKey();
 const graft = await startGraft({ root, dataDir: join(folder, 'data'), key, port: null });
 try {
@@ -62,7 +62,6 @@ try {
   console.log(plainTable(['', 'right'], rows));
 } finally {
   await graft.stop();
-  await rm(folder, { recursive: true, force: true });
 }
 
 /** A line of training data: the question, and its calls as the answer. */
@@ -78,9 +77,8 @@ function lineOf({ messages, tools, calls }: Question): string {
 async function trainAdapter(client: GraftClient, more: object): Promise<string> {
   const file = join(folder, 'calls.jsonl');
   await writeFile(file, `${lines.join('\n')}\n`);
-  const chat_template = await readFile(join(import.meta.dirname, 'chat-template.jinja'), 'utf8');
   const uploaded = await client.files.upload({ file });
-  const training = { chat_template, seed, ...more };
+  const training = { chat_template: toolTemplate(), seed, ...more };
   const job = await client.fineTuning.jobs.create({ model, training_file: uploaded.id, training });
   // The exit code is derived from the job's status, which is read next.
   await runGraft(root, graft, key, ['jobs', 'watch', job.id]);
@@ -90,25 +88,20 @@ async function trainAdapter(client: GraftClient, more: object): Promise<string> 
 }
 
 async function measure(openai: OpenAI, model: string, tool_choice: 'auto' | 'required'): Promise<number> {
-  const waiting = heldOut.values();
   let right = 0;
-  const askInTurn = async () => {
-    for (const { messages, tools, calls } of waiting) {
-      const answer = await openai.chat.completions.create({
-        model,
-        messages,
-        tools,
-        tool_choice,
-        max_tokens: maxTokens,
-        temperature: 0,
-      });
+  await inLanes(
+    atOnce,
+    (next) => next >= heldOut.length,
+    async (i) => {
+      const { messages, tools, calls } = heldOut[i]!;
+      const asked = { model, messages, tools, tool_choice, max_tokens: maxTokens, temperature: 0 };
+      const answer = await openai.chat.completions.create(asked);
       const made = (answer.choices[0]!.message.tool_calls ?? []).flatMap((call) =>
         call.type === 'function' ? [callFrom(call.function)] : [],
       );
       if (matchesCalls(made, calls)) right++;
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, askInTurn));
+    },
+  );
   console.error(`${model}, tool_choice ${tool_choice}: ${right} of ${heldOut.length} right`);
   return right;
 }

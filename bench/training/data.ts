@@ -3,17 +3,13 @@ import { join } from 'node:path';
 import { parseJsonl, tokenizeExamples } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
+import { shopChats } from '../../scripts/sweep/rows/bike-shop.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 export const demoFile = join(root, 'examples', 'bike-shop', 'train.jsonl');
 const licence = async () => await readFile(join(root, 'LICENSE'), 'utf8');
 
-type Chat = { role: string; content: string }[];
-
-async function demoChats(): Promise<Chat[]> {
-  const lines = (await readFile(demoFile, 'utf8')).trim().split('\n');
-  return lines.map((line) => JSON.parse(line).messages);
-}
+const demoChats = () => shopChats().training.map(({ messages }) => messages);
 
 async function write(file: string, examples: object[]): Promise<string> {
   await writeFile(file, examples.map((example) => `${JSON.stringify(example)}\n`).join(''));
@@ -24,30 +20,25 @@ async function write(file: string, examples: object[]): Promise<string> {
 export async function longPrompts(file: string): Promise<string> {
   const rules = (await licence()).replaceAll(/\s+/g, ' ').slice(0, 1900);
   const content = `You are the assistant of a bicycle shop. Follow the house rules. ${rules}`;
-  const chats = (await demoChats()).map((chat) => chat.filter(({ role }) => role !== 'system'));
+  const chats = demoChats().map((chat) => chat.filter(({ role }) => role !== 'system'));
   return await write(
     file,
     chats.map((rest) => ({ messages: [{ role: 'system', content }, ...rest] })),
   );
 }
 
-/** The demo's messages, each with its answer as a class. */
-export async function classes(file: string): Promise<string> {
-  const chats = await demoChats();
-  return await write(
+/** The demo's messages, each with its answer in this field. */
+const withAnswers = (field: string) => (file: string) =>
+  write(
     file,
-    chats.map((chat) => ({ text: chat.at(-2)!.content, label: chat.at(-1)!.content })),
+    demoChats().map((chat) => ({ text: chat.at(-2)!.content, [field]: chat.at(-1)!.content })),
   );
-}
 
-/** The demo's messages to be turned into their answers. */
-export async function rewritten(file: string): Promise<string> {
-  const chats = await demoChats();
-  return await write(
-    file,
-    chats.map((chat) => ({ text: chat.at(-2)!.content, target: chat.at(-1)!.content })),
-  );
-}
+/** Answers are classes. */
+export const classes = withAnswers('label');
+
+/** Messages are turned into their answers. */
+export const rewritten = withAnswers('target');
 
 /** Texts of exactly `tokens` tokens of a model each: words that are one token each, as many as needed. */
 export async function textsOf(file: string, model: string, count: number, tokens: number): Promise<string> {

@@ -21,18 +21,21 @@ export interface Target {
 const find = ({ comparisons }: Measured, workload: string, precision: Precision) =>
   comparisons.find((one) => one.workload === workload && one.precision === precision);
 
-function pair(run: Measured, workload: string, precision: Precision, name: SideName) {
-  const [graft, ...rivals] = (find(run, workload, precision)?.sides ?? []) as [SideFigures, ...SideFigures[]];
-  const rival = rivals.find((side) => side.name === name);
-  return rival && { graft, rival };
-}
+/** A figure of Graft beside a rival, where both were measured. */
+const beside =
+  (workload: string, precision: Precision, name: SideName, figure: (...sides: SideFigures[]) => number) =>
+  (run: Measured) => {
+    const [graft, ...rivals] = (find(run, workload, precision)?.sides ?? []) as SideFigures[];
+    const rival = rivals.find((side) => side.name === name);
+    return graft && rival && figure(graft, rival);
+  };
 
 /** Times a rival's speed. */
 const speed = (workload: string, precision: Precision, least: number, rival: SideName = 'peft'): Target => ({
   of: `${workload}, ${precision}: speed, against ${rival}`,
   bound: { least },
   format: times,
-  measured: (run) => pair(run, workload, precision, rival)?.rival.speedup.median,
+  measured: beside(workload, precision, rival, (_, { speedup }) => speedup.median),
 });
 
 /** Share of PEFT's peak. */
@@ -40,13 +43,10 @@ const memory = (workload: string, precision: Precision): Target => ({
   of: `${workload}, ${precision}: peak memory, against peft`,
   bound: { most: precision === 'bf16' ? 0.5 : 0.62 },
   format: times,
-  measured(run) {
-    const sides = pair(run, workload, precision, 'peft');
-    return sides && sides.graft.peakBytes / sides.rival.peakBytes;
-  },
+  measured: beside(workload, precision, 'peft', (graft, rival) => graft.peakBytes / rival.peakBytes),
 });
 
-/** Of Graft's own peaks in bf16. */
+/** Share of Graft's own peak with another workload in bf16. */
 const peakBeside = (workload: string, other: string, most: number): Target => ({
   of: `${workload}: peak memory, against ${other}`,
   bound: { most },
@@ -64,16 +64,23 @@ const wall = (workload: string, precision: Precision, least: number): Target => 
   measured: (run) => find(run, workload, precision)?.wall?.share.median,
 });
 
-const start = (
-  of: string,
-  most: number,
-  measured: (figures: StartFigures) => number | undefined,
-): Target => ({
+const start = (of: string, most: number, measured: (run: StartFigures) => number | undefined): Target => ({
   of,
   bound: { most },
   format: (seconds) => `${seconds.toFixed(1)} s`,
   measured: (run) => run.start && measured(run.start),
 });
+
+const lighter = [
+  'demo',
+  'demo-all',
+  'demo-unshared',
+  'long-prompt',
+  'mixed',
+  'synthetic',
+  'classifier',
+  'rewriting',
+];
 
 export const targets: Target[] = [
   speed('demo', 'bf16', 3.5),
@@ -86,19 +93,8 @@ export const targets: Target[] = [
   speed('synthetic', 'fp32', 2.6),
   wall('synthetic', 'bf16', 0.7),
   wall('synthetic', 'fp32', 0.7),
-  ...[
-    'demo',
-    'demo-all',
-    'demo-unshared',
-    'long-prompt',
-    'mixed',
-    'synthetic',
-    'classifier',
-    'rewriting',
-  ].map((name) => memory(name, 'bf16')),
-  ...['demo', 'demo-all', 'long-prompt', 'mixed', 'synthetic', 'classifier', 'rewriting'].map((name) =>
-    memory(name, 'fp32'),
-  ),
+  ...lighter.map((name) => memory(name, 'bf16')),
+  ...lighter.filter((name) => name !== 'demo-unshared').map((name) => memory(name, 'fp32')),
   peakBeside('demo-nf4', 'demo', 0.8),
   peakBeside('one-4096', 'one-1024', 2),
   start('first step of a job, cold', 3, ({ cold }) => cold.median),
@@ -124,10 +120,9 @@ export function verdictsOn(run: Measured): Verdict[] {
 
 /** A line for each. */
 export function formatVerdicts(verdicts: readonly Verdict[]): string {
-  return verdicts
-    .map(({ of, bound, format, value, holds }) => {
-      const wanted = 'least' in bound ? `at least ${format(bound.least)}` : `at most ${format(bound.most)}`;
-      return `${holds ? '✔' : '✖'} ${of}: ${format(value)}, to be ${wanted}`;
-    })
-    .join('\n');
+  const lines = verdicts.map(({ of, bound, format, value, holds }) => {
+    const wanted = 'least' in bound ? `at least ${format(bound.least)}` : `at most ${format(bound.most)}`;
+    return `${holds ? '✔' : '✖'} ${of}: ${format(value)}, to be ${wanted}`;
+  });
+  return lines.join('\n');
 }

@@ -4,126 +4,98 @@
  *
  * usage: file-kinds.ts [megabytes of JSON lines]
  */
-import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createWriteStream, statSync } from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { checkDataFile } from '@graft/peft-core/examples';
-import { type ColumnSource, fileWriter, ParquetWriter } from 'hyparquet-writer';
+import { fileWriter, ParquetWriter } from 'hyparquet-writer';
+import { Random } from '../../packages/peft-core/src/random.ts';
+import { answer, readPlan, runForResult, typeScript } from '../../scripts/measuring/processes.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 
-const megabytes = Number(process.argv[2] ?? 200);
+const [megabytes = '200'] = process.argv.slice(2);
 const groupRows = 20_000;
 const words =
   'the quick brown fox jumps over a lazy dog, which "barks" and then runs off to find its bone\nunder oak trees'.split(
     ' ',
   );
+const columns = ['prompt', 'completion'] as const;
+type Row = Record<(typeof columns)[number], string>;
 
-interface Row {
-  prompt: string;
-  completion: string;
-}
-
-/** Rows of 30 to 90 words each, until their JSON lines have `bytes` bytes. */
-function* rows(bytes: number): Generator<Row> {
-  let state = 1;
-  const random = (below: number) => {
-    state = (Math.imul(state, 1_284_865_837) + 12_345) & 0x7fff_ffff;
-    return (state >> 8) % below;
-  };
-  const phrase = () => Array.from({ length: 30 + random(60) }, () => words[random(words.length)]).join(' ');
-  for (let done = 0; done < bytes; ) {
+/** Rows of 30 to 90 words each, until their JSON lines have that many megabytes. */
+function* rows(): Generator<Row> {
+  const random = new Random(1, 'order');
+  const phrase = () =>
+    Array.from({ length: 30 + random.integer(60) }, () => words[random.integer(words.length)]).join(' ');
+  for (let done = 0; done < Number(megabytes) * 1e6; ) {
     const row = { prompt: phrase(), completion: phrase() };
     done += JSON.stringify(row).length + 1;
     yield row;
   }
 }
 
-async function writeText(file: string, pieces: Iterable<string>): Promise<void> {
-  const out = createWriteStream(file);
-  for (const piece of pieces) if (!out.write(piece)) await once(out, 'drain');
-  out.end();
-  await once(out, 'close');
-}
+const text = (start: string, each: (row: Row, i: number) => string, end = '') =>
+  async function write(file: string): Promise<void> {
+    function* pieces() {
+      yield start;
+      let i = 0;
+      for (const row of rows()) yield each(row, i++);
+      yield end;
+    }
+    await pipeline(Readable.from(pieces()), createWriteStream(file));
+  };
 
-function* mapped(start: string, each: (row: Row, i: number) => string, end = ''): Generator<string> {
-  yield start;
-  let i = 0;
-  for (const row of rows(megabytes * 1e6)) yield each(row, i++);
-  yield end;
-}
-
-const quoted = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const quoted = (cell: string) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 
 function writeParquet(file: string): void {
+  const column = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' } as const;
   const schema = [
-    { name: 'root', num_children: 2 },
-    ...['prompt', 'completion'].map((name) => ({
-      name,
-      type: 'BYTE_ARRAY' as const,
-      converted_type: 'UTF8' as const,
-      repetition_type: 'REQUIRED' as const,
-    })),
+    { name: 'root', num_children: columns.length },
+    ...columns.map((name) => ({ name, ...column })),
   ];
   const writer = new ParquetWriter({ writer: fileWriter(file), schema });
-  let held: Row[] = [];
+  let group: Row[] = [];
   const flush = () => {
-    const columns = ['prompt', 'completion'] as const;
-    const columnData: ColumnSource[] = columns.map((name) => ({ name, data: held.map((row) => row[name]) }));
-    writer.write({ columnData });
-    held = [];
+    writer.write({ columnData: columns.map((name) => ({ name, data: group.map((row) => row[name]) })) });
+    group = [];
   };
-  for (const row of rows(megabytes * 1e6)) {
-    held.push(row);
-    if (held.length === groupRows) flush();
-  }
-  if (held.length > 0) flush();
+  for (const row of rows()) if (group.push(row) === groupRows) flush();
+  if (group.length > 0) flush();
   writer.finish();
 }
 
-const [, , , only] = process.argv;
-if (only) {
-  // A process for each kind, so that its memory is its own.
+const kinds: Record<string, (file: string) => Promise<void> | void> = {
+  'lines.jsonl': text('', (row) => `${JSON.stringify(row)}\n`),
+  'table.csv': text('prompt,completion\n', (row) => `${quoted(row.prompt)},${quoted(row.completion)}\n`),
+  'array.json': text('[', (row, i) => `${i === 0 ? '' : ',\n'}${JSON.stringify(row)}`, ']'),
+  'table.parquet': writeParquet,
+};
+
+interface Read {
+  examples: number;
+  /** Of the processor. */
+  seconds: number;
+  peakBytes: number;
+}
+
+if (megabytes === 'read') {
+  const file = await readPlan<string>();
   const start = process.cpuUsage();
-  const { examples } = await checkDataFile(only);
+  const { examples } = await checkDataFile(file);
   const { user, system } = process.cpuUsage(start);
-  console.log(
-    JSON.stringify({
-      examples,
-      seconds: (user + system) / 1e6,
-      maxRss: process.resourceUsage().maxRSS / 1024,
-    }),
-  );
-} else {
-  const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-'));
-  const at = (name: string) => path.join(folder, name);
-  try {
-    await writeText(
-      at('lines.jsonl'),
-      mapped('', (row) => `${JSON.stringify(row)}\n`),
-    );
-    await writeText(
-      at('table.csv'),
-      mapped('prompt,completion\n', (row) => `${quoted(row.prompt)},${quoted(row.completion)}\n`),
-    );
-    await writeText(
-      at('array.json'),
-      mapped('[', (row, i) => `${i === 0 ? '' : ',\n'}${JSON.stringify(row)}`, ']'),
-    );
-    writeParquet(at('table.parquet'));
-    let first = 0;
-    for (const name of ['lines.jsonl', 'table.csv', 'array.json', 'table.parquet']) {
-      const out = execFileSync(process.execPath, ['--import', 'tsx', import.meta.filename, '0', at(name)], {
-        encoding: 'utf8',
-      });
-      const { examples, seconds, maxRss } = JSON.parse(out);
-      first ||= seconds;
-      const size = statSync(at(name)).size / 1e6;
-      console.log(
-        `${name.padEnd(14)} ${size.toFixed(0)} MB, ${examples} rows: ${seconds.toFixed(2)} s of the processor, ${(seconds / first).toFixed(2)} of JSON lines; ${maxRss.toFixed(0)} MB of memory at most`,
-      );
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  answer({ examples, seconds: (user + system) / 1e6, peakBytes: process.resourceUsage().maxRSS * 1024 });
+  process.exit();
+}
+const folder = scratchFolder('file-kinds');
+let first = 0;
+for (const [name, write] of Object.entries(kinds)) {
+  const file = path.join(folder, name);
+  await write(file);
+  const program = typeScript(import.meta.filename, {}, ['read']);
+  const { examples, seconds, peakBytes } = await runForResult<Read>(program, file);
+  first ||= seconds;
+  const size = `${(statSync(file).size / 1e6).toFixed(0)} MB, ${examples} rows`;
+  const took = `${seconds.toFixed(2)} s of the processor, ${(seconds / first).toFixed(2)} of JSON lines`;
+  console.log(`${name.padEnd(14)} ${size}: ${took}; ${(peakBytes / 1e6).toFixed(0)} MB of memory at most`);
 }

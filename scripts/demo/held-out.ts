@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ChatMessage, GraftClient } from '@graft/client';
+import type { Generator } from '@graft/peft-core';
 import { bar } from './print.ts';
 
 export interface HeldOutExample {
@@ -42,7 +43,20 @@ export async function ask(client: GraftClient, model: string, heldOut: HeldOutEx
   return texts;
 }
 
+/** Greedy answers of a generator in this process, at once. */
+export const greedyAnswers = (
+  generator: Generator,
+  requests: readonly Parameters<Generator['generate']>[0][],
+): Promise<string[]> =>
+  Promise.all(
+    requests.map(async (request) => {
+      let text = '';
+      for await (const piece of generator.generate(request)) text += piece.text;
+      return text.trim();
+    }),
+  );
+
 /** How many answers are, character for character, the expected ones. */
-export function exactMatch(examples: HeldOutExample[], answers: string[]): number {
+export function exactMatch(examples: Pick<HeldOutExample, 'answer'>[], answers: string[]): number {
   return examples.filter((example, i) => example.answer === answers[i]).length;
 }

@@ -141,6 +141,19 @@ export async function inLockStep(
   }
 }
 
+/** Repeats some work in `count` lanes, each of which begins again when it has ended, with the next number. Ends where `isOver` holds. */
+export async function inLanes(
+  count: number,
+  isOver: (next: number) => boolean,
+  work: (i: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (!isOver(next)) await work(next++);
+  };
+  await Promise.all(Array.from({ length: count }, lane));
+}
+
 let input: AsyncIterator<string> | undefined;
 
 /** In the process that measures: the next line of its standard input. */

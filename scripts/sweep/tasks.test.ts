@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { digestOf, tasks } from './tasks.ts';
+import { dataOf, tasks } from './tasks.ts';
 
 test('tasks are of several kinds and sizes, on two models, and half of them or more are held out', () => {
   const all = Object.values(tasks);
@@ -21,6 +21,6 @@ for (const [name, task] of Object.entries(tasks)) {
       [],
     );
     assert.ok(validation.length >= 10);
-    assert.equal(digestOf(task), digestOf(task));
+    assert.equal(dataOf(task), dataOf(task));
   });
 }

@@ -1,9 +1,10 @@
 import type { TaskType } from '@graft/peft-core/outlines';
-import { sha256 } from '../../packages/peft-core/src/sha256.ts';
 import { shopChats, shopLabels } from './rows/bike-shop.ts';
+import { domDocumentation, interfaceRows } from './rows/dom-documentation.ts';
 import { instructions } from './rows/instructions.ts';
-import { nodeDocumentation } from './rows/node-documentation.ts';
+import { nodeDocumentation, plain, topics } from './rows/node-documentation.ts';
 import { orders } from './rows/orders.ts';
+import { digestOf, type Rows, split, type Task } from './sweep.ts';
 
 /**
  * The real models. A trial on the language model takes longer, but varies less from seed to seed
@@ -15,31 +16,24 @@ export const models = {
 } as const;
 export type ModelName = keyof typeof models;
 
-/** What is trained, and measured on held-out rows. */
-export interface Task {
-  about: string;
+export interface UsualTask extends Task {
   model: ModelName;
   type: TaskType;
-  /** `rule`: the automatic values were chosen by it; `held out`: it only says whether they are good. */
-  use: 'rule' | 'held out';
   /** How losses are measured, where that has changed: those of before compare with none of now. */
   measure?: string;
-  data(): { training: object[]; validation: object[] };
+  data(): Rows;
 }
 
-/** The first rows to measure on, the next to train on. */
-function split(rows: object[], validation: number, training: number) {
-  return { validation: rows.slice(0, validation), training: rows.slice(validation, validation + training) };
-}
+/** The data of a language model on which the rule is set, or that check it. */
+const languageModel = { model: 'smollm2', type: 'CAUSAL_LM' } as const;
 
 /** Short ones: a trial is to cost seconds. */
 const described = () =>
   nodeDocumentation().filter(({ module, text }) => module !== 'inspector' && text.length <= 80);
 const longerTexts = () =>
   nodeDocumentation().flatMap(({ text }) => (text.length > 80 ? [{ text: plain(text) }] : []));
-const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_hooks', 'stream', 'buffer'];
 
-export const tasks: Record<string, Task> = {
+export const tasks: Record<string, UsualTask> = {
   urgency: {
     about: 'two classes, few messages',
     model: 'minilm',
@@ -95,22 +89,19 @@ export const tasks: Record<string, Task> = {
   },
   'bike-shop': {
     about: 'chat: which team a message goes to',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'rule',
     data: shopChats,
   },
   orders: {
     about: 'extraction: a sentence to JSON, generated',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'rule',
     data: () => split(orders(5040), 40, 5000),
   },
   'few-chats': {
     about: 'the same, few messages',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'rule',
     data() {
       const { training, validation } = shopChats();
@@ -119,36 +110,31 @@ export const tasks: Record<string, Task> = {
   },
   'few-answers': {
     about: 'few instructions with longer prose for answers',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'rule',
     data: () => split(instructions({ least: 400, most: 600 }), 10, 30),
   },
   'few-texts': {
     about: 'continuation: technical prose, few texts',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'rule',
     data: () => split(longerTexts(), 24, 40),
   },
   names: {
     about: 'reverse dictionary: a description to a name',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'held out',
     data: () => split(described().map(nameOf), 48, 500),
   },
   instructions: {
     about: 'instructions with prose for answers',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'held out',
     data: () => split(instructions({ most: 200 }), 10, 30),
   },
   prose: {
     about: 'continuation: technical prose',
-    model: 'smollm2',
-    type: 'CAUSAL_LM',
+    ...languageModel,
     use: 'held out',
     data: () =>
       split(
@@ -159,7 +145,6 @@ export const tasks: Record<string, Task> = {
   },
 };
 
-const plain = (text: string) => text.replaceAll('`', '');
 const pairOf = ({ module, name, text }: { module: string; name: string; text: string }) => ({
   anchor: plain(text),
   positive: `${module}.${name}`,
@@ -180,7 +165,43 @@ function wordsOf({ text }: { text: string }) {
   };
 }
 
-/** Of a task's data and measure: trials of others say nothing of it. */
-export function digestOf({ data, measure }: Task): string {
-  return sha256(JSON.stringify(data()) + (measure ?? '')).slice(0, 12);
+/** Digest of a task's rows and measure. */
+export const dataOf = ({ data, measure }: UsualTask): string => digestOf(data(), measure);
+
+/** How many questions a scored task asks: two more or fewer right are within what seeds change. */
+export const QUESTIONS = 60;
+
+/** What a language model learns in long runs, in the order in which they are measured. No rule was set by one of them. */
+export interface LongTask extends Pick<Task, 'about'> {
+  /** Whether answers are counted; else the validation loss alone says how good a run is. */
+  isScored: boolean;
+  data(): Rows;
+}
+
+export const longTasks: Record<string, LongTask> = {
+  interfaces: {
+    about: 'which browser interface a described member belongs to, of some 270',
+    isScored: true,
+    data: () =>
+      split(
+        interfaceRows().map(({ prompt, completion }) => ({ prompt, completion })),
+        QUESTIONS,
+      ),
+  },
+  reference: {
+    about: 'continuation: reference documentation of browsers',
+    isScored: false,
+    data: () =>
+      split(
+        domDocumentation().map(({ text }) => ({ text })),
+        100,
+      ),
+  },
+};
+
+/** Each validation row of a scored task: a prompt for a trained model, and the only right answer. */
+export function questionsOf({ isScored, data }: LongTask): { prompt: string; answer: string }[] {
+  if (!isScored) return [];
+  const rows = data().validation as { prompt: string; completion: string }[];
+  return rows.slice(0, QUESTIONS).map(({ prompt, completion }) => ({ prompt, answer: completion.trim() }));
 }

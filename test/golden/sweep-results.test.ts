@@ -2,16 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSection } from '../../scripts/methods/docs-section.ts';
-import { ratioOf, tableOf, verdictsOn } from '../../scripts/sweep/check.ts';
-import { longFaults, longVerdicts } from '../../scripts/sweep/long/check.ts';
-import { readLongResults } from '../../scripts/sweep/long/results.ts';
-import { verdictTable } from '../../scripts/sweep/long/table.ts';
-import { preferenceFaults, preferenceVerdicts } from '../../scripts/sweep/preferences/check.ts';
-import { preferenceTables } from '../../scripts/sweep/preferences/preferences.ts';
-import { readPreferenceResults } from '../../scripts/sweep/preferences/results.ts';
-import { readResults } from '../../scripts/sweep/results.ts';
+import { long } from '../../scripts/sweep/long.ts';
+import { preferences } from '../../scripts/sweep/preferences.ts';
+import { ratioOf, results, usual, verdictsOn } from '../../scripts/sweep/usual.ts';
 
-const verdicts = await verdictsOn(readResults());
+const verdicts = await verdictsOn(results.read());
 const heldOut = verdicts.filter(({ use }) => use === 'held out');
 
 test('the values that are chosen now were measured', () => {
@@ -38,20 +33,15 @@ test('those of other methods are within 15 %', () => {
   );
 });
 
-test('docs/auto.md shows this table', async () => {
-  assert.equal(await readSection('docs/auto.md', 'sweep'), tableOf(verdicts));
-});
+for (const [name, sweep] of Object.entries({ usual, long, preferences }))
+  test(`docs/auto.md shows the tables of the sweep ${name}`, async () => {
+    for (const [section, table] of Object.entries((await sweep.report([])).tables))
+      assert.equal(await readSection('docs/auto.md', section), table);
+  });
 
-test('what is measured of long runs holds, and docs/auto.md shows it', async () => {
-  const long = longVerdicts(readLongResults());
-  assert.deepEqual(longFaults(long), []);
-  assert.equal(await readSection('docs/auto.md', 'long runs'), verdictTable(long));
-});
-
-test('rates of preferences hold on the tasks that set none but for a known gap, and docs/auto.md shows what is measured', async () => {
+test('what is measured of long runs and preferences holds but for a known gap', async () => {
+  assert.deepEqual((await long.report([])).faults, []);
   // Twice the share is two of 50 pairs better here, with both seeds; decision 91 says why it is not the default.
   const known = 'preferences: dpo from base: interfaces: 4 points less accurate than the best';
-  assert.deepEqual(preferenceFaults(preferenceVerdicts(readPreferenceResults())), [known, known]);
-  for (const [section, table] of Object.entries(preferenceTables()))
-    assert.equal(await readSection('docs/auto.md', section), table);
+  assert.deepEqual((await preferences.report([])).faults, [known, known]);
 });

@@ -3,12 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { longPrompts } from '../../bench/serving/long-prompts.ts';
 import { realModel } from '../golden/fixtures/real-model.ts';
-import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
 test('each is refused for its length and recorded in the ledger with the tokens read, and the chats are answered', async () => {
-  const folder = scratchFolder('long-prompts');
   const report = () => {};
-  const loads = await longPrompts({ folder, model: await realModel(), clients: 48, chats: 2, report });
+  const loads = await longPrompts({ model: await realModel(), clients: 48, chats: 2, report });
   // 900,000 bytes are rejected untokenised, at 81 bytes per token; 160,000 bytes are tokenised.
   const tokens = [0, 11_112, 36_722];
   for (const [i, { name, first, refused, inputTokens }] of loads.entries()) {

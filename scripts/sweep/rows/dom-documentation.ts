@@ -32,6 +32,29 @@ export function domDocumentation(): DomMember[] {
   return [...permutation(all.length, new Random(0, 'order'))].map((at) => all[at]!);
 }
 
+/** Fewer members say too little of an interface. */
+const FEWEST_MEMBERS = 4;
+
+/**
+ * Which interface a described member belongs to. Without their names two members may be described alike, of which there is one then.
+ * @param longest maximum length of a description, in characters
+ */
+export function interfaceRows(longest = Number.POSITIVE_INFINITY) {
+  const named = domDocumentation().filter(
+    ({ interface: of, text }) => text.includes(of) && text.length <= longest,
+  );
+  const members = new Map<string, number>();
+  for (const { interface: of } of named) members.set(of, (members.get(of) ?? 0) + 1);
+  const rows = named
+    .filter(({ interface: of }) => members.get(of)! >= FEWEST_MEMBERS)
+    .map(({ interface: of, name, text }, at) => ({
+      prompt: `${name}: ${text.replaceAll(of, '…')}\n→ `,
+      completion: of,
+      at,
+    }));
+  return [...new Map(rows.map((row) => [row.prompt, row])).values()];
+}
+
 /** The compiler comes as a package for each machine; all of them have the same library. */
 function domLibrary(): string {
   const packages = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), '..');

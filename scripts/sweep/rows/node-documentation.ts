@@ -14,6 +14,11 @@ export interface Documented {
 const comment =
   /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*(?:export |declare |static |readonly |abstract |protected )*(?:function |class |interface |const |type |get |set )?(\w+)\s*[?(:<]/g;
 
+/** Ten modules, which are classes of descriptions. */
+export const topics = 'fs crypto http http2 util test tls perf_hooks stream buffer'.split(' ');
+
+export const plain = (text: string): string => text.replaceAll('`', '');
+
 /** Each paragraph once, in an order that has nothing to do with the files'. */
 export function nodeDocumentation(): Documented[] {
   const folder = dirname(createRequire(import.meta.url).resolve('@types/node/package.json'));

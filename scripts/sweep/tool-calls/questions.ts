@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildOnce } from '../../packages/peft-core/src/hub/build-once.ts';
-import { fetchPackages } from '../../packages/peft-core/src/hub/python-package.ts';
-import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { buildOnce } from '../../../packages/peft-core/src/hub/build-once.ts';
+import { fetchPackages } from '../../../packages/peft-core/src/hub/python-package.ts';
+import { cacheFolder } from '../../bootstrap/cache-folder.mjs';
 
 /** A parameter's acceptable values; an empty string: the parameter may be left out. */
 type PossibleArguments = Record<string, unknown[]>;

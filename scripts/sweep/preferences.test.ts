@@ -1,21 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dpo } from '../../../packages/peft-core/src/objectives/dpo/objective.ts';
-import { faultOf, optionFaults, preferenceFaults, preferenceVerdicts } from './check.ts';
-import { automaticShare, preferenceGrid } from './grid.ts';
-import { measuresOf } from './measure.ts';
-import { demonstrationOf, digestOf } from './pairs.ts';
-import { isSameTrial, type PreferenceResult, readPreferenceResults, type StartResult } from './results.ts';
-import { optionsTable, sharesTable } from './table.ts';
-import { preferenceTasks } from './tasks.ts';
-import { wrongCall } from './tool-calls.ts';
+import { dpo } from '../../packages/peft-core/src/objectives/dpo/objective.ts';
+import { demonstrationOf, digestOfPairs, preferenceTasks } from './preference-tasks.ts';
+import {
+  automaticShare,
+  faultOf,
+  isSameTrial,
+  optionFaults,
+  optionsTable,
+  type PreferenceResult,
+  preferenceFaults,
+  preferenceGrid,
+  preferenceVerdicts,
+  readPreferenceResults,
+  type StartResult,
+  sharesTable,
+} from './preferences.ts';
+import { measuresOf } from './run-preferences.ts';
+import { wrongCall } from './tool-calls/pairs.ts';
 
 const made = Object.entries(preferenceTasks).filter(([, { digest }]) => digest === undefined);
 
 for (const [name, task] of made) {
   test(`${name}: no held-out pair is trained on, answers differ, and pairs are the same every time`, async () => {
     const pairs = await task.data();
-    const { training, heldOut } = pairs;
+    const { training, validation: heldOut } = pairs;
     const prompts = new Set(training.map(({ prompt }) => JSON.stringify(prompt)));
     assert.equal(prompts.size, training.length);
     assert.ok(heldOut.length >= 24);
@@ -25,7 +34,7 @@ for (const [name, task] of made) {
       heldOut.filter(({ prompt }) => prompts.has(JSON.stringify(prompt))),
       [],
     );
-    assert.equal(digestOf(pairs), digestOf(await task.data()));
+    assert.equal(digestOfPairs(pairs), digestOfPairs(await task.data()));
   });
 }
 

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { faultsOf, ratioOf, tableOf, untried, type Verdict } from './check.ts';
-import { automaticTrial, grid, nextTrial } from './grid.ts';
-import type { Result, Trial } from './results.ts';
+import {
+  automaticTrial,
+  faultsOf,
+  grid,
+  nextTrial,
+  type Result,
+  ratioOf,
+  type Trial,
+  tableOf,
+  untried,
+  type Verdict,
+} from './usual.ts';
 
 const row = grid.find(({ task, apart }) => task === 'messages' && apart === 2)!;
 const measured = (trial: Trial, loss: number | null): Result => ({

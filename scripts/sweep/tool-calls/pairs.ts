@@ -1,37 +1,43 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Call, callOf } from '../../../bench/tool-calls/match-calls.ts';
-import { isHeldOut, type Question, readQuestions } from '../../../bench/tool-calls/questions.ts';
 import { permutation, Random } from '../../../packages/peft-core/src/random.ts';
-import type { Pair, Pairs } from './pairs.ts';
+import type { Rows } from '../sweep.ts';
+import { type Call, callOf } from './match-calls.ts';
+import { isHeldOut, type Question, readQuestions } from './questions.ts';
 
-const folder = join(import.meta.dirname, '../../../bench/tool-calls');
+export interface Message {
+  role: string;
+  content?: string;
+  tool_calls?: { id: string; type: string; function: { name: string; arguments: string } }[];
+}
+
+/** A line of preferences: texts, or messages, with tools where the answer is a call. */
+export type Pair =
+  | { prompt: string; chosen: string; rejected: string }
+  | { prompt: Message[]; chosen: Message[]; rejected: Message[]; tools?: object[] };
+
 const SEED = 42;
 /** Maximum length of a question's tools as JSON, in characters: longer prompts take too long. */
 const longestTools = 500;
 
 /** The model's own template has no tools. */
-export const toolTemplate = (): string => readFileSync(join(folder, 'chat-template.jinja'), 'utf8');
+export const toolTemplate = (): string =>
+  readFileSync(join(import.meta.dirname, 'chat-template.jinja'), 'utf8');
 
 /** Questions of the Berkeley Function-Calling Leaderboard that one call answers; the first call downloads them (2 MB). */
-export async function toolCallPairs(counts: { training: number; heldOut: number }): Promise<Pairs> {
+export async function toolCallPairs(counts: Record<keyof Rows, number>): Promise<Rows<Pair>> {
   const all = await readQuestions(['simple_python', 'multiple', 'live_simple']);
   const fitting = all.filter(
     ({ tools, calls }) => calls.length === 1 && JSON.stringify(tools).length <= longestTools,
   );
   const order = permutation(fitting.length, new Random(SEED, 'order'));
   const questions = [...order].map((at) => fitting[at]!);
-  const pairsOf = (chosen: Question[], count: number) => chosen.flatMap(pairOf).slice(0, count);
-  return {
-    training: pairsOf(
-      questions.filter((question) => !isHeldOut(question, SEED)),
-      counts.training,
-    ),
-    heldOut: pairsOf(
-      questions.filter((question) => isHeldOut(question, SEED)),
-      counts.heldOut,
-    ),
-  };
+  const pairsOf = (part: keyof Rows) =>
+    questions
+      .filter((question) => isHeldOut(question, SEED) === (part === 'validation'))
+      .flatMap(pairOf)
+      .slice(0, counts[part]);
+  return { training: pairsOf('training'), validation: pairsOf('validation') };
 }
 
 /** None of a call that has nothing to be wrong. */

@@ -1,12 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dataSizeOf } from '../../methods/data-size.ts';
-import { DEFAULT_MODEL, isTooFar, longFaults, longVerdicts, notYet, verdictText } from './check.ts';
-import { automaticSetting, pendingOf, RUNS, resolvedFor, settingsFor, trialsOf } from './grid.ts';
-import { longPlan } from './long-runs.ts';
-import type { Experiment, LongResult, Setting } from './results.ts';
-import { settingsTable, verdictTable } from './table.ts';
-import { digestOf, type LongTask, longTasks, QUESTIONS, questionsOf } from './tasks.ts';
+import {
+  DEFAULT_MODEL,
+  type Experiment,
+  isTooFar,
+  type LongResult,
+  longFaults,
+  longVerdicts,
+  notYet,
+  pendingOf,
+  RUNS,
+  resolvedFor,
+  type Setting,
+  settingsFor,
+  settingsTable,
+  trialsOf,
+  verdictTable,
+  verdictText,
+} from './long.ts';
+import { digestOf, sizeOf } from './sweep.ts';
+import { type LongTask, longTasks, QUESTIONS, questionsOf } from './tasks.ts';
 
 const rows = Array.from({ length: 40 }, (_, i) => ({ prompt: `${i}\n`, completion: `number ${i}` }));
 const data = () => ({ training: rows, validation: rows.slice(0, 3) });
@@ -14,12 +27,12 @@ const tasks: Record<string, LongTask> = {
   asked: { about: '', isScored: true, data },
   read: { about: '', isScored: false, data },
 };
-const size = dataSizeOf(rows.map((row) => JSON.stringify(row)));
+const size = sizeOf(rows);
 
 const small = { model_type: 'llama', hidden_size: 576, steps: 1000 };
 const seven = { model_type: 'qwen2', hidden_size: 4096, steps: 1000 };
 const experiment = (task: string, of = small, model = DEFAULT_MODEL): Experiment => {
-  return { ...of, model, task, data: digestOf(tasks[task]!) };
+  return { ...of, model, task, data: digestOf(tasks[task]!.data()) };
 };
 
 /** Results of a task's whole grid, as `measure` computes them for each setting. */
@@ -35,12 +48,11 @@ function measuredAs(
 const isAutomatic = (of: Experiment, setting: Setting) =>
   setting.lora_alpha === 64 &&
   setting.batch_size === 8 &&
-  setting.learning_rate === automaticSetting(of, size).learning_rate;
+  setting.learning_rate === settingsFor(of, size)[0].learning_rate;
 
 test('rates around the automatic one, and the automatic setting first', () => {
   const settings = settingsFor(small, size);
   assert.deepEqual(settings[0], { r: 16, lora_alpha: 64, batch_size: 8, learning_rate: 9.3e-4 });
-  assert.deepEqual(automaticSetting(small, size), settings[0]);
   assert.equal(new Set(settings.map((each) => JSON.stringify(each))).size, settings.length);
   assert.deepEqual(
     settings.map(({ learning_rate }) => learning_rate),
@@ -48,7 +60,7 @@ test('rates around the automatic one, and the automatic setting first', () => {
   );
   assert.equal(resolvedFor(small, size).max_steps, 1000);
   // The rate of a job of as many steps on a wide model.
-  assert.equal(automaticSetting(seven, size).learning_rate, 1.2e-4);
+  assert.equal(settingsFor(seven, size)[0].learning_rate, 1.2e-4);
 });
 
 test('each setting has each seed, all settings of one seed before the next, and what was done is not done again', () => {
@@ -173,18 +185,6 @@ test('a larger model is compared by its own width and family, beside the default
   );
 });
 
-test('options are checked before anything is trained', () => {
-  const names = Object.keys(longTasks);
-  assert.deepEqual(longPlan({ only: '' }), { model: DEFAULT_MODEL, tasks: names, seeds: 3, steps: 1000 });
-  const asked = { model: './seven', only: 'reference', seeds: '1', steps: '2' };
-  assert.deepEqual(longPlan(asked), { model: './seven', tasks: ['reference'], seeds: 1, steps: 2 });
-  assert.throws(
-    () => longPlan({ only: 'names' }),
-    /--only: names is no task of long runs, which are interfaces/,
-  );
-  assert.throws(() => longPlan({ only: '', seeds: '0' }), /--seeds 0 is not a whole number above 0/);
-});
-
 for (const [name, task] of Object.entries(longTasks))
   test(`${name}: enough rows, none of which it is measured on, and questions with one answer`, () => {
     const { training, validation } = task.data();
@@ -193,7 +193,7 @@ for (const [name, task] of Object.entries(longTasks))
     assert.ok(validation.every((row) => !seen.has(JSON.stringify(row))));
     // A thousand steps of eight are four passes or fewer.
     assert.ok(training.length >= 2000, String(training.length));
-    assert.equal(digestOf(task), digestOf(task));
+    assert.equal(digestOf(task.data()), digestOf(task.data()));
     const questions = questionsOf(task);
     assert.equal(questions.length, task.isScored ? QUESTIONS : 0);
     for (const { prompt, answer } of questions) {

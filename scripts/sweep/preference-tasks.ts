@@ -1,25 +1,39 @@
-import { capitals } from '../rows/capitals.ts';
-import { domDocumentation } from '../rows/dom-documentation.ts';
-import { instructions } from '../rows/instructions.ts';
-import { readJsonLines } from '../rows/json-lines.ts';
-import { nodeDocumentation } from '../rows/node-documentation.ts';
-import { orders } from '../rows/orders.ts';
-import type { Pair, Pairs } from './pairs.ts';
-import { toolCallPairs, toolTemplate } from './tool-calls.ts';
+import { capitals } from './rows/capitals.ts';
+import { interfaceRows } from './rows/dom-documentation.ts';
+import { instructions } from './rows/instructions.ts';
+import { readJsonLines } from './rows/json-lines.ts';
+import { nodeDocumentation, plain, topics } from './rows/node-documentation.ts';
+import { orders } from './rows/orders.ts';
+import { digestOf, type Rows, split, type Task } from './sweep.ts';
+import { type Message, type Pair, toolCallPairs, toolTemplate } from './tool-calls/pairs.ts';
 
-export interface PreferenceTask {
-  about: string;
-  /** `rule`: the automatic rates were chosen by it; `held out`: it only says whether they are good. */
-  use: 'rule' | 'held out';
+/** Digest of a task's pairs. Those that are measured were called heldOut in the first results. */
+export const digestOfPairs = (pairs: Rows<Pair>): string =>
+  digestOf(
+    Object.fromEntries(
+      Object.entries(pairs).map(([part, all]) => [part === 'validation' ? 'heldOut' : part, all]),
+    ),
+  );
+
+/** What supervised training learns of pairs: the chosen answers. */
+export const demonstrationOf = (pair: Pair): object =>
+  typeof pair.prompt === 'string'
+    ? { prompt: pair.prompt, completion: (pair as { chosen: string }).chosen }
+    : {
+        ...('tools' in pair && { tools: pair.tools }),
+        messages: [...pair.prompt, ...(pair.chosen as Message[])],
+      };
+
+export interface PreferenceTask extends Task {
   /** Whether greedy answers to held-out prompts are compared with the chosen ones; else only log-probabilities say what is kept. */
   isScored: boolean;
   /** The base model answers in the form of the chosen answers, so that its greedy answers are compared with them, too. */
   isKnown?: true;
   /** The chat template of training, where the model's own lacks something. */
   template?: () => string;
-  /** Of pairs that are downloaded: what `digestOf` is to give, so that results can be read without them. */
+  /** Digest of pairs that are downloaded, as `digestOfPairs` has it, so that results can be read without them. */
   digest?: string;
-  data(): Pairs | Promise<Pairs>;
+  data(): Rows<Pair> | Promise<Rows<Pair>>;
 }
 
 export const preferenceTasks: Record<string, PreferenceTask> = {
@@ -29,7 +43,7 @@ export const preferenceTasks: Record<string, PreferenceTask> = {
     isScored: true,
     data: () => ({
       training: readJsonLines<Pair>('examples/bike-shop/pairs.jsonl'),
-      heldOut: readJsonLines<Pair>('examples/bike-shop/heldout-pairs.jsonl'),
+      validation: readJsonLines<Pair>('examples/bike-shop/heldout-pairs.jsonl'),
     }),
   },
   orders: {
@@ -50,7 +64,7 @@ export const preferenceTasks: Record<string, PreferenceTask> = {
     isScored: true,
     template: toolTemplate,
     digest: 'b3e5b945e75a',
-    data: () => toolCallPairs({ training: 64, heldOut: 30 }),
+    data: () => toolCallPairs({ training: 64, validation: 30 }),
   },
   interfaces: {
     about: 'which browser interface a described member belongs to, or another',
@@ -73,12 +87,6 @@ export const preferenceTasks: Record<string, PreferenceTask> = {
   },
 };
 
-/** The first pairs to measure on, the next to train on. */
-const split = (pairs: Pair[], heldOut: number, training = pairs.length): Pairs => ({
-  heldOut: pairs.slice(0, heldOut),
-  training: pairs.slice(heldOut, heldOut + training),
-});
-
 /** Another of these, by the number of the row. */
 function another<T>(all: readonly T[], right: T, i: number): T {
   const others = all.filter((each) => each !== right);
@@ -99,9 +107,6 @@ function orderPair(
   return { prompt, chosen: completion, rejected };
 }
 
-const plain = (text: string) => text.replaceAll('`', '');
-const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_hooks', 'stream', 'buffer'];
-
 const modulePairs = () =>
   nodeDocumentation()
     .filter(({ module, text }) => topics.includes(module) && text.length <= 80)
@@ -113,24 +118,17 @@ const modulePairs = () =>
       }),
     );
 
-/** Fewer members say too little of an interface, and longer paragraphs take too long. */
-const [fewestMembers, longestText] = [4, 110];
+/** Longer paragraphs take too long. */
+const longestText = 110;
 
 function interfacePairs(): Pair[] {
-  const named = domDocumentation().filter(
-    ({ interface: of, text }) => text.includes(of) && text.length <= longestText,
-  );
-  const members = new Map<string, number>();
-  for (const { interface: of } of named) members.set(of, (members.get(of) ?? 0) + 1);
-  const kept = named.filter(({ interface: of }) => members.get(of)! >= fewestMembers);
-  const all = [...new Set(kept.map(({ interface: of }) => of))];
-  const pairs = kept.map(({ interface: of, name, text }, i) => ({
-    prompt: `${name}: ${text.replaceAll(of, '…')}\n→ `,
-    chosen: of,
-    rejected: another(all, of, 7 * i),
+  const rows = interfaceRows(longestText);
+  const all = [...new Set(rows.map(({ completion }) => completion))];
+  return rows.map(({ prompt, completion, at }) => ({
+    prompt,
+    chosen: completion,
+    rejected: another(all, completion, 7 * at),
   }));
-  // Without their names two members may be described alike.
-  return [...new Map(pairs.map((pair) => [pair.prompt, pair])).values()];
 }
 
 const openings = ['Of course! ', 'Great question! ', 'Sure, happy to help. ', 'Certainly! '];

@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import { type Program, python, runForResult, typeScript } from '../../scripts/measuring/processes.ts';
+import { llamaAddon } from '../../scripts/tools/llama-cpp.ts';
+import { answerTokens, type Chat } from './chats.ts';
+
+/** What was answered in a time. */
+export interface Speed {
+  tokens: number;
+  seconds: number;
+}
+
+export interface Answered extends Speed {
+  /** Token ids by the number of the chat. */
+  ids: [number, number[]][];
+  /** Milliseconds until each answer's first token. */
+  first: number[];
+  /** Most bytes of main memory that the process had. */
+  peakBytes: number;
+}
+
+/** The questions one by one, and many at once. */
+export interface Served<Own extends Speed = Speed> {
+  oneByOne: Own;
+  together: Own;
+}
+
+export const servedDtypes = ['fp32', 'bf16', 'int8', 'nf4'] as const;
+export const activationDtypes = ['fp32', 'int8'] as const;
+
+/** What all sides are asked. `alone`: number of questions that are asked one by one; `rows`: concurrent ones. */
+export interface Questions {
+  /** Path of the base model. */
+  model: string;
+  chats: readonly Chat[];
+  rows: number;
+  alone: number;
+  threads: number;
+  /** No side starts another question after this time. */
+  seconds: number;
+}
+
+/** What a process of graft-process.ts is to do. */
+export interface ServingPlan extends Pick<Questions, 'model' | 'chats' | 'rows' | 'seconds'> {
+  baseDtype: (typeof servedDtypes)[number];
+  activationDtype: (typeof activationDtypes)[number];
+  /** Begins each line of the report. */
+  title: string;
+}
+
+/** Each generator in a separate process, so that the second knows none of the questions. */
+export async function graftSide(
+  { model, chats, rows, alone, seconds }: Questions,
+  dtypes: Pick<ServingPlan, 'baseDtype' | 'activationDtype'>,
+): Promise<Served<Answered>> {
+  const program = typeScript(join(import.meta.dirname, 'graft-process.ts'));
+  const ask = (way: string, chats: readonly Chat[], rows: number) => {
+    const title = `Graft, ${dtypes.baseDtype}, ${way}`;
+    return runForResult<Answered>(program, { model, ...dtypes, chats, rows, seconds, title });
+  };
+  const oneByOne = await ask('one by one', chats.slice(0, alone), 1);
+  return { oneByOne, together: await ask(`${rows} at once`, chats, rows) };
+}
+
+/** llama.cpp, without adapters. Throws where it has no build for this platform. */
+export async function llamaCppSide({ chats, ...questions }: Questions): Promise<Served> {
+  const addon = llamaAddon();
+  if (addon === null)
+    throw new Error('there is no build of llama.cpp for this platform: leave llama-cpp out of --sides');
+  const args = [join(import.meta.dirname, 'llama-cpp-process.mjs')];
+  const program: Program = { command: process.execPath, args, env: {} };
+  const prompts = chats.map(({ prompt }) => prompt);
+  return await runForResult(
+    program,
+    { ...questions, addon, prompts, tokens: answerTokens },
+    { seconds: 900 },
+  );
+}
+
+/** Beyond what its questions may take: loading the model, and the answers that are under way then. */
+const graceSeconds = 300;
+
+/** Transformers and HF PEFT. `ids`: of the answers, in the order of the chats. */
+export async function peftSide(
+  questions: Questions,
+  adapters: readonly string[],
+): Promise<Served<Speed & { ids: number[][] }>> {
+  const chats = questions.chats.map(({ adapter, prompt }) => ({
+    adapter: adapters.indexOf(adapter),
+    prompt,
+  }));
+  const program = await python(join(import.meta.dirname, 'hf_peft.py'));
+  const plan = { ...questions, adapters, tokens: answerTokens, chats };
+  return await runForResult(program, plan, { seconds: 2 * questions.seconds + graceSeconds });
+}
