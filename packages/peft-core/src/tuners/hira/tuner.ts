@@ -5,11 +5,11 @@ import { flowingSum } from '../../nn/residual.ts';
 import { takeRows } from '../../nn/rows.ts';
 import { withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
+import { constant, drawn, normal, uniform } from '../attach/start-values.ts';
 import { matrixTuner } from '../matrices/attachment.ts';
 import { changedProduct } from '../matrices/changed-product.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn, normal, uniform } from '../start-values.ts';
 import type { EmbeddingWrapper, LinearWrapper, ParameterInit } from '../tuner.ts';
 import { factorNames, type HiraConfig, hiraMethod } from './method.ts';
 

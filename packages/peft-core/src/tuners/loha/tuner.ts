@@ -3,12 +3,12 @@ import { flowingSum } from '../../nn/residual.ts';
 import { withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
+import { constant, drawn, uniform } from '../attach/start-values.ts';
 import { matrixTuner } from '../matrices/attachment.ts';
 import { changedProduct } from '../matrices/changed-product.ts';
 import type { UpdateTarget } from '../matrices/config.ts';
 import { droppedUpdate } from '../matrices/dropped-update.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
-import { constant, drawn, uniform } from '../start-values.ts';
 import type { LinearWrapper, Merge } from '../tuner.ts';
 import { factorsOf, type LohaConfig, lohaMethod } from './method.ts';
 

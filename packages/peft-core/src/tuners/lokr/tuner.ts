@@ -2,11 +2,11 @@ import { tf } from '@graft/tf-graph';
 import { trainedProduct } from '../../nn/linear.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
+import { constant, drawn, uniform } from '../attach/start-values.ts';
 import { matrixTuner } from '../matrices/attachment.ts';
 import type { UpdateTarget } from '../matrices/config.ts';
 import { droppedUpdate } from '../matrices/dropped-update.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
-import { constant, drawn, uniform } from '../start-values.ts';
 import type { LayerContext, LinearWrapper, Merge, ParameterInit } from '../tuner.ts';
 import { factorsOf, type LokrConfig, lokrMethod, type NamedMatrix } from './method.ts';
 

@@ -1,8 +1,8 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { embeddingCopies } from '../embedding-copies.ts';
+import { embeddingCopies } from '../attach/embedding-copies.ts';
+import { addMerge, savedModules } from '../attach/saved-modules.ts';
 import { MODEL_PREFIX } from '../file-tensors.ts';
 import type { PeftConfig } from '../methods.ts';
-import { addMerge, savedModules } from '../saved-modules.ts';
 import type {
   AdapterParameter,
   Attachment,

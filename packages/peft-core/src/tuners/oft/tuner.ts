@@ -1,7 +1,7 @@
 import { elementCount } from '../../tensors/tensor-source.ts';
+import { constant, drawn } from '../attach/start-values.ts';
 import { matrixTuner } from '../matrices/attachment.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn } from '../start-values.ts';
 import type { LayerContext, Merge } from '../tuner.ts';
 import { rotatedBlocks } from './block-rotation.ts';
 import { type OftConfig, oftMethod, rotationOf } from './method.ts';

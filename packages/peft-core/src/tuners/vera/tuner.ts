@@ -1,10 +1,10 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { flowingSum } from '../../nn/residual.ts';
+import { constant, drawn, normal } from '../attach/start-values.ts';
 import { attachMatrices } from '../matrices/attachment.ts';
 import { addLowRank } from '../matrices/merged-products.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn, normal } from '../start-values.ts';
 import { transposedTargets } from '../target-modules.ts';
 import type { AdapterParameter, Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
 import { factorA, factorB, type Projections } from './low-rank.ts';
