@@ -75,7 +75,7 @@ export interface ApiSettings {
 export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettings {
   const reader = settingReader(env);
   const { read } = reader;
-  const mostOpen = (holder: 'KEY' | 'TEAM' | 'ADDRESS') => ({
+  const limitsOf = (holder: 'KEY' | 'TEAM' | 'ADDRESS') => ({
     requests: read(`GRAFT_MAX_REQUESTS_PER_${holder}`),
     uploads: read(`GRAFT_MAX_UPLOADS_PER_${holder}`),
     streams: read(`GRAFT_MAX_STREAMS_PER_${holder}`),
@@ -97,9 +97,9 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     stallMs: 75_000,
     maxConnections: read('GRAFT_MAX_CONNECTIONS'),
     openLimits: {
-      perKey: mostOpen('KEY'),
-      perTeam: mostOpen('TEAM'),
-      perAddress: { connections: read('GRAFT_MAX_CONNECTIONS_PER_ADDRESS'), ...mostOpen('ADDRESS') },
+      perKey: limitsOf('KEY'),
+      perTeam: limitsOf('TEAM'),
+      perAddress: { connections: read('GRAFT_MAX_CONNECTIONS_PER_ADDRESS'), ...limitsOf('ADDRESS') },
     },
     heldBytes: { perTeam: 128 * 2 ** 20, all: 384 * 2 ** 20, always: 8 * 2 ** 20 },
     rateLimits: {
