@@ -59,6 +59,7 @@ export {
   invocationOf,
   isHeldPadded,
   leadingPositions,
+  longestLead,
   methodOf,
   methods,
   type PeftConfig,
