@@ -42,7 +42,7 @@ const cases: [string, string, boolean][] = [
   ['packages/peft-core/src/tuners/lora/method.ts', '@graft/tf-graph', false],
   ['packages/peft-core/src/tuners/ia3/method.ts', '../../nn/linear.ts', false],
   ['packages/peft-core/src/tuners/selective/method.ts', './tuner.ts', false],
-  ['packages/peft-core/src/tuners/p-tuning/method.ts', '../saved-modules.ts', false],
+  ['packages/peft-core/src/tuners/p-tuning/method.ts', '../attach/saved-modules.ts', false],
   ['packages/peft-core/src/tuners/ln-tuning/method.ts', '../ia3/scaled-modules.ts', false],
   ['packages/peft-core/src/tuners/prefix-tuning/method.ts', '../target-modules.ts', true],
   ['packages/peft-core/src/tuners/prompt-tuning/method.ts', '../../outlines/outline.ts', true],

@@ -74,6 +74,12 @@ export interface ApiSettings extends BuiltFolders {
 export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettings {
   const reader = settingReader(env);
   const { read } = reader;
+  const limitsOf = (holder: 'KEY' | 'TEAM' | 'ADDRESS') => ({
+    requests: read(`GRAFT_MAX_REQUESTS_PER_${holder}`),
+    uploads: read(`GRAFT_MAX_UPLOADS_PER_${holder}`),
+    streams: read(`GRAFT_MAX_STREAMS_PER_${holder}`),
+    completions: read(`GRAFT_MAX_COMPLETIONS_PER_${holder}`),
+  });
   return {
     headersTimeoutMs: 20_000,
     bodyTimeoutMs: 30_000,
@@ -90,25 +96,9 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     stallMs: 75_000,
     maxConnections: read('GRAFT_MAX_CONNECTIONS'),
     openLimits: {
-      perKey: {
-        requests: read('GRAFT_MAX_REQUESTS_PER_KEY'),
-        uploads: read('GRAFT_MAX_UPLOADS_PER_KEY'),
-        streams: read('GRAFT_MAX_STREAMS_PER_KEY'),
-        completions: read('GRAFT_MAX_COMPLETIONS_PER_KEY'),
-      },
-      perTeam: {
-        requests: read('GRAFT_MAX_REQUESTS_PER_TEAM'),
-        uploads: read('GRAFT_MAX_UPLOADS_PER_TEAM'),
-        streams: read('GRAFT_MAX_STREAMS_PER_TEAM'),
-        completions: read('GRAFT_MAX_COMPLETIONS_PER_TEAM'),
-      },
-      perAddress: {
-        connections: read('GRAFT_MAX_CONNECTIONS_PER_ADDRESS'),
-        requests: read('GRAFT_MAX_REQUESTS_PER_ADDRESS'),
-        uploads: read('GRAFT_MAX_UPLOADS_PER_ADDRESS'),
-        streams: read('GRAFT_MAX_STREAMS_PER_ADDRESS'),
-        completions: read('GRAFT_MAX_COMPLETIONS_PER_ADDRESS'),
-      },
+      perKey: limitsOf('KEY'),
+      perTeam: limitsOf('TEAM'),
+      perAddress: { connections: read('GRAFT_MAX_CONNECTIONS_PER_ADDRESS'), ...limitsOf('ADDRESS') },
     },
     heldBytes: { perTeam: 128 * 2 ** 20, all: 384 * 2 ** 20, always: 8 * 2 ** 20 },
     rateLimits: {

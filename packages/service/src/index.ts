@@ -31,7 +31,12 @@ export {
 } from './base-models/added/model-permissions.ts';
 export { admitBaseModel, forgetBaseModel } from './base-models/admit-base-model.ts';
 export * from './base-models/base-model-fault.ts';
-export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
+export {
+  type BaseModelEntry,
+  type ConfiguredEntry,
+  checkPermitted,
+  type LocalBaseModel,
+} from './base-models/catalogue.ts';
 export { encodeLine, startReading } from './channel/lines.ts';
 export * from './channel/own-certificate.ts';
 export * from './channel/protocol.ts';

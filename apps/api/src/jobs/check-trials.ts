@@ -1,10 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
-  invocationOf,
   type LengthLimits,
-  leadingPositions,
   nameTrial,
-  type PeftConfig,
   type ResolvedTraining,
   type Sweep,
   type SweepTrial,
@@ -111,14 +108,4 @@ export function checkTrialQuota(
       throw sweep ? nameTrial(error, sweep, `trial ${i + 1} (${trialName(trials[i]!)})`) : error;
     }
   }
-}
-
-/** The configuration that leaves the fewest positions for text: examples that fit with it fit with all. */
-export function longestLead(trials: readonly Pick<SweepTrial, 'peft'>[]): PeftConfig {
-  // Of trials with as many leading positions, one with an invocation, which every example must have.
-  const lead = ({ peft }: Pick<SweepTrial, 'peft'>) => {
-    const { virtualTokens, prefixLength } = leadingPositions(peft);
-    return virtualTokens + prefixLength + (invocationOf(peft) ? 0.5 : 0);
-  };
-  return trials.reduce((most, each) => (lead(each) > lead(most) ? each : most)).peft;
 }

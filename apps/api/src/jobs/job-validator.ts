@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { epochExamples, GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
+import {
+  epochExamples,
+  GraftError,
+  longestLead,
+  type ResolvedTraining,
+  type SweepTrial,
+} from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
@@ -41,7 +47,7 @@ import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/fi
 import { jobReading } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
-import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
+import { checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { startPromptsOf, startTemplateOf } from './find-start.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';

@@ -1,7 +1,7 @@
+import { longestLead } from '@graft/peft-core/config';
 import { ApiError } from '../api-error.ts';
 import { leftToGraft, type PlannedJob } from '../estimates/estimate-job.ts';
 import type { CheckedTraining } from './check-training.ts';
-import { longestLead } from './check-trials.ts';
 
 /** Returns what the estimate of a checked request depends on. Throws ApiError `service_unavailable` while its base model is fetched. */
 export function planJob(checked: CheckedTraining): PlannedJob {

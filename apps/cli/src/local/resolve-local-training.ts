@@ -217,9 +217,7 @@ async function measure(
   base: BaseModel,
   startTemplate: string | null,
 ): Promise<DataSize & LengthLimits & { read: number }> {
-  const { epochExamples, invocationOf, leadingPositions, seqLengthLimit } = await import(
-    '@graft/peft-core/config'
-  );
+  const { epochExamples, longestLead, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const { loadTokenizerWith } = await import('@graft/peft-core/text');
@@ -237,14 +235,8 @@ async function measure(
   const splitsTexts = overlong === 'error' && Boolean(formatOf(format).splitsTexts);
   const limits = { contextLength, splitsTexts };
   const max_seq_length = Math.min(contextLength, options.max_seq_length ?? seqLengthLimit(limits));
-  // Of trials with as many leading positions, one with an invocation, which every example must have.
-  const lead = ({ peft }: SweepTrial) => {
-    const { virtualTokens, prefixLength } = leadingPositions(peft);
-    return virtualTokens + prefixLength + (invocationOf(peft) ? 0.5 : 0);
-  };
-  const { peft } = asked.reduce((most, each) => (lead(each) > lead(most) ? each : most));
   const source = {
-    peft,
+    peft: longestLead(asked),
     tokenizer: loadTokenizerWith(base.tokenizerFiles, chat_template ?? startTemplate),
     modelConfig: base.config,
     ...readingOptions({

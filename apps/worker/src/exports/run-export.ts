@@ -5,6 +5,7 @@ import {
   type AdapterExport,
   type AdapterVersion,
   admitBaseModel,
+  checkPermitted,
   copyUntrusted,
   dataFolder,
   type ExportLease,
@@ -204,12 +205,7 @@ async function prepare(made: AdapterExport, services: Services, signal: AbortSig
     throw new GraftError('adapter_version_not_found', 'The version was deleted before it was exported.', {
       param: 'version',
     });
-  if (!(await services.baseModels.permits(version.baseModel, made.teamId)))
-    throw new GraftError(
-      'model_not_permitted',
-      `The operator does not let this team use the base model ${version.baseModel} any more; ask the operator to permit it again.`,
-      { param: 'version' },
-    );
+  await checkPermitted(services.baseModels, version, { again: true });
   const base = await services.baseModels.get(version.baseModel, { signal });
   if (!base)
     throw new GraftError(

@@ -60,7 +60,7 @@ const remedies: Record<TaskType, string> = {
   TOKEN_CLS: 'ask it to classify',
 };
 
-export function otherTask(own: TaskType, asked: ScoreTask): GraftError {
+function otherTask(own: TaskType, asked: ScoreTask): GraftError {
   const wanted =
     asked === 'embed'
       ? 'computes no embeddings, which need an adapter for FEATURE_EXTRACTION or a sentence model'

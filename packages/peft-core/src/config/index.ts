@@ -56,6 +56,7 @@ export {
   invocationOf,
   isHeldPadded,
   leadingPositions,
+  longestLead,
   methodOf,
   methods,
   type PeftConfig,

@@ -105,7 +105,6 @@ export interface DecoderRow
     | 'formerTensors'
     | 'expertTensors'
     | 'turnedExperts'
-    | 'mlxAdapters'
   > {
   gguf?: GgufFamily<DecoderOutline>;
   /** The tasks that transformers has classes for; absent: all of TASKS. */

@@ -57,8 +57,6 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   expertTensors?: StackedNames;
   /** Ends of the names of weights `(E, out, in)` that transformers' checkpoints hold as `(E, in, out)`, or in MXFP4. */
   turnedExperts?: readonly string[];
-  /** Set if mlx-lm's models of the family have the same module names, so that it reads their adapters. Source: mlx_lm/models. */
-  mlxAdapters?: true;
   /** Absent if Graft neither reads nor writes GGUF files of the family. */
   gguf?: GgufFamily;
   /** For a model of several parts: how the text part of one with this config.json is written. Absent: as in `gguf`. */

@@ -31,6 +31,14 @@ export const modulesToSave = Type.Union([ModuleNames, Type.Null()], {
   description: 'Modules trained in full and saved with the adapter, by the end of their name.',
 });
 
+export const updateRank = (usual: number) =>
+  Type.Integer({ minimum: 1, maximum: 4096, default: usual, description: 'Rank of the update matrices.' });
+
+/** A probability of dropout that is 0 by default. */
+export const dropoutProbability = (
+  description = 'Probability that an input of the update is dropped during training.',
+) => Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0, description });
+
 export const fanInFanOut = Type.Boolean({
   default: false,
   description:

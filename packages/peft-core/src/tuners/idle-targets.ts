@@ -29,7 +29,7 @@ export function checkTargetNames(options: TargetOptions, model: ModelOutline): v
 
 /** Refuses `fan_in_fan_out: true` if the weights of the modules `names` are not transposed. */
 export function checkTransposed(
-  config: { fan_in_fan_out: boolean },
+  config: { fan_in_fan_out?: boolean },
   names: string[],
   model: ModelOutline,
 ): void {

@@ -72,6 +72,16 @@ export function invocationOf(peft: PeftConfig): readonly number[] | null {
   return methodOf(peft).invocation?.(peft) ?? null;
 }
 
+/** The configuration of these trials that leaves the fewest positions for text: examples that fit with it fit with all. */
+export function longestLead(trials: readonly { peft: PeftConfig }[]): PeftConfig {
+  const lead = ({ peft }: { peft: PeftConfig }) => {
+    const { virtualTokens, prefixLength } = leadingPositions(peft);
+    // A tie goes to one with an invocation, which every example must have.
+    return virtualTokens + prefixLength + (invocationOf(peft) ? 0.5 : 0);
+  };
+  return trials.reduce((most, each) => (lead(each) > lead(most) ? each : most)).peft;
+}
+
 /** Why an adapter with this config cannot be merged into the weights of its base model, as a clause; null if it can. */
 export function unmergeable(peft: PeftConfig, model: ModelOutline): string | null {
   return methodOf(peft).unmergeable?.(peft, model) ?? null;

@@ -1,3 +1,4 @@
+import { GraftError } from '@graft/peft-core/config';
 import type { BaseModel, HubModel, SentencePrompts } from '@graft/peft-core/files';
 import type { PackedTokenizer } from '@graft/peft-core/text';
 
@@ -76,4 +77,21 @@ export interface BaseModelCatalogue extends Pick<ConfiguredCatalogue, 'scrub'> {
   permits(id: string, teamId: string): Promise<boolean>;
   /** Ignores permissions: for accepted jobs, whose team saw the model when it created them. */
   get: GetBaseModel;
+}
+
+/**
+ * Throws `model_not_permitted` unless the operator lets the team use the base model of an adapter version: exports contain its weights. `again`:
+ * the team was permitted to use it before.
+ */
+export async function checkPermitted(
+  models: Pick<BaseModelCatalogue, 'permits'>,
+  { teamId, baseModel }: { teamId: string; baseModel: string },
+  { again = false } = {},
+): Promise<void> {
+  if (await models.permits(baseModel, teamId)) return;
+  throw new GraftError(
+    'model_not_permitted',
+    `The operator does not let this team use the base model ${baseModel}${again ? ' any more' : ''}; ask the operator to permit it${again ? ' again' : ''}.`,
+    { param: 'version' },
+  );
 }

@@ -75,11 +75,7 @@ export const teamSettings = readBy(['api'], {
     default: '10000',
     description: 'Adapter versions of a new team.',
   },
-  GRAFT_TEAM_EXPORTS: {
-    kind: integer(0, 9_999_999),
-    default: '1000',
-    description: 'Exports of a new team.',
-  },
+  GRAFT_TEAM_EXPORTS: { kind: integer(0, 9_999_999), default: '1000', description: 'Exports of a new team.' },
 });
 
 export const limitSettings = readBy(['api'], {
@@ -104,76 +100,36 @@ export const limitSettings = readBy(['api'], {
     default: '300',
     description: 'Sign-ins a minute that one address starts or completes at the provider. 0: no limit.',
   },
-  GRAFT_MAX_REQUESTS_PER_KEY: {
-    kind: count,
-    default: '512',
-    description: 'Open requests of one key.',
-  },
-  GRAFT_MAX_REQUESTS_PER_TEAM: {
-    kind: count,
-    default: '1024',
-    description: 'Open requests of one team.',
-  },
+  GRAFT_MAX_REQUESTS_PER_KEY: { kind: count, default: '512', description: 'Open requests of one key.' },
+  GRAFT_MAX_REQUESTS_PER_TEAM: { kind: count, default: '1024', description: 'Open requests of one team.' },
   GRAFT_MAX_REQUESTS_PER_ADDRESS: {
     kind: count,
     default: '1024',
     description: 'Open requests of one address.',
   },
-  GRAFT_MAX_UPLOADS_PER_KEY: {
-    kind: count,
-    default: '16',
-    description: 'Open uploads of one key.',
-  },
-  GRAFT_MAX_UPLOADS_PER_TEAM: {
-    kind: count,
-    default: '64',
-    description: 'Open uploads of one team.',
-  },
-  GRAFT_MAX_UPLOADS_PER_ADDRESS: {
-    kind: count,
-    default: '64',
-    description: 'Open uploads of one address.',
-  },
+  GRAFT_MAX_UPLOADS_PER_KEY: { kind: count, default: '16', description: 'Open uploads of one key.' },
+  GRAFT_MAX_UPLOADS_PER_TEAM: { kind: count, default: '64', description: 'Open uploads of one team.' },
+  GRAFT_MAX_UPLOADS_PER_ADDRESS: { kind: count, default: '64', description: 'Open uploads of one address.' },
   GRAFT_MAX_STREAMS_PER_KEY: {
     kind: count,
     default: '256',
     description: 'Event streams, and completions with `stream`, of one key.',
   },
-  GRAFT_MAX_STREAMS_PER_TEAM: {
-    kind: count,
-    default: '512',
-    description: 'The same of one team.',
-  },
-  GRAFT_MAX_STREAMS_PER_ADDRESS: {
-    kind: count,
-    default: '512',
-    description: 'The same of one address.',
-  },
+  GRAFT_MAX_STREAMS_PER_TEAM: { kind: count, default: '512', description: 'The same of one team.' },
+  GRAFT_MAX_STREAMS_PER_ADDRESS: { kind: count, default: '512', description: 'The same of one address.' },
   GRAFT_MAX_COMPLETIONS_PER_KEY: {
     kind: count,
     default: '256',
     description: 'Completions and chat completions of one key, streamed or not.',
   },
-  GRAFT_MAX_COMPLETIONS_PER_TEAM: {
-    kind: count,
-    default: '512',
-    description: 'The same of one team.',
-  },
-  GRAFT_MAX_COMPLETIONS_PER_ADDRESS: {
-    kind: count,
-    default: '512',
-    description: 'The same of one address.',
-  },
+  GRAFT_MAX_COMPLETIONS_PER_TEAM: { kind: count, default: '512', description: 'The same of one team.' },
+  GRAFT_MAX_COMPLETIONS_PER_ADDRESS: { kind: count, default: '512', description: 'The same of one address.' },
   GRAFT_MAX_CONNECTIONS_PER_ADDRESS: {
     kind: count,
     default: '2048',
     description: 'Connections of one address.',
   },
-  GRAFT_MAX_CONNECTIONS: {
-    kind: count,
-    default: '8192',
-    description: 'Connections of all clients.',
-  },
+  GRAFT_MAX_CONNECTIONS: { kind: count, default: '8192', description: 'Connections of all clients.' },
   GRAFT_TRUST_PROXY: {
     kind: list,
     default: '',

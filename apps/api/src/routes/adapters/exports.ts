@@ -10,6 +10,7 @@ import {
   type AdapterExport,
   type AdapterVersion,
   cancelExport,
+  checkPermitted,
   createExport,
   deleteExport,
   getExport,
@@ -67,20 +68,10 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     };
   }
 
-  /** Exports contain weights of the base model. Throws `model_not_permitted`. */
-  async function checkPermitted({ teamId }: Identity, { baseModel }: AdapterVersion): Promise<void> {
-    if (await services.baseModels.permits(baseModel, teamId)) return;
-    throw new ApiError(
-      'model_not_permitted',
-      `The operator does not let this team use the base model ${baseModel}; ask the operator to permit it.`,
-      { param: 'version' },
-    );
-  }
-
   /** Reads what formats have to know. Throws `model_not_permitted`, `model_not_found`, `base_model_unavailable`. */
-  async function describe(caller: Identity, version: AdapterVersion): Promise<ExportedAdapter> {
+  async function describe(version: AdapterVersion): Promise<ExportedAdapter> {
     const { baseModel, peft: config, bytes: adapterBytes } = version;
-    await checkPermitted(caller, version);
+    await checkPermitted(services.baseModels, version);
     const patience = AbortSignal.timeout(openModelPatience);
     const model = await openBaseModel(services, baseModel, patience);
     if (!model && patience.aborted)
@@ -120,7 +111,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }),
     async ({ caller, params }, reply) => {
       const version = await findVersion(services, caller.teamId, params);
-      const adapter = await reply.withoutTurn(() => describe(caller, version));
+      const adapter = await reply.withoutTurn(() => describe(version));
       const data = exportFormats.map((format) => {
         const options = parseExportOptions(format);
         const refusal = format.refusal(adapter, options);
@@ -152,7 +143,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const version = await findVersion(services, caller.teamId, params);
       const format = exportFormat(body.format);
       const options = parseExportOptions(format, body.options);
-      const adapter = await reply.withoutTurn(() => describe(caller, version));
+      const adapter = await reply.withoutTurn(() => describe(version));
       checkExport(format, adapter, options);
       await app.checkBudget(caller.teamId);
       const request = {
@@ -207,7 +198,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { version, made } = await find(request.caller, request.params);
-      await checkPermitted(request.caller, version);
+      await checkPermitted(services.baseModels, version);
       if (!made.stored)
         throw new ApiError('export_not_ready', `The export is ${made.status}, so it has no files.`, {
           param: 'export_id',

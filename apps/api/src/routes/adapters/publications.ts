@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
+  checkPermitted,
   createPublication,
   deletePublication,
   getPublication,
@@ -19,7 +20,6 @@ import { ref } from '@graft/wire/schema';
 import type { Static } from 'typebox';
 import { toWireMaker } from '../../answers/exit.ts';
 import { toWireList, unixSeconds } from '../../answers/list.ts';
-import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
 import { operations } from '../operation.ts';
 import { findVersion } from './find-adapter.ts';
@@ -47,13 +47,7 @@ export const publicationRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }),
     async ({ caller, params, body }, reply) => {
       const version = await findVersion(services, caller.teamId, params);
-      // Exports contain weights of the base model.
-      if (!(await services.baseModels.permits(version.baseModel, caller.teamId)))
-        throw new ApiError(
-          'model_not_permitted',
-          `The operator does not let this team use the base model ${version.baseModel}; ask the operator to permit it.`,
-          { param: 'version' },
-        );
+      await checkPermitted(services.baseModels, version);
       const { repository, export_id: exportId = null, public: isPublic = false, card = true } = body;
       const request = { versionId: version.id, exportId, repository, isPublic, card };
       const { publication, created } = await createPublication(services, caller.teamId, request, caller);

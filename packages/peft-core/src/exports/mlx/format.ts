@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import { familyOf } from '../../outlines/families.ts';
 import { type ModelOutline, outlineOf } from '../../outlines/index.ts';
 import { invocationOf, methodOf } from '../../tuners/methods.ts';
 import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
@@ -7,6 +6,10 @@ import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-for
 const MlxOptionsSchema = Type.Object({}, { additionalProperties: false });
 
 export type MlxOptions = Static<typeof MlxOptionsSchema>;
+
+/** Families that mlx-lm has under the same module names, so that it reads their adapters. Source: mlx_lm/models. */
+const modelTypes =
+  'gemma3_text granite llama ministral3 mistral olmo2 olmo3 phi3 qwen2 qwen3 qwen3_moe smollm3'.split(' ');
 
 /** A text as one word of a shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -48,7 +51,7 @@ function mlxRefusal({ config, modelConfig }: ExportedAdapter): ExportRefusal | n
         'mlx-lm applies an adapter to every token, and this one is active only from its invocation tokens on: export peft or gguf-lora',
     };
   const outline = outlineOf(modelConfig, config.task_type);
-  const reason = familyOf(outline.modelType).mlxAdapters
+  const reason = modelTypes.includes(outline.modelType)
     ? adapterReason(config, outline)
     : `mlx-lm has no models with the module names of ${outline.modelType}`;
   return reason

@@ -19,7 +19,6 @@ export const gemma3Text: DecoderRow = {
   rateExponent: 0.781,
   classes: { SEQ_CLS: 'Gemma3TextForSequenceClassification', FEATURE_EXTRACTION: 'Gemma3TextModel' },
   tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
-  mlxAdapters: true,
   defaultTargets: {
     ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

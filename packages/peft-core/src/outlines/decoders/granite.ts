@@ -8,7 +8,6 @@ import { decoderGguf, f32, missingOf } from '../gguf/decoder-gguf.ts';
 export const granite: DecoderRow = {
   className: 'Granite',
   tasks: ['CAUSAL_LM', 'FEATURE_EXTRACTION'],
-  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   gguf: {

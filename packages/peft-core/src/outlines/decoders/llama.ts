@@ -15,7 +15,6 @@ const threeDigits: PreTokenizer = {
 export const llama: DecoderRow = {
   className: 'Llama',
   rateExponent: 0.781,
-  mlxAdapters: true,
   defaultTargets: {
     ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['k_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

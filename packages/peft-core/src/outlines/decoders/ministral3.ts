@@ -26,7 +26,6 @@ const ropeOfConfig = (config: Record<string, unknown>): RopeFields =>
  */
 export const ministral3: DecoderRow = {
   className: 'Ministral3',
-  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   defaults: {

@@ -8,7 +8,6 @@ const { sentencePieceTokenizer: _, preTokenizers: __, ...llamaGguf } = llama.ggu
 export const mistral: DecoderRow = {
   className: 'Mistral',
   rateExponent: 0.781,
-  mlxAdapters: true,
   defaultTargets: llama.defaultTargets,
   // llama.cpp stores these models under another architecture's name and omits their window: such files are read as that architecture.
   gguf: { ...llamaGguf, isOwn: () => false },

@@ -9,7 +9,6 @@ import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 export const olmo2: DecoderRow = {
   className: 'Olmo2',
   tasks: ['CAUSAL_LM', 'SEQ_CLS', 'FEATURE_EXTRACTION'],
-  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   defaults: { pad_token_id: 1, rms_norm_eps: 1e-5 },

@@ -13,7 +13,6 @@ const lengthScaling = ['su', 'yarn', LENGTH_SCALING];
  */
 export const phi3: DecoderRow = {
   className: 'Phi3',
-  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   defaults: {

@@ -8,7 +8,6 @@ import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 export const qwen2: DecoderRow = {
   className: 'Qwen2',
   rateExponent: 0.0775,
-  mlxAdapters: true,
   defaultTargets: {
     ...matrixTargets(['q_proj', 'v_proj']),
     IA3: { target_modules: ['q_proj', 'v_proj', 'down_proj'], feedforward_modules: ['down_proj'] },

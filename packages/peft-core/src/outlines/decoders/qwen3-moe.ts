@@ -14,7 +14,6 @@ export const qwen3Moe: DecoderRow = {
   ...qwen3,
   className: 'Qwen3Moe',
   // PEFT 0.21.2 has none for this architecture.
-  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   expertTensors,

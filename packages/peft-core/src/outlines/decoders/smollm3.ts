@@ -17,7 +17,6 @@ function rotated(config: Record<string, unknown>): (layer: number) => boolean {
  */
 export const smollm3: DecoderRow = {
   className: 'SmolLM3',
-  mlxAdapters: true,
   defaultTargets: {},
   adaptersInterface: null,
   defaults: {

@@ -1,12 +1,17 @@
 import { type Program, ProgramBuilder } from '@graft/tf-graph';
 import { readSentencePrompts, type SentencePrompts } from '../../base-model/sentence-prompts.ts';
-import { checkScoreTask, otherTask, type ScoreTask } from '../../base-model/serving-tasks.ts';
+import { checkScoreTask, type ScoreTask } from '../../base-model/serving-tasks.ts';
 import type { PeftConfig } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
-import { type Adapter, type BaseModel, sequencePooling } from '../../files.ts';
+import { type BaseModel, sequencePooling } from '../../files.ts';
 import { AdapterArena, type PlacedUpdates } from '../../generate/arenas/adapter-arena.ts';
-import { isLowRankAlone, withoutDropout } from '../../generate/served-models.ts';
-import { type ShapeLimits, Shapes, ShapesFull } from '../../generate/shapes.ts';
+import {
+  type LoadedModel,
+  LoadedModels,
+  type ModelUse,
+  type ShapeFunctions,
+} from '../../generate/loaded-models.ts';
+import type { ShapeLimits } from '../../generate/shapes.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { graphTarget } from '../../nn/computation.ts';
@@ -14,12 +19,9 @@ import { defaultTask } from '../../outlines/index.ts';
 import { ownLabels } from '../../outlines/label-names.ts';
 import { adapterLabels } from '../../peft-model/adapter-architecture.ts';
 import { readFittingAdapter } from '../../peft-model/adapter-fit.ts';
-import { adapterFaults, mismatch } from '../../peft-model/adapter-values.ts';
-import { type AdapterInMemory, HeldValues } from '../../peft-model/held-values.ts';
 import { attachAdapter, type PeftModel, readsBaseHead } from '../../peft-model/peft-model.ts';
 import { isExactInBfloat16 } from '../../tensors/tensor-source.ts';
 import { leadingPositions } from '../../tuners/methods.ts';
-import { attach, keysOf } from '../../tuners/registry.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
 import { SharedWeights } from '../../weights/shared-weights.ts';
 import { type ScoredSequence, scoreFunctions, usesLists } from './score-functions.ts';
@@ -35,9 +37,6 @@ export interface ScoringLimits {
   updateBytes: number;
   baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
 }
-
-/** Maximum number of unused adapters that stay loaded. */
-const MAX_IDLE = 8;
 
 /** A model that computes vectors or classes. */
 interface Model {
@@ -63,28 +62,20 @@ interface Model {
 }
 
 /** A base model or an adapter on it, in use. */
-export interface ScoredModel extends Model {
+export interface ScoredModel extends Model, Omit<ModelUse<Loaded>, 'loaded'> {
   /** Sequences whose models have the same function, and equal keys, are computed together. */
   run(sequences: readonly ScoredSequence[]): Float32Array[];
   key: unknown;
   updates: PlacedUpdates | null;
-  /** Sets the adapter's values, whose variable it shares with others of its shape; call before each run. */
-  ready(): Promise<void>;
-  /** Ends the use. */
-  release(): void;
 }
 
-interface Attached {
+interface Attached extends ShapeFunctions {
   model: PeftModel;
   run: ScoredModel['run'];
-  holds: Loaded | null;
 }
 
-interface Loaded extends Model {
-  attached: Attached;
-  values: AdapterInMemory | null;
+interface Loaded extends Model, LoadedModel<Attached> {
   updates: PlacedUpdates | null;
-  users: number;
 }
 
 interface Built {
@@ -105,21 +96,18 @@ export class ScoredModels {
   readonly #limits: ScoringLimits;
   #built: Built | null = null;
   #attached = 0;
-  readonly #shapes: Shapes<Attached>;
-  readonly #held = new HeldValues();
-  /** In order of the last request, oldest first. */
-  readonly #loaded = new Map<string, Loaded>();
+  readonly #models: LoadedModels<string, Attached, Loaded>;
   #opening: Promise<unknown> = Promise.resolve();
 
   constructor(base: BaseModel, limits: ScoringLimits, shapes: Partial<ShapeLimits> = {}) {
     this.#base = base;
     this.#limits = limits;
-    this.#shapes = new Shapes(() => this.#free(), shapes);
+    this.#models = new LoadedModels(() => this.#free(), shapes);
   }
 
   /** Number of adapter shapes for which the program has functions. */
   get shapes(): number {
-    return this.#shapes.size;
+    return this.#models.shapes;
   }
 
   /**
@@ -127,58 +115,17 @@ export class ScoredModels {
    * errors of `readFittingAdapter` and `loadWeights`.
    */
   async use(adapter: string | null, task: ScoreTask, team = ''): Promise<ScoredModel> {
-    const key = JSON.stringify([adapter, adapter === null && task]);
-    for (;;) {
-      const end = await this.#shapes.enter(team, () => this.#loaded.has(key));
-      try {
-        const loaded = this.#loaded.get(key) ?? (await this.#find(key, { adapter, task, team }));
-        if ((loaded.kind === 'embedding') !== (task === 'embed'))
-          throw otherTask(taskOfKind[loaded.kind], task);
-        return this.#scored(key, loaded, team, end);
-      } catch (error) {
-        end();
-        if (!(error instanceof ShapesFull)) throw error;
-        await this.#shapes.waitForCapacity(team);
-      }
-    }
-  }
-
-  #scored(key: string, loaded: Loaded, team: string, end: () => void): ScoredModel {
-    this.#loaded.delete(key);
-    this.#loaded.set(key, loaded);
-    if (loaded.updates) void this.#built?.shared?.then(({ arena }) => arena.touch(loaded.updates!));
-    count(loaded, 1);
+    const key = JSON.stringify([adapter, task]);
+    const open = () =>
+      this.#inTurn(() => (adapter === null ? this.#openBase(task) : this.#open(adapter, task, team)));
+    const { loaded, ...use } = await this.#models.use(key, team, open);
     const { attached, values, users: _, ...model } = loaded;
-    let isReleased = false;
-    return {
-      ...model,
-      run: attached.run,
-      // Other adapters of the same shape have different values.
-      key: values ? loaded : attached,
-      ready: async () => {
-        if (!values || attached.holds === loaded) return;
-        attached.holds = null;
-        // The request may end meanwhile.
-        const written = this.#shapes.hold(team);
-        try {
-          await this.#built!.program.write([[attached.model.adapter!.name, values.vector()]]);
-        } finally {
-          written();
-        }
-        attached.holds = loaded;
-      },
-      release: () => {
-        if (isReleased) return;
-        isReleased = true;
-        count(loaded, -1);
-        end();
-        this.#forgetIdle();
-      },
-    };
+    // Other adapters of the same shape have different values.
+    return { ...model, ...use, run: attached.run, key: values ? loaded : attached };
   }
 
   async close(): Promise<void> {
-    this.#shapes.close(new Error('the scorer was closed'));
+    this.#models.close(new Error('the scorer was closed'));
     await this.#opening.catch(() => null);
     this.#free();
   }
@@ -186,33 +133,17 @@ export class ScoredModels {
   #free(): void {
     this.#built?.program.close();
     this.#built = null;
-    this.#loaded.clear();
+    this.#models.clear();
   }
 
   /** Loads one model after another, since each adds to the program. */
-  async #find(
-    key: string,
-    asked: { adapter: string | null; task: ScoreTask; team: string },
-  ): Promise<Loaded> {
-    const opened = this.#opening
-      .catch(() => null)
-      .then(async () => this.#loaded.get(key) ?? (await this.#open(asked)));
+  #inTurn(open: () => Promise<Loaded>): Promise<Loaded> {
+    const opened = this.#opening.catch(() => null).then(open);
     this.#opening = opened;
-    const loaded = held(await opened);
-    this.#loaded.set(key, loaded);
-    return loaded;
+    return opened;
   }
 
-  async #open({
-    adapter: dir,
-    task,
-    team,
-  }: {
-    adapter: string | null;
-    task: ScoreTask;
-    team: string;
-  }): Promise<Loaded> {
-    if (dir === null) return await this.#openBase(task);
+  async #open(dir: string, task: ScoreTask, team: string): Promise<Loaded> {
     const { adapter, architecture } = await readFittingAdapter(this.#base, dir);
     const { config } = adapter;
     await checkScoreTask(this.#base, config.task_type, task);
@@ -222,14 +153,17 @@ export class ScoredModels {
     const model = await this.#modelOf(architecture, labels, leading, sentencePrompts);
     const { severalLabels } = adapter;
     const built = this.#program();
-    const together = await this.#place(built, adapter, architecture, model);
-    if (together) return { ...model, ...together, severalLabels, values: null, users: 0 };
-    const shape = JSON.stringify([config, [...adapter.tensors].map(([name, { shape }]) => [name, shape])]);
-    const attached = await this.#shapes.attached(shape, team, () =>
-      this.#attach(built, architecture, model, config),
-    );
-    const values = attached.model.adapter ? this.#held.hold(attached.model, adapter.tensors) : null;
-    return { ...model, severalLabels, attached, values, updates: null, users: 0 };
+    const placed =
+      model.kind === 'embedding'
+        ? await this.#models.place(adapter, architecture, () => this.#shared(built, architecture, model))
+        : null;
+    const loaded = { ...model, severalLabels, values: null, updates: null, users: 0 };
+    if (placed) return { ...loaded, attached: placed.shared.attached, updates: placed.updates };
+    const attach = () => this.#attach(built, architecture, model, config);
+    return {
+      ...loaded,
+      ...(await this.#models.attached(adapter, team, (attached) => attached.model, attach)),
+    };
   }
 
   async #openBase(task: ScoreTask): Promise<Loaded> {
@@ -307,7 +241,8 @@ export class ScoredModels {
     builder.extend(program);
     const positions = longest + virtualTokens.length;
     const run = scoreFunctions({ builder, program, name, model, rows, longest: positions, arena });
-    return { model, run, holds: null };
+    const write = async (values: Float32Array) => await program.write([[model.adapter!.name, values]]);
+    return { model, run, write, holds: null };
   }
 
   /** The plain base model with each row's own update; null if positions cannot be computed as a list. */
@@ -329,40 +264,6 @@ export class ScoredModels {
     })();
     return await built.shared;
   }
-
-  /** Places an adapter of embeddings among the shared updates; null if it has more than low-rank updates, or if memory is insufficient. */
-  async #place(
-    built: Built,
-    adapter: Adapter,
-    architecture: Architecture,
-    model: Omit<Model, 'severalLabels'>,
-  ): Promise<{ attached: Attached; updates: PlacedUpdates } | null> {
-    if (model.kind !== 'embedding') return null;
-    const config = withoutDropout(adapter.config);
-    const attachment = attach(config, architecture, 'folded');
-    if (!isLowRankAlone(attachment)) return null;
-    const shared = await this.#shared(built, architecture, model);
-    if (!shared) return null;
-    const faults = adapterFaults(config, attachment.parameters, adapter.tensors, attachment.copies);
-    if (faults.length > 0) throw mismatch(faults);
-    const keyOf = keysOf(config);
-    const updates = shared.arena.place(
-      attachment.lowRank!,
-      (name) => adapter.tensors.get(keyOf(name))!,
-      (gone) => this.#forget(gone),
-    );
-    return updates && { attached: shared.attached, updates };
-  }
-
-  #forget(updates: PlacedUpdates): void {
-    for (const [key, loaded] of this.#loaded) if (loaded.updates === updates) this.#loaded.delete(key);
-  }
-
-  /** Drops unused adapters with values on the host; adapters in the arena are evicted there. */
-  #forgetIdle(): void {
-    const idle = [...this.#loaded].filter(([, { users, values }]) => users === 0 && values !== null);
-    for (const [key] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) this.#loaded.delete(key);
-  }
 }
 
 const noPositions = { virtualTokens: 0, prefixLength: 0 };
@@ -382,16 +283,3 @@ function checkLabels(labels: readonly string[]): void {
 }
 
 const kinds = { FEATURE_EXTRACTION: 'embedding', SEQ_CLS: 'text', TOKEN_CLS: 'words' } as const;
-const taskOfKind = { embedding: 'FEATURE_EXTRACTION', text: 'SEQ_CLS', words: 'TOKEN_CLS' } as const;
-
-function count(loaded: Loaded, users: number): void {
-  loaded.users += users;
-  if (loaded.updates) loaded.updates.users += users;
-}
-
-/** Keeps it in use until the next turn of the event loop, when its callers have it, so that its memory is not reused before. */
-function held(loaded: Loaded): Loaded {
-  count(loaded, 1);
-  setImmediate(() => count(loaded, -1));
-  return loaded;
-}

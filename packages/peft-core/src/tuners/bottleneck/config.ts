@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { usableFaults } from '../../schema/module-options.ts';
-import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
+import { dropoutProbability, LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
 
 /** The adapter's name in its keys. An adapter that is read with another name is renamed. */
 export const ADAPTER_NAME = 'graft';
@@ -85,12 +85,9 @@ export const BottleneckConfigSchema = Type.Object(
       description:
         'Factor of the adapter\'s output: a number, "learned", or "channel" (one learned for each channel).',
     }),
-    dropout: Type.Number({
-      minimum: 0,
-      exclusiveMaximum: 1,
-      default: 0,
-      description: "Probability that an element of the adapter's output is dropped during training.",
-    }),
+    dropout: dropoutProbability(
+      "Probability that an element of the adapter's output is dropped during training.",
+    ),
     leave_out: Type.Array(LayerIndex, {
       default: [],
       maxItems: 1024,

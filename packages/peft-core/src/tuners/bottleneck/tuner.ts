@@ -1,6 +1,6 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { savedModules } from '../saved-modules.ts';
-import { constant, drawn, uniform } from '../start-values.ts';
+import { savedModules } from '../attach/saved-modules.ts';
+import { constant, drawn, uniform } from '../attach/start-values.ts';
 import type {
   AdapterParameter,
   Attachment,

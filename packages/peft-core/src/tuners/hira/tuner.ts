@@ -1,26 +1,22 @@
 import { tf } from '@graft/tf-graph';
-import type { Architecture } from '../../models/architecture.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { takeRows } from '../../nn/rows.ts';
 import { withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
-import { attachMatrices } from '../matrices/attachment.ts';
+import { constant, drawn, normal, uniform } from '../attach/start-values.ts';
+import { matrixTuner } from '../matrices/attachment.ts';
 import { changedProduct } from '../matrices/changed-product.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn, normal, uniform } from '../start-values.ts';
-import type { Attachment, EmbeddingWrapper, LinearWrapper, ParameterInit, Tuner } from '../tuner.ts';
-import { factorNames, type HiraConfig, hiraMethod, hiraTargets } from './method.ts';
+import type { EmbeddingWrapper, LinearWrapper, ParameterInit } from '../tuner.ts';
+import { factorNames, type HiraConfig, hiraMethod } from './method.ts';
 
 /** HiRA: weights times `1 + B A`. Options, names and start values follow peft's HiraConfig. */
-export const hiraTuner: Tuner<HiraConfig> = { keyPrefix: 'base_model.model.', attach };
-
-function attach(config: HiraConfig, model: Architecture): Attachment {
-  hiraMethod.check(config, model);
-  const probability = config.hira_dropout;
-  const attachment = attachMatrices(config, model, hiraTargets(config, model), (target) => {
+export const hiraTuner = matrixTuner(
+  hiraMethod,
+  (target, config) => {
     const { width, out } = target;
     const rank = config.r;
     const { a, b } = factorNames(target);
@@ -33,16 +29,15 @@ function attach(config: HiraConfig, model: Architecture): Attachment {
       ],
       ...(isEmbedding
         ? { embedding: scaledRows(a, b) }
-        : { linear: scaledWeight(a, b, target, probability) }),
+        : { linear: scaledWeight(a, b, target, config.hira_dropout) }),
       merge: (weight, adapter) => {
         const update = lowRankProduct(adapter(b), adapter(a), target);
         return weight.map((value, i) => value * (1 + update[i]!));
       },
     };
-  });
-  if (probability > 0) attachment.drops = `hira_dropout ${probability}`;
-  return attachment;
-}
+  },
+  () => ['hira_dropout'],
+);
 
 /** Source: peft, tuners/hira/layer.py (reset_hira_parameters). */
 function startValues(

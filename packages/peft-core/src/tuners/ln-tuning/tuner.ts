@@ -1,6 +1,6 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { embeddingCopies } from '../embedding-copies.ts';
-import { addReplacement, savedModules } from '../saved-modules.ts';
+import { embeddingCopies } from '../attach/embedding-copies.ts';
+import { addReplacement, savedModules } from '../attach/saved-modules.ts';
 import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { type LnTuningConfig, lnTuningMethod, trainedModules } from './method.ts';

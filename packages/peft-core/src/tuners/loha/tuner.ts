@@ -1,24 +1,21 @@
 import { tf } from '@graft/tf-graph';
-import type { Architecture } from '../../models/architecture.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { attachMatrices } from '../matrices/attachment.ts';
+import { constant, drawn, uniform } from '../attach/start-values.ts';
+import { matrixTuner } from '../matrices/attachment.ts';
 import { changedProduct } from '../matrices/changed-product.ts';
 import type { UpdateTarget } from '../matrices/config.ts';
-import { activeDropout, droppedUpdate } from '../matrices/dropped-update.ts';
+import { droppedUpdate } from '../matrices/dropped-update.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
-import { constant, drawn, uniform } from '../start-values.ts';
-import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
-import { factorsOf, type LohaConfig, lohaMethod, lohaTargets } from './method.ts';
+import type { LinearWrapper, Merge } from '../tuner.ts';
+import { factorsOf, type LohaConfig, lohaMethod } from './method.ts';
 
 /** LoHa: an update that is an element-wise product. Options, names and start values follow peft's LoHaConfig. */
-export const lohaTuner: Tuner<LohaConfig> = { keyPrefix: 'base_model.model.', attach };
-
-function attach(config: LohaConfig, model: Architecture): Attachment {
-  lohaMethod.check(config, model);
-  const attachment = attachMatrices(config, model, lohaTargets(config, model), (target) => {
+export const lohaTuner = matrixTuner(
+  lohaMethod,
+  (target, config) => {
     const factors = factorsOf(target);
     return {
       // The last factor is zero, so that training starts at the base model. Source: peft, loha/layer.py (reset_adapter_parameters).
@@ -33,9 +30,9 @@ function attach(config: LohaConfig, model: Architecture): Attachment {
       linear: hadamard(target, config),
       merge: merged(target),
     };
-  });
-  return { ...attachment, ...activeDropout(config) };
-}
+  },
+  () => ['rank_dropout', 'module_dropout'],
+);
 
 /**
  * `x (W + scale · (A1 B1 ∘ A2 B2))ᵀ + bias`; with dropout, the base and the update separately.

@@ -1,22 +1,19 @@
 import { tf } from '@graft/tf-graph';
-import type { Architecture } from '../../models/architecture.ts';
 import { trainedProduct } from '../../nn/linear.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { attachMatrices } from '../matrices/attachment.ts';
+import { constant, drawn, uniform } from '../attach/start-values.ts';
+import { matrixTuner } from '../matrices/attachment.ts';
 import type { UpdateTarget } from '../matrices/config.ts';
-import { activeDropout, droppedUpdate } from '../matrices/dropped-update.ts';
+import { droppedUpdate } from '../matrices/dropped-update.ts';
 import { lowRankProduct } from '../matrices/merged-products.ts';
-import { constant, drawn, uniform } from '../start-values.ts';
-import type { Attachment, LayerContext, LinearWrapper, Merge, ParameterInit, Tuner } from '../tuner.ts';
-import { factorsOf, type LokrConfig, lokrMethod, lokrTargets, type NamedMatrix } from './method.ts';
+import type { LayerContext, LinearWrapper, Merge, ParameterInit } from '../tuner.ts';
+import { factorsOf, type LokrConfig, lokrMethod, type NamedMatrix } from './method.ts';
 
 /** LoKr: an update that is a Kronecker product. Options, names and start values follow peft's LoKrConfig. */
-export const lokrTuner: Tuner<LokrConfig> = { keyPrefix: 'base_model.model.', attach };
-
-function attach(config: LokrConfig, model: Architecture): Attachment {
-  lokrMethod.check(config, model);
-  const attachment = attachMatrices(config, model, lokrTargets(config, model), (target) => {
+export const lokrTuner = matrixTuner(
+  lokrMethod,
+  (target, config) => {
     const { first, second } = factorsOf(target, config);
     const zero = zeroAtStart(first, second, config.init_weights);
     return {
@@ -27,9 +24,9 @@ function attach(config: LokrConfig, model: Architecture): Attachment {
       linear: kronecker(target, config),
       merge: merged(target, config),
     };
-  });
-  return { ...attachment, ...activeDropout(config) };
-}
+  },
+  () => ['rank_dropout', 'module_dropout'],
+);
 
 /** The matrix that makes the update zero at the start. Source: peft, tuners/lokr/layer.py (reset_adapter_parameters…). */
 function zeroAtStart(first: NamedMatrix[], second: NamedMatrix[], init: LokrConfig['init_weights']) {

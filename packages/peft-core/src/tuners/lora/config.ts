@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
+  dropoutProbability,
   excludeModules,
   fanInFanOut,
   layersPattern,
@@ -14,6 +15,7 @@ import {
   taskType,
   tokenIndices,
   trainedBiases,
+  updateRank,
 } from '../../schema/schema-parts.ts';
 import { EvaConfigSchema, evaFaults } from './principal/eva-config.ts';
 import { INPUT_DIRECTIONS, QUANTISATION_ERROR, startsFromWeight } from './principal/init-names.ts';
@@ -28,18 +30,13 @@ export const LoraConfigSchema = Type.Object(
   {
     peft_type: Type.Literal('LORA', { description: 'The PEFT method.' }),
     task_type: taskType,
-    r: Type.Integer({ minimum: 1, maximum: 4096, default: 8, description: 'Rank of the update matrices.' }),
+    r: updateRank(8),
     lora_alpha: Type.Number({
       exclusiveMinimum: 0,
       default: 8,
       description: 'The update is scaled by lora_alpha / r (by lora_alpha / √r with use_rslora).',
     }),
-    lora_dropout: Type.Number({
-      minimum: 0,
-      exclusiveMaximum: 1,
-      default: 0,
-      description: 'Probability that an input of the update is dropped during training.',
-    }),
+    lora_dropout: dropoutProbability(),
     target_modules: Type.Union([ModuleNames, Pattern, Type.Null()], {
       default: null,
       description:

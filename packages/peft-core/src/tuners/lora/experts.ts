@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { constant, drawn, normal, uniform } from '../start-values.ts';
+import { constant, drawn, normal, uniform } from '../attach/start-values.ts';
 import type { AdapterParameter, ExpertUpdater, Merge } from '../tuner.ts';
 import type { LoraConfig } from './config.ts';
 import { addUpdate } from './merge.ts';

@@ -1,5 +1,5 @@
 import type { Random } from '../../random.ts';
-import { constant, drawn, normal, uniform } from '../start-values.ts';
+import { constant, drawn, normal, uniform } from '../attach/start-values.ts';
 import type { ParameterInit } from '../tuner.ts';
 import type { LoraConfig } from './config.ts';
 import { channelNorms, loraDelta } from './merge.ts';

@@ -1,9 +1,9 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { embeddingCopies } from '../embedding-copies.ts';
+import { embeddingCopies } from '../attach/embedding-copies.ts';
+import { addMerge, savedModules } from '../attach/saved-modules.ts';
+import { addTokenRows } from '../attach/token-rows.ts';
 import { addBiases, biasCopies } from '../matrices/trained-biases.ts';
-import { addMerge, savedModules } from '../saved-modules.ts';
 import { isWithin, transposedTargets, writtenTargets } from '../target-modules.ts';
-import { addTokenRows } from '../token-rows.ts';
 import type {
   Attachment,
   AttachmentForm,

@@ -1,8 +1,18 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { embeddingCopies } from '../embedding-copies.ts';
-import { addMerge, savedModules } from '../saved-modules.ts';
-import type { AdapterParameter, Attachment, EmbeddingWrapper, LinearWrapper, Merge } from '../tuner.ts';
-import { type MatrixOptions, type MatrixTarget, writtenConfig } from './targets.ts';
+import { embeddingCopies } from '../attach/embedding-copies.ts';
+import { addMerge, savedModules } from '../attach/saved-modules.ts';
+import { MODEL_PREFIX } from '../file-tensors.ts';
+import type { PeftConfig } from '../methods.ts';
+import type {
+  AdapterParameter,
+  Attachment,
+  EmbeddingWrapper,
+  LinearWrapper,
+  Merge,
+  Tuner,
+} from '../tuner.ts';
+import type { MatrixConfig, MatrixMethod } from './method.ts';
+import { type MatrixTarget, writtenConfig } from './targets.ts';
 import { addBiases, biasCopies } from './trained-biases.ts';
 
 /** What a method does with one module. */
@@ -13,13 +23,28 @@ interface MatrixChange {
   merge: Merge;
 }
 
-/** The attachment of a method that changes the weights of modules: each target's change, saved modules, and biases. */
-export function attachMatrices<Config extends MatrixOptions, Target extends MatrixTarget>(
+/** The tuner of a method that changes whole weights. `dropouts` lists the options that enable dropout; absent: none. */
+export const matrixTuner = <Config extends MatrixConfig & PeftConfig, Target extends MatrixTarget>(
+  method: MatrixMethod<Config, Target>,
+  changeOf: (target: Target, config: Config) => MatrixChange,
+  dropouts?: (config: Config) => (keyof Config & string)[],
+): Tuner<Config> => ({
+  keyPrefix: MODEL_PREFIX,
+  attach: (config, model) =>
+    attachMatrices(method, config, model, (target) => changeOf(target, config), dropouts?.(config)),
+});
+
+/** The attachment of such a method: each target's change, saved modules, and biases. */
+export function attachMatrices<Config extends MatrixConfig, Target extends MatrixTarget>(
+  method: MatrixMethod<Config, Target>,
   config: Config,
   model: Architecture,
-  targets: Target[],
   changeOf: (target: Target) => MatrixChange,
+  dropouts: (keyof Config & string)[] = [],
 ): Attachment {
+  method.check(config, model);
+  const targets = method.targets(config, model);
+  const active = dropouts.find((option) => (config[option] as number) > 0);
   const saved = savedModules(config, model);
   const { parameters, replacements, merges } = saved;
   const names = targets.map(({ name }) => name);
@@ -41,6 +66,7 @@ export function attachMatrices<Config extends MatrixOptions, Target extends Matr
     replacements,
     merges,
     copies: [...embeddingCopies(config.target_modules, names, model), ...biasCopies(saved, bias, model)],
-    written: writtenConfig(config, model) as unknown as Attachment['written'] & object,
+    written: writtenConfig(config, model) as unknown as PeftConfig,
+    ...(active && { drops: `${active} ${config[active]}` }),
   };
 }

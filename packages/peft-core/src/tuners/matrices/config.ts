@@ -3,10 +3,10 @@
 import { Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
-import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import { fromPattern } from '../../schema/module-pattern.ts';
 import {
   alphaPattern,
+  dropoutProbability,
   excludeModules,
   layersPattern,
   layersToTransform,
@@ -14,30 +14,23 @@ import {
   rankPattern,
   targetModules,
   taskType,
+  updateRank,
 } from '../../schema/schema-parts.ts';
 import { type MatrixOptions, type MatrixTarget, matrixTargets } from './targets.ts';
 
 /** Source: peft 0.21.2, tuners/lycoris_utils.py. */
 export const updateOptions = {
   task_type: taskType,
-  r: Type.Integer({ minimum: 1, maximum: 4096, default: 8, description: 'Rank of the update matrices.' }),
+  r: updateRank(8),
   alpha: Type.Number({
     exclusiveMinimum: 0,
     default: 8,
     description: 'The update is scaled by alpha / r.',
   }),
-  rank_dropout: Type.Number({
-    minimum: 0,
-    exclusiveMaximum: 1,
-    default: 0,
-    description: 'Probability that an output of the update is dropped during training.',
-  }),
-  module_dropout: Type.Number({
-    minimum: 0,
-    exclusiveMaximum: 1,
-    default: 0,
-    description: 'Probability that the whole update of a layer is dropped in a step of training.',
-  }),
+  rank_dropout: dropoutProbability('Probability that an output of the update is dropped during training.'),
+  module_dropout: dropoutProbability(
+    'Probability that the whole update of a layer is dropped in a step of training.',
+  ),
   target_modules: targetModules,
   exclude_modules: excludeModules,
   layers_to_transform: layersToTransform,
@@ -65,18 +58,13 @@ export interface UpdateTarget extends MatrixTarget {
 
 /** The modules that `config` adapts. Throws what `matrixTargets` throws. */
 export function updateTargets(config: UpdateOptions, model: ModelOutline, method: string): UpdateTarget[] {
-  const targets = matrixTargets(config, model, { method, embeddings: false, transposed: false });
+  const targets = matrixTargets(config, model, { method });
   return targets.map((target) => {
     const rank = fromPattern(config.rank_pattern, target.name) ?? config.r;
     const alpha = fromPattern(config.alpha_pattern, target.name) ?? config.alpha;
     return { ...target, rank, scale: alpha / rank };
   });
 }
-
-export const updateFaults = (given: Record<string, unknown>): Fault[] => [
-  ...modulePatternFaults(given),
-  ...layerFaults(given),
-];
 
 /** `rank_dropout_scale` has an effect only with rank_dropout. */
 export function idleScale(given: Record<string, unknown>): Fault[] {

@@ -27,9 +27,3 @@ export function droppedUpdate(
   if (ofAll > 0) mask = tf.mul(mask, kept(1, ofAll));
   return scaledColumns(update, mask);
 }
-
-/** The dropout of such a config, for messages; empty if there is none. */
-export function activeDropout({ rank_dropout: ofOutputs, module_dropout: ofAll }: UpdateOptions) {
-  if (ofOutputs > 0) return { drops: `rank_dropout ${ofOutputs}` };
-  return ofAll > 0 ? { drops: `module_dropout ${ofAll}` } : {};
-}

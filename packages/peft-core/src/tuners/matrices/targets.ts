@@ -4,14 +4,11 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ModuleDescription } from '../../outlines/outline.ts';
 import { optionError } from '../../schema/check-fields.ts';
 import { copiedEmbeddings, type FileTensor, savedTensors, underModel } from '../file-tensors.ts';
-import { checkPatterns, checkTargetNames } from '../idle-targets.ts';
 import {
-  isNarrow,
   isWithin,
   resolveModulesToSave,
   resolveTargetModules,
   type TargetOptions,
-  targetsAllLinear,
   writtenTargets,
 } from '../target-modules.ts';
 import { copiedBiases, trainedBiases } from './biases.ts';
@@ -19,6 +16,8 @@ import { copiedBiases, trainedBiases } from './biases.ts';
 /** The options that these methods share. */
 export interface MatrixOptions extends TargetOptions {
   peft_type: string;
+  r?: number;
+  fan_in_fan_out?: boolean;
   /** `all`, or a library's word for those of adapted modules; absent: none. */
   bias?: string;
   /** Ranks and alphas of modules, by the ends of their paths. */
@@ -41,9 +40,9 @@ export interface MatrixTarget {
 interface Adaptable {
   /** The method's name. */
   method: string;
-  embeddings: boolean;
-  /** Whether linear modules may store their weight as `(in, out)`, as transformers' Conv1D does. */
-  transposed: boolean;
+  embeddings?: true;
+  /** Set if linear modules may store their weight as `(in, out)`, as transformers' Conv1D does. */
+  transposed?: true;
 }
 
 /**
@@ -113,22 +112,6 @@ export function matrixFileTensors<Target extends MatrixTarget>(
 export function writtenConfig<Config extends MatrixOptions>(config: Config, model: ModelOutline): Config {
   return { ...config, target_modules: writtenTargets(config, model) };
 }
-
-/** Refuses names in a request that match nothing in this model, and patterns that match no adapted module. */
-export function checkMatrixNames(config: MatrixOptions, model: ModelOutline, targets: MatrixTarget[]): void {
-  checkTargetNames(config, model);
-  checkPatterns(
-    config,
-    targets.map(({ name }) => name),
-  );
-}
-
-/** The targets whose ranks a request is checked for: without narrow ones that "all-linear" chose. */
-export const rankedTargets = <Target extends MatrixTarget>(
-  targets: readonly Target[],
-  config: { target_modules: unknown },
-  model: ModelOutline,
-): Target[] => targets.filter((target) => !targetsAllLinear(config) || !isNarrow(target, model));
 
 /** Refuses a rank above `most` for a module. */
 export function checkRank(

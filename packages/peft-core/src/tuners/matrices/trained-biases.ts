@@ -1,5 +1,5 @@
 import type { ModelOutline } from '../../outlines/outline.ts';
-import { addReplacement, type SavedModules } from '../saved-modules.ts';
+import { addReplacement, type SavedModules } from '../attach/saved-modules.ts';
 import type { FileCopy } from '../tuner.ts';
 import { copiedBiases, trainedBiases } from './biases.ts';
 

@@ -1,8 +1,7 @@
 import { type Static, Type } from 'typebox';
-import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault, optionError } from '../../schema/check-fields.ts';
-import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
+  dropoutProbability,
   excludeModules,
   layersPattern,
   layersToTransform,
@@ -11,14 +10,8 @@ import {
   taskType,
   trainedBiases,
 } from '../../schema/schema-parts.ts';
-import {
-  checkMatrixNames,
-  checkRank,
-  type MatrixTarget,
-  matrixFileTensors,
-  matrixTargets,
-} from '../matrices/targets.ts';
-import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
+import { matrixMethod } from '../matrices/method.ts';
+import { checkRank, type MatrixTarget, matrixTargets } from '../matrices/targets.ts';
 
 /** MiSS, with the names and defaults of HF PEFT 0.21's MissConfig. */
 const MissConfigSchema = Type.Object(
@@ -32,12 +25,7 @@ const MissConfigSchema = Type.Object(
       description:
         'Length of the blocks that the input of a layer is cut into, whose sum is the input of the update.',
     }),
-    miss_dropout: Type.Number({
-      minimum: 0,
-      exclusiveMaximum: 1,
-      default: 0,
-      description: 'Probability that an input of the update is dropped during training.',
-    }),
+    miss_dropout: dropoutProbability(),
     mini_r: Type.Integer({
       minimum: 1,
       maximum: 65_536,
@@ -64,50 +52,26 @@ const MissConfigSchema = Type.Object(
 
 export type MissConfig = Static<typeof MissConfigSchema>;
 
-const usual = { r: 64, target_modules: 'all-linear' };
-
-export const missMethod: Method<MissConfig> = {
+export const missMethod = matrixMethod<MissConfig>({
   title: 'MiSS',
   when: 'When memory or time is short: one matrix for each weight. In HF PEFT\'s benchmark (Llama 3.2 3B on MetaMathQA) it was the fastest and needed the least memory, 20.3 GB against 22.3 of the default method at rank 32, with an accuracy of 48.7 % against 47.8; "bat" has 50.4 %, takes half as long again and needs 25.2 GB.',
   paper: 'https://arxiv.org/abs/2409.15371',
-  library: 'HF PEFT',
-  usual,
-  trials: {
-    languageModel: { options: usual, epochs: 3, margin: 50 },
-    classifier: { options: { r: 32, target_modules: ['query', 'value'] }, epochs: 10 },
-  },
+  usual: { r: 64, target_modules: 'all-linear' },
+  classifier: { r: 32, target_modules: ['query', 'value'] },
   schema: MissConfigSchema,
-  unimplemented: {},
-  choose: (given, maxRank) => ({
-    ...usual,
-    r: chosenRank(given, usual.r, maxRank),
-  }),
   forms: ['init_weights'],
-  costly: costlyTargets,
-  faults: (given) => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: missIdle,
-  // Measured: see docs/auto.md.
-  learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 15 : 1, model),
-  check(config, model) {
-    checkSizes(config, missTargets(config, model));
-  },
-  checkIdle(config, model) {
-    checkMatrixNames(config, model, missTargets(config, model));
-  },
-  fileTensors: (config, model) =>
-    matrixFileTensors(config, model, missTargets(config, model), (target) => [missBlock(target, config)]),
+  rates: { classifier: 15, others: 1 },
+  targets: (config, model) => matrixTargets(config, model, { method: 'MISS' }),
+  checkTarget: checkSizes,
+  tensors: (target, config) => [missBlock(target, config)],
   // Sums of blocks; "bat" keeps no more than the inputs of layers.
-  keptNumbers: (config, model) =>
-    config.init_weights === 'bat' ? 0 : missTargets(config, model).length * config.r,
+  kept: (_target, { r, init_weights }) => (init_weights === 'bat' ? 0 : r),
   // The weight, what it is multiplied to, and in the backward pass the gradient of that.
   weightCopies: ({ init_weights }) => (init_weights === 'bat' ? 4 : 0),
   tensorNames: ['miss'],
   floats: ['miss_dropout'],
-};
-
-/** The modules that `config` adapts. Throws what `matrixTargets` throws. */
-export const missTargets = (config: MissConfig, model: ModelOutline): MatrixTarget[] =>
-  matrixTargets(config, model, { method: 'MISS', embeddings: false, transposed: false });
+});
 
 /** The trained tensor of a module. */
 export function missBlock(
@@ -122,15 +86,13 @@ export function missBlock(
 }
 
 /** Source: peft, tuners/miss/layer.py (update_layer). */
-function checkSizes({ r, mini_r, init_weights }: MissConfig, targets: MatrixTarget[]): void {
-  for (const target of targets) {
-    const { name, width, out } = target;
-    checkRank(r, width, target);
-    if (init_weights === 'bat' && (width % r !== 0 || out % r !== 0))
-      throw optionError('r', `must divide both sizes of a layer for "bat", and ${name} is ${out} × ${width}`);
-    if (init_weights === 'mini' && out % mini_r !== 0)
-      throw optionError('mini_r', `must divide the outputs of a layer, and ${name} has ${out}`);
-  }
+function checkSizes(target: MatrixTarget, { r, mini_r, init_weights }: MissConfig): void {
+  const { name, width, out } = target;
+  checkRank(r, width, target);
+  if (init_weights === 'bat' && (width % r !== 0 || out % r !== 0))
+    throw optionError('r', `must divide both sizes of a layer for "bat", and ${name} is ${out} × ${width}`);
+  if (init_weights === 'mini' && out % mini_r !== 0)
+    throw optionError('mini_r', `must divide the outputs of a layer, and ${name} has ${out}`);
 }
 
 function missIdle(given: Record<string, unknown>): Fault[] {

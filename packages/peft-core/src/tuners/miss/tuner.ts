@@ -1,26 +1,23 @@
 import { tf } from '@graft/tf-graph';
-import type { Architecture } from '../../models/architecture.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
 import { flowingSum } from '../../nn/residual.ts';
 import { withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { attachMatrices } from '../matrices/attachment.ts';
+import { constant, drawn, uniform } from '../attach/start-values.ts';
+import { matrixTuner } from '../matrices/attachment.ts';
 import { changedProduct } from '../matrices/changed-product.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn, uniform } from '../start-values.ts';
-import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
+import type { LinearWrapper, Merge } from '../tuner.ts';
 import { blockSums, repeatedColumns } from './block-sums.ts';
-import { type MissConfig, missBlock, missMethod, missTargets } from './method.ts';
+import { type MissConfig, missBlock, missMethod } from './method.ts';
 
 /** MiSS: one small matrix shared by the blocks of a weight. Options, names and start values follow peft's MissConfig. */
-export const missTuner: Tuner<MissConfig> = { keyPrefix: 'base_model.model.', attach };
-
-function attach(config: MissConfig, model: Architecture): Attachment {
-  missMethod.check(config, model);
-  const { init_weights: init, miss_dropout: probability } = config;
-  const attachment = attachMatrices(config, model, missTargets(config, model), (target) => {
+export const missTuner = matrixTuner(
+  missMethod,
+  (target, config) => {
+    const { init_weights: init } = config;
     const block = missBlock(target, config);
     const length = elementCount(block.shape);
     const start = init === false ? drawn(length, uniform(target.out)) : constant(length, 0);
@@ -30,10 +27,9 @@ function attach(config: MissConfig, model: Architecture): Attachment {
       linear: byBlocks ? multiplied(block.name, target, config) : added(block.name, target, config),
       merge: byBlocks ? mergedByBlocks(block.name, target, config) : mergedSum(block.name, target, config),
     };
-  });
-  if (probability > 0 && init !== 'bat') attachment.drops = `miss_dropout ${probability}`;
-  return attachment;
-}
+  },
+  ({ init_weights: init }) => (init === 'bat' ? [] : ['miss_dropout']),
+);
 
 /**
  * `base(x) + s M`, where s `(N, r)` is the sum of the blocks of dropout(x), and M `(r, out)`, or `(r, mini_r)` side by side.

@@ -1,41 +1,35 @@
-import type { Architecture } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { attachMatrices } from '../matrices/attachment.ts';
+import { constant, drawn } from '../attach/start-values.ts';
+import { matrixTuner } from '../matrices/attachment.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn } from '../start-values.ts';
-import type { Attachment, LayerContext, Merge, Tuner } from '../tuner.ts';
+import type { LayerContext, Merge } from '../tuner.ts';
 import { rotatedBlocks } from './block-rotation.ts';
-import { type OftConfig, oftMethod, oftTargets, rotationOf } from './method.ts';
+import { type OftConfig, oftMethod, rotationOf } from './method.ts';
 import { rotations, rotationsOf } from './rotation.ts';
 
-/** Orthogonal fine-tuning. Options, names and start values follow peft's OFTConfig. */
-export const oftTuner: Tuner<OftConfig> = { keyPrefix: 'base_model.model.', attach };
-
 /**
+ * Orthogonal fine-tuning. Options, names and start values follow peft's OFTConfig.
  * A linear module gets its input x turned, `base(x R)`; an embedding its output, `base(ids) R`. R has blocks of rotations on its diagonal.
  * Source: Qiu et al. 2023, arXiv:2306.07280; peft, tuners/oft/layer.py.
  */
-function attach(config: OftConfig, model: Architecture): Attachment {
-  oftMethod.check(config, model);
-  return attachMatrices(config, model, oftTargets(config, model), (target) => {
-    const { name, shape, size } = rotationOf(target, config);
-    const length = elementCount(shape);
-    const blocks = ({ parameter }: LayerContext) => rotations(parameter(name), size, config);
-    return {
-      parameters: [
-        {
-          name,
-          shape,
-          init: config.init_weights ? constant(length, 0) : drawn(length, (random) => 0.1 * random.normal()),
-        },
-      ],
-      ...(target.kind === 'embedding'
-        ? { embedding: (context, ids, base) => rotatedBlocks(base(ids), blocks(context)) }
-        : { linear: (context, x, base) => base(rotatedBlocks(x, blocks(context))) }),
-      merge: turned(target, config),
-    };
-  });
-}
+export const oftTuner = matrixTuner(oftMethod, (target, config) => {
+  const { name, shape, size } = rotationOf(target, config);
+  const length = elementCount(shape);
+  const blocks = ({ parameter }: LayerContext) => rotations(parameter(name), size, config);
+  return {
+    parameters: [
+      {
+        name,
+        shape,
+        init: config.init_weights ? constant(length, 0) : drawn(length, (random) => 0.1 * random.normal()),
+      },
+    ],
+    ...(target.kind === 'embedding'
+      ? { embedding: (context, ids, base) => rotatedBlocks(base(ids), blocks(context)) }
+      : { linear: (context, x, base) => base(rotatedBlocks(x, blocks(context))) }),
+    merge: turned(target, config),
+  };
+});
 
 /** `W Rᵀ` of a linear module's `(out, in)`, `W R` of an embedding's `(V, H)`: each row's blocks are turned. */
 function turned(target: MatrixTarget, config: OftConfig): Merge {

@@ -2,8 +2,8 @@ import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { bidirectionalLstm, type LstmWeights } from '../../nn/lstm.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { affine, embeddingTable, linearLayer } from '../prompt-layers.ts';
-import { drawn, uniform } from '../start-values.ts';
+import { affine, embeddingTable, linearLayer } from '../attach/prompt-layers.ts';
+import { drawn, uniform } from '../attach/start-values.ts';
 import type { AdapterParameter, LayerContext } from '../tuner.ts';
 import type { PTuningConfig } from './method.ts';
 

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
+import { dropoutProbability } from '../../schema/schema-parts.ts';
 import { countOf, promptTensors, savedTensors } from '../file-tensors.ts';
 import type { Method } from '../method.ts';
 import {
@@ -29,12 +30,9 @@ const PTuningConfigSchema = Type.Object(
       default: 2,
       description: 'Layers of the LSTM; the MLP has its own.',
     }),
-    encoder_dropout: Type.Number({
-      minimum: 0,
-      exclusiveMaximum: 1,
-      default: 0,
-      description: "Probability that a value between two of the LSTM's layers is dropped during training.",
-    }),
+    encoder_dropout: dropoutProbability(
+      "Probability that a value between two of the LSTM's layers is dropped during training.",
+    ),
   },
   {
     $id: 'PTuningConfig',

@@ -1,9 +1,9 @@
 import type { Architecture } from '../../models/architecture.ts';
+import { virtualTokenEmbedding } from '../attach/prompt-layers.ts';
+import { savedModules } from '../attach/saved-modules.ts';
+import { constant } from '../attach/start-values.ts';
 import { PROMPT } from '../file-tensors.ts';
-import { virtualTokenEmbedding } from '../prompt-layers.ts';
-import { savedModules } from '../saved-modules.ts';
 import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
-import { constant } from '../start-values.ts';
 import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tuner.ts';
 import { promptEncoder } from './encoder.ts';
 import { type PTuningConfig, pTuningMethod } from './method.ts';

@@ -1,10 +1,10 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
+import { affine, embeddingTable, linearLayer } from '../attach/prompt-layers.ts';
+import { savedModules } from '../attach/saved-modules.ts';
+import { constant } from '../attach/start-values.ts';
 import { PROMPT } from '../file-tensors.ts';
-import { affine, embeddingTable, linearLayer } from '../prompt-layers.ts';
-import { savedModules } from '../saved-modules.ts';
-import { constant } from '../start-values.ts';
 import type {
   AdapterParameter,
   Attachment,

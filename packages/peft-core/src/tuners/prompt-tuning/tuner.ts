@@ -1,9 +1,9 @@
 import type { Architecture } from '../../models/architecture.ts';
+import { virtualTokenEmbedding } from '../attach/prompt-layers.ts';
+import { savedModules } from '../attach/saved-modules.ts';
+import { drawn, normal } from '../attach/start-values.ts';
 import { PROMPT } from '../file-tensors.ts';
-import { virtualTokenEmbedding } from '../prompt-layers.ts';
-import { savedModules } from '../saved-modules.ts';
 import { promptRows, virtualTokenSizes } from '../soft-prompt.ts';
-import { drawn, normal } from '../start-values.ts';
 import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
 import { type PromptTuningConfig, promptTuningMethod, textRows } from './method.ts';
 

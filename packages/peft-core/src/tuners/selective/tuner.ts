@@ -1,5 +1,5 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { addReplacement, savedModules } from '../saved-modules.ts';
+import { addReplacement, savedModules } from '../attach/saved-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import type { SelectiveConfig } from './method.ts';
 import { selectedParameters } from './selected.ts';

@@ -1,6 +1,6 @@
 import type { Architecture } from '../../models/architecture.ts';
-import { savedModules } from '../saved-modules.ts';
-import { addTokenRows } from '../token-rows.ts';
+import { savedModules } from '../attach/saved-modules.ts';
+import { addTokenRows } from '../attach/token-rows.ts';
 import { inputEmbedding } from '../token-targets.ts';
 import type { Attachment, FileCopy, Tuner } from '../tuner.ts';
 import { type TrainableTokensConfig, trainableTokensMethod, trainedTables } from './method.ts';

@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox';
-import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
+import type { ModelOutline } from '../../outlines/outline.ts';
 import { configFault, type Fault } from '../../schema/check-fields.ts';
-import { layerFaults, modulePatternFaults } from '../../schema/module-options.ts';
 import {
+  dropoutProbability,
   fanInFanOut,
   layersPattern,
   layersToTransform,
@@ -12,14 +12,8 @@ import {
   trainedBiases,
 } from '../../schema/schema-parts.ts';
 import { countOf, type FileTensor } from '../file-tensors.ts';
-import { checkTransposed } from '../idle-targets.ts';
-import {
-  checkMatrixNames,
-  type MatrixTarget,
-  matrixFileTensors,
-  matrixTargets,
-} from '../matrices/targets.ts';
-import { chosenRank, costlyTargets, type Method, rateByWidth } from '../method.ts';
+import { matrixMethod } from '../matrices/method.ts';
+import { type MatrixTarget, matrixFileTensors, matrixTargets } from '../matrices/targets.ts';
 import { lowRankForm } from './low-rank.ts';
 import { projectionKeys, projectionShapes, sharedSizes, vectorsOf } from './tensors.ts';
 
@@ -47,12 +41,7 @@ const VeraConfigSchema = Type.Object(
       description:
         'Save the projections with the adapter. false: files hold the trained vectors alone, and their reader draws the projections again from projection_prng_key.',
     }),
-    vera_dropout: Type.Number({
-      minimum: 0,
-      exclusiveMaximum: 1,
-      default: 0,
-      description: 'Probability that an input of the update is dropped during training.',
-    }),
+    vera_dropout: dropoutProbability(),
     d_initial: Type.Number({
       default: 0.1,
       description: 'Start value of the factors between the two projections. Those of the outputs start at 0.',
@@ -75,67 +64,49 @@ const VeraConfigSchema = Type.Object(
 
 export type VeraConfig = Static<typeof VeraConfigSchema>;
 
-const usual = { r: 256, target_modules: 'all-linear' };
-
-export const veraMethod: Method<VeraConfig> = {
+export const veraMethod = matrixMethod<VeraConfig>({
   title: 'VeRA',
   when: "When thousands of adapters are kept and each must be tiny: two vectors for each layer are trained between random matrices that all layers share; with save_projection false the files hold the vectors alone. In HF PEFT's benchmark (Llama 3.2 3B on MetaMathQA, two matrices of attention, a low rate) its accuracy was 36.8 %, the default method's 47.8 %. It saves neither time nor much memory: for one good adapter choose the default.",
   paper: 'https://arxiv.org/abs/2310.11454',
-  library: 'HF PEFT',
-  usual,
-  trials: {
-    languageModel: { options: usual, epochs: 3, margin: 50 },
-    classifier: { options: { r: 256, target_modules: ['query', 'value'] }, epochs: 10 },
-  },
+  usual: { r: 256, target_modules: 'all-linear' },
+  classifier: { r: 256, target_modules: ['query', 'value'] },
   schema: VeraConfigSchema,
-  unimplemented: {},
-  choose: (given, maxRank) => ({
-    ...usual,
-    r: chosenRank(given, usual.r, maxRank),
-  }),
-  costly: costlyTargets,
-  faults: (given) => [...modulePatternFaults(given), ...layerFaults(given)],
   idle: veraIdle,
-  // Measured: see docs/auto.md.
-  learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 300 : 150, model),
-  check: (config, model) => void veraTargets(config, model),
-  checkIdle(config, model) {
-    const targets = veraTargets(config, model);
-    checkMatrixNames(config, model, targets);
-    checkTransposed(
-      config,
-      targets.map(({ name }) => name),
-      model,
-    );
-  },
-  trainedParameters: (config, model) => countOf(vectorTensors(config, model)),
-  constantParameters(config, model) {
-    const { a, b } = projectionShapes(sharedSizes(config.r, veraTargets(config, model)));
-    return countOf([{ shape: a }, { shape: b }]);
-  },
-  fileTensors(config, model) {
-    const vectors = matrixFileTensors(config, model, veraTargets(config, model), (target) =>
-      vectorsOf(target, config.r),
-    );
-    if (!config.save_projection) return vectors;
-    const { a, b } = projectionShapes(sharedSizes(config.r, veraTargets(config, model)));
-    return [...vectors, { key: projectionKeys.vera_A, shape: a }, { key: projectionKeys.vera_B, shape: b }];
-  },
+  rates: { classifier: 300, others: 150 },
+  targets: veraTargets,
+  trainedParameters: (config, model) =>
+    countOf(vectorTensors(config, model).filter(({ needless }) => !needless)),
+  constantParameters: (config, model) => countOf(projectionTensors(config, model)),
+  tensors: (target, { r }) => vectorsOf(target, r),
+  fileTensors: (config, model) => [
+    ...vectorTensors(config, model),
+    ...(config.save_projection ? projectionTensors(config, model) : []),
+  ],
   // The product with A.
-  keptNumbers: (config, model) => veraTargets(config, model).length * config.r,
+  kept: (_target, { r }) => r,
   lowRank: (config, model) => lowRankForm(config, model, veraTargets(config, model)),
   tensorNames: ['vera'],
   floats: ['vera_dropout', 'd_initial'],
-};
+});
 
 /** The modules that `config` adapts. Throws what `matrixTargets` throws. */
-export const veraTargets = (config: VeraConfig, model: ModelOutline): MatrixTarget[] =>
-  matrixTargets(config, model, { method: 'VERA', embeddings: false, transposed: true });
+function veraTargets(config: VeraConfig, model: ModelOutline): MatrixTarget[] {
+  return matrixTargets(config, model, { method: 'VERA', transposed: true });
+}
 
-const vectorTensors = (config: VeraConfig, model: ModelOutline): FileTensor[] =>
-  matrixFileTensors(config, model, veraTargets(config, model), (target) =>
+function vectorTensors(config: VeraConfig, model: ModelOutline): FileTensor[] {
+  return matrixFileTensors(config, model, veraTargets(config, model), (target) =>
     vectorsOf(target, config.r),
-  ).filter(({ needless }) => !needless);
+  );
+}
+
+function projectionTensors(config: VeraConfig, model: ModelOutline): FileTensor[] {
+  const { a, b } = projectionShapes(sharedSizes(config.r, veraTargets(config, model)));
+  return [
+    { key: projectionKeys.vera_A, shape: a },
+    { key: projectionKeys.vera_B, shape: b },
+  ];
+}
 
 function veraIdle({ d_initial: start, init_weights: init }: Record<string, unknown>): Fault[] {
   if (init === false)

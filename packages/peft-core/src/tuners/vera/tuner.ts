@@ -1,14 +1,14 @@
 import type { Architecture } from '../../models/architecture.ts';
 import { dropout } from '../../nn/dropout.ts';
 import { flowingSum } from '../../nn/residual.ts';
+import { constant, drawn, normal } from '../attach/start-values.ts';
 import { attachMatrices } from '../matrices/attachment.ts';
 import { addLowRank } from '../matrices/merged-products.ts';
 import type { MatrixTarget } from '../matrices/targets.ts';
-import { constant, drawn, normal } from '../start-values.ts';
 import { transposedTargets } from '../target-modules.ts';
 import type { AdapterParameter, Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
 import { factorA, factorB, type Projections } from './low-rank.ts';
-import { type VeraConfig, veraMethod, veraTargets } from './method.ts';
+import { type VeraConfig, veraMethod } from './method.ts';
 import { projected } from './projected.ts';
 import { drawProjections } from './projections.ts';
 import { projectionKeys, projectionShapes, type SharedSizes, sharedSizes, vectorNames } from './tensors.ts';
@@ -21,8 +21,7 @@ export const veraTuner: Tuner<VeraConfig> = {
 };
 
 function attach(config: VeraConfig, model: Architecture): Attachment {
-  veraMethod.check(config, model);
-  const targets = veraTargets(config, model);
+  const targets = veraMethod.targets(config, model);
   const sizes = sharedSizes(config.r, targets);
   // Drawn once, if at all: files have them unless save_projection is false.
   let own: Projections | null = null;
@@ -30,11 +29,17 @@ function attach(config: VeraConfig, model: Architecture): Attachment {
     own ??= drawProjections(config.projection_prng_key, sizes);
     return own;
   };
-  const attachment = attachMatrices(config, model, targets, (target) => ({
-    parameters: vectorParameters(target, config),
-    linear: withUpdate(target, config.vera_dropout),
-    merge: merged(target, sizes, config.save_projection ? null : draw),
-  }));
+  const attachment = attachMatrices(
+    veraMethod,
+    config,
+    model,
+    (target) => ({
+      parameters: vectorParameters(target, config),
+      linear: withUpdate(target, config.vera_dropout),
+      merge: merged(target, sizes, config.save_projection ? null : draw),
+    }),
+    ['vera_dropout'],
+  );
   const { a, b } = projectionShapes(sizes);
   const projection = (name: string, shape: number[], values: () => Float32Array): AdapterParameter => ({
     name,
@@ -50,7 +55,6 @@ function attach(config: VeraConfig, model: Architecture): Attachment {
   const names = targets.map(({ name }) => name);
   return {
     ...attachment,
-    ...(config.vera_dropout > 0 ? { drops: `vera_dropout ${config.vera_dropout}` } : {}),
     written: {
       ...attachment.written,
       fan_in_fan_out: transposedTargets(names, model),

@@ -3,7 +3,7 @@ import { type HubAccess, type PublishedFolder, publishFolder } from '@graft/peft
 import type { Logger } from 'pino';
 import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { findVersionById } from '../../adapters/read-adapters.ts';
-import type { BaseModelCatalogue } from '../../base-models/catalogue.ts';
+import { type BaseModelCatalogue, checkPermitted } from '../../base-models/catalogue.ts';
 import type { Database } from '../../database/database.ts';
 import { withTeamScope } from '../../database/database-scope.ts';
 import { createPinnedFetch } from '../../egress/pinned-fetch.ts';
@@ -237,13 +237,7 @@ async function openSource(
         param: 'export_id',
       },
     );
-  // Exports may contain weights of the base model.
-  if (!(await services.baseModels.permits(version.baseModel, teamId)))
-    throw new GraftError(
-      'model_not_permitted',
-      `The operator does not let this team use the base model ${version.baseModel}; ask the operator to permit it.`,
-      { param: 'version' },
-    );
+  await checkPermitted(services.baseModels, version);
   try {
     return { version, made, folder: await services.exports.localFolder(made.stored.artifact) };
   } catch (error) {

@@ -1,5 +1,5 @@
-import type { Random } from '../random.ts';
-import type { ParameterInit } from './tuner.ts';
+import type { Random } from '../../random.ts';
+import type { ParameterInit } from '../tuner.ts';
 
 type Draw = (random: Random) => number;
 

@@ -1,8 +1,8 @@
-import type { Architecture } from '../models/architecture.ts';
+import type { Architecture } from '../../models/architecture.ts';
+import type { TokenTarget } from '../token-targets.ts';
+import type { Merge, ParameterInit } from '../tuner.ts';
 import type { SavedModules } from './saved-modules.ts';
 import { drawn, normal } from './start-values.ts';
-import type { TokenTarget } from './token-targets.ts';
-import type { Merge, ParameterInit } from './tuner.ts';
 
 /**
  * Trains rows of a table under `key`, `(n, H)`. They replace the table's rows, although PEFT calls them a delta. They start with the

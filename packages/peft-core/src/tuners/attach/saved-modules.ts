@@ -1,9 +1,9 @@
 import { tf } from '@graft/tf-graph';
-import type { Weight } from '../nn/weight.ts';
-import { type ModelOutline, type ParameterSpec, shapeInFiles } from '../outlines/outline.ts';
-import { turnedBack } from '../tensors/turned-experts.ts';
-import { savedTensors } from './file-tensors.ts';
-import type { AdapterParameter, LayerContext, Merge } from './tuner.ts';
+import type { Weight } from '../../nn/weight.ts';
+import { type ModelOutline, type ParameterSpec, shapeInFiles } from '../../outlines/outline.ts';
+import { turnedBack } from '../../tensors/turned-experts.ts';
+import { savedTensors } from '../file-tensors.ts';
+import type { AdapterParameter, LayerContext, Merge } from '../tuner.ts';
 
 /** Modules trained in full, in addition to a method's own parameters. */
 export interface SavedModules {

@@ -1,10 +1,10 @@
 /** Layers of soft prompts: virtual tokens, and the layers of prompt encoders, with PyTorch's names and start values. */
 import { tf } from '@graft/tf-graph';
-import { trainedProduct } from '../nn/linear.ts';
-import { takeRows } from '../nn/rows.ts';
-import { PROMPT } from './file-tensors.ts';
+import { trainedProduct } from '../../nn/linear.ts';
+import { takeRows } from '../../nn/rows.ts';
+import { PROMPT } from '../file-tensors.ts';
+import type { AdapterParameter, EmbeddingWrapper, LayerContext } from '../tuner.ts';
 import { drawn, normal, uniform } from './start-values.ts';
-import type { AdapterParameter, EmbeddingWrapper, LayerContext } from './tuner.ts';
 
 /** Ids from `vocabularySize` on select rows of the prompt; the base model embeds the other ids. */
 export function virtualTokenEmbedding(vocabularySize: number): EmbeddingWrapper {
