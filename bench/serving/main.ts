@@ -12,7 +12,7 @@
  *   --model       instead of SmolLM2-135M the shape of a published model in test/golden/published-configs, with random weights and a byte a
  *                 token; only for the side graft
  *   --seconds     after this time no side starts another question
- *   --write-docs  the table goes to docs/serving.md, too
+ *   --write-docs  the table goes to bench/serving/results.md, too
  *   --long-prompts  measures instead how long chats wait for their first tokens beside this many clients of another team whose prompts are
  *                 too long for the model, with a whole Graft; --check fails above twice the calm wait
  *   --check       fails where the targets do not hold: 4 times one by one, and half of the first tokens within 300 ms
@@ -190,7 +190,7 @@ try {
   await writeFile(join(options.output, 'serving.md'), `# ${title}\n\n${body}\n`);
   console.log(`${title}\n\n${body}\n\nwritten to ${options.output}/serving.md`);
   const section = sides.includes('llama-cpp') ? 'serving-llama-cpp' : 'serving';
-  if (options['write-docs']) await replaceSection('docs/serving.md', section, `\n${body}\n\n`);
+  if (options['write-docs']) await replaceSection('bench/serving/results.md', section, `\n${body}\n\n`);
   for (const fault of faults) console.error(`✖ ${fault}`);
   if (options.check && faults.length > 0) process.exitCode = 1;
 } finally {

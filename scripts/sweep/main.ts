@@ -6,7 +6,7 @@
  *   --check       trains nothing: reports how near automatic training is to the best, and fails where it is too far
  *   --ranks       trains other runs, whose results it prints: at which part of a run the best rate shows (docs/sweeps.md)
  *   --continued   the same: which rate suits runs that continue an adapter (docs/auto.md)
- *   --write-docs  trains nothing: writes that table, and the one of long runs, into docs/auto.md
+ *   --write-docs  trains nothing: writes that table, and the one of long runs, into scripts/sweep/results.md
  *   --long        trains what a job without options trains for 1,000 steps, with three seeds, at rates around the automatic one, and counts
  *                 answers; what is in long-results.jsonl is not trained again. With --check or --list it trains nothing. Beside it: --model ID (a folder, a GGUF file, an id or org/name;
  *                 gemma-3-270m where GRAFT_ACCEPTED_TERMS names it),
@@ -75,8 +75,12 @@ async function short(): Promise<void> {
   const verdicts = (await verdictsOn(results)).filter((verdict) => isChosen(verdict, words));
   console.log(tableOf(verdicts));
   if (options['write-docs']) {
-    await replaceSection('docs/auto.md', 'sweep', tableOf(verdicts));
-    await replaceSection('docs/auto.md', 'long runs', verdictTable(longVerdicts(readLongResults())));
+    await replaceSection('scripts/sweep/results.md', 'sweep', tableOf(verdicts));
+    await replaceSection(
+      'scripts/sweep/results.md',
+      'long runs',
+      verdictTable(longVerdicts(readLongResults())),
+    );
     await writePreferences();
   }
   const faults = faultsOf(verdicts);
@@ -109,7 +113,7 @@ async function preferences(): Promise<void> {
 
 async function writePreferences(): Promise<void> {
   for (const [section, table] of Object.entries(preferenceTables()))
-    await replaceSection('docs/auto.md', section, table);
+    await replaceSection('scripts/sweep/results.md', section, table);
 }
 
 /** An option is wrong. */

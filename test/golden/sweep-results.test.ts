@@ -1,4 +1,4 @@
-/** The options that automatic training chooses, compared with measurements of `npm run sweep`; docs/auto.md shows the same table. */
+/** The options that automatic training chooses, compared with measurements of `npm run sweep`; scripts/sweep/results.md shows the same table. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSection } from '../../scripts/methods/docs-section.ts';
@@ -38,20 +38,20 @@ test('those of other methods are within 15 %', () => {
   );
 });
 
-test('docs/auto.md shows this table', async () => {
-  assert.equal(await readSection('docs/auto.md', 'sweep'), tableOf(verdicts));
+test('scripts/sweep/results.md shows this table', async () => {
+  assert.equal(await readSection('scripts/sweep/results.md', 'sweep'), tableOf(verdicts));
 });
 
-test('what is measured of long runs holds, and docs/auto.md shows it', async () => {
+test('what is measured of long runs holds, and scripts/sweep/results.md shows it', async () => {
   const long = longVerdicts(readLongResults());
   assert.deepEqual(longFaults(long), []);
-  assert.equal(await readSection('docs/auto.md', 'long runs'), verdictTable(long));
+  assert.equal(await readSection('scripts/sweep/results.md', 'long runs'), verdictTable(long));
 });
 
-test('rates of preferences hold on the tasks that set none but for a known gap, and docs/auto.md shows what is measured', async () => {
+test('rates of preferences hold on the tasks that set none but for a known gap, and scripts/sweep/results.md shows what is measured', async () => {
   // Twice the share is two of 50 pairs better here, with both seeds; decision 91 says why it is not the default.
   const known = 'preferences: dpo from base: interfaces: 4 points less accurate than the best';
   assert.deepEqual(preferenceFaults(preferenceVerdicts(readPreferenceResults())), [known, known]);
   for (const [section, table] of Object.entries(preferenceTables()))
-    assert.equal(await readSection('docs/auto.md', section), table);
+    assert.equal(await readSection('scripts/sweep/results.md', section), table);
 });

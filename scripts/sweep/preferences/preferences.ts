@@ -17,7 +17,7 @@ export async function makePreferenceRuns(words: string[]): Promise<void> {
   await runForResult(typeScript(join(import.meta.dirname, 'run-trials.ts'), environmentFor('auto'), words));
 }
 
-/** The tables of docs/auto.md, by the name of their section. */
+/** The tables of scripts/sweep/results.md, by the name of their section. */
 export function preferenceTables(words: string[] = []): Record<string, string> {
   const lines = readPreferenceResults();
   const verdicts = preferenceVerdicts(lines).filter((verdict) => isChosen(verdict, words));
