@@ -34,7 +34,8 @@ try {
 const table = [start, '| model | gguf, f32 | gguf-lora |', '| --- | --- | --- |', ...rows, end].join('\n');
 const text = await readFile(page, 'utf8');
 const [before, after] = [text.indexOf(start), text.indexOf(end)];
-if (before < 0 || after < before) throw new Error(`test/llama-cpp/results.md lacks the line ${start} or ${end}`);
+if (before < 0 || after < before)
+  throw new Error(`test/llama-cpp/results.md lacks the line ${start} or ${end}`);
 await writeFile(page, text.slice(0, before) + table + text.slice(after + end.length));
 
 /** Mean differences of log-probabilities with the adapter: of the merged model, and of the adapter beside its base model. */
