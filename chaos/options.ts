@@ -35,7 +35,7 @@ Injects faults into a private Graft, on private ports, and checks that no accept
   --minutes N            begin no scenario after N minutes (short: 6; long: no limit)
   --logs FOLDER          keep all logs in this new or empty folder (default: a temporary one, kept when something failed)
   --json                 one JSON object on standard output at the end; progress goes to standard error
-  --write-docs           add this run to docs/reliability.json and docs/reliability.md
+  --write-docs           add this run to chaos/reliability.json and chaos/reliability.md
   --list                 the scenarios
 Exit codes: 0 nothing lost, 1 something was, 2 wrong usage.`;
 

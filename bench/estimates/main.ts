@@ -1,7 +1,7 @@
 /**
  * npm run bench:estimates -- [--only 0,3,…] [--save FILE | --saved FILE] [--write-docs]: trains each case for a few steps in a separate
  * process and compares memory and time with the estimate. --save keeps the measurements, a line of JSON for each case, and --saved
- * computes the estimates of saved measurements again. --write-docs writes the table into docs/estimates.md. --long-examples measures examples
+ * computes the estimates of saved measurements again. --write-docs writes the table into bench/estimates/results.md. --long-examples measures examples
  * of up to 32,768 tokens instead, which is another table. --long takes one long step on stock operations: one-step.ts.
  */
 import { appendFile, readFile } from 'node:fs/promises';
@@ -67,7 +67,7 @@ const time = rows.map(({ estimate, measured }) => estimate.seconds! / measured.s
 const summary = [sentence('memory', memory, bounds.memory), sentence('time', time, bounds.time)].join(' ');
 console.log(`\n${summary}`);
 const section = options['long-examples'] ? 'long examples' : 'estimates';
-if (options['write-docs']) await replaceSection('docs/estimates.md', section, document());
+if (options['write-docs']) await replaceSection('bench/estimates/results.md', section, document());
 
 async function readSaved(file: string): Promise<Omit<Row, 'estimate'>[]> {
   const lines = (await readFile(file, 'utf8')).trim().split('\n');

@@ -2,7 +2,7 @@
  * npm run bench:families -- [--only FAMILY,…] [--steps 6] [--tokens 512] [--precision bf16] [--write-docs]: trains four layers of each
  * family at the widths of published models, beside a model of the reference family with the same matrix products. Both take a step in turn,
  * each in a separate process. Reports the ratio of their steps (at most 1.15 wanted), and the family's peak memory beside its estimate
- * (± 15 %). --write-docs keeps what was measured in results.json and writes the table of docs/base-models.md from all that is there.
+ * (± 15 %). --write-docs keeps what was measured in results.json and writes the table of results.md from all that is there.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ for (const [name, config] of published) {
 }
 console.log(`\nthe default method\n\n${familiesTable(measured)}`);
 if (options['write-docs'])
-  await replaceSection('docs/base-models.md', 'families measured', familiesTable(readFigures()));
+  await replaceSection('bench/families/results.md', 'families measured', familiesTable(readFigures()));
 
 async function measure(family: string, config: Config): Promise<FamilyFigures> {
   const own = join(folder, family);

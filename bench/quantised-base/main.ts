@@ -1,6 +1,6 @@
 /**
  * What a quantised base costs and saves: trains the demo's adapter (examples/bike-shop) on the real SmolLM2-135M once for each
- * `base_dtype`, each measurement in a separate process, and prints the figures of docs/quantised-base.md. About three minutes each.
+ * `base_dtype`, each measurement in a separate process, and prints the figures of results.md. About three minutes each.
  *
  * node --import tsx bench/quantised-base/main.ts [--only nf4,int8] [--seed 42] [--output data/bench/quantised-base.json]
  * Results are added to the output file, so that parts can be run apart.

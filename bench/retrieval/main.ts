@@ -1,7 +1,7 @@
 /**
  * What training on pairs with default options does for a search: descriptions of Node's API, from @types/node, find the function that
  * they describe among all of them. The functions of the held-out queries are in no training pair. Trains MiniLM, and prints recall
- * before and after for docs/methods.md; some two minutes.
+ * before and after for results.md; some two minutes.
  *
  * node --import tsx bench/retrieval/main.ts [--seed 42] [--training '{"batch_size":8}']
  */

@@ -12,7 +12,7 @@
  *   --model       instead of SmolLM2-135M the shape of a published model in test/golden/published-configs, with random weights and a byte a
  *                 token; only for the side graft
  *   --seconds     after this time no side starts another question
- *   --write-docs  the table goes to docs/serving.md, too
+ *   --write-docs  the table goes to bench/serving/results.md, too
  *   --long-prompts  measures instead how long chats wait for their first tokens beside this many clients of another team whose prompts are
  *                 too long for the model, with a whole Graft; --check fails above twice the calm wait
  *   --check       fails where the targets do not hold: 4 times one by one, and half of the first tokens within 300 ms
@@ -179,7 +179,7 @@ async function measureSides(): Promise<void> {
   const written = writeReport(options.output, 'serving', `# ${title}\n\n${body}\n`);
   console.log(`${title}\n\n${body}\n\n${written}`);
   const section = sides.includes('llama-cpp') ? 'serving-llama-cpp' : 'serving';
-  if (options['write-docs']) await replaceSection('docs/serving.md', section, `\n${body}\n\n`);
+  if (options['write-docs']) await replaceSection('bench/serving/results.md', section, `\n${body}\n\n`);
 }
 
 /** A line for each target that Graft's answers do not reach. */

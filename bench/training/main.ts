@@ -11,7 +11,7 @@
  *                 expert (PEFT without padding), qlora (PEFT on bitsandbytes' nf4), wall (a step's matrix products alone)
  *   --steps       the first 3 are not counted
  *   --check       also says which of the targets hold, and fails where one does not
- *   --write-docs  keeps the run, and writes docs/performance.md, its pictures and README's table from it
+ *   --write-docs  keeps the run, and writes results.md, the pictures of docs/performance.md and README's table from it
  *   --json        one JSON object on standard output, progress on standard error
  */
 import { readFile } from 'node:fs/promises';

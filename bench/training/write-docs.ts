@@ -19,7 +19,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 const kept = path.join(import.meta.dirname, 'results.json');
 
 /**
- * Keeps a run in results.json, and writes from what is kept docs/performance.md, its pictures and README's table. A run on the same
+ * Keeps a run in results.json, and writes from what is kept results.md, the pictures of docs/performance.md and README's table. A run on the same
  * machine takes the place of what it measured and leaves the rest, one on another machine takes the place of all.
  */
 export async function writeDocs(run: Run): Promise<void> {
@@ -38,7 +38,11 @@ export async function writeDocs(run: Run): Promise<void> {
   const { speed, memory } = drawRun(comparisons);
   await writeFile(path.join(root, 'docs/images/performance-speed.svg'), speed);
   await writeFile(path.join(root, 'docs/images/performance-memory.svg'), memory);
-  await replaceSection(path.join(root, 'docs/performance.md'), 'performance', `\n${sections(whole)}\n\n`);
+  await replaceSection(
+    path.join(import.meta.dirname, 'results.md'),
+    'performance',
+    `\n${sections(whole)}\n\n`,
+  );
   await replaceSection(path.join(root, 'README.md'), 'performance', readmeTable(comparisons));
 }
 
@@ -55,7 +59,7 @@ function sections({ machine, comparisons, start }: Run): string {
   ].join('\n\n');
 }
 
-/** What README shows of the workloads; docs/performance.md has them all. */
+/** What README shows of the workloads; results.md has them all. */
 const inReadme = ['classifier', 'demo', 'demo-nf4', 'long-prompt', 'mixed'];
 
 function readmeTable(comparisons: readonly TrainingComparison[]): string {

@@ -13,7 +13,7 @@ export interface Scenario {
   name: string;
   /** A row of the table. */
   title: string;
-  /** A sentence for docs/reliability.md: what happens, and what must hold. */
+  /** A sentence for chaos/reliability.md: what happens, and what must hold. */
   about: string;
   /** Rounds in each profile; 0 leaves the scenario out. */
   rounds: { short: number; long: number };

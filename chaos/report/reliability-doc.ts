@@ -6,13 +6,16 @@ import type { Figure, Scenario } from '../harness/scenario.ts';
 import { isLost, type Result, replay } from './result.ts';
 import { figureText } from './table.ts';
 
-const docs = path.resolve(import.meta.dirname, '../../docs');
+const folder = path.resolve(import.meta.dirname, '..');
 
 /** The commit of this run when it started: others may commit meanwhile. */
 const on = new Date().toISOString().slice(0, 10);
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: docs, encoding: 'utf8' }).trim();
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+  cwd: folder,
+  encoding: 'utf8',
+}).trim();
 
-/** The newest result of a scenario with one queue backend, kind of leases and seed, as saved in docs/reliability.json. */
+/** The newest result of a scenario with one queue backend, kind of leases and seed, as saved in chaos/reliability.json. */
 export interface Entry
   extends Pick<
     Result,
@@ -39,7 +42,7 @@ export interface Entry
 }
 
 /**
- * Adds results to docs/reliability.json and generates docs/reliability.md from it: scenarios, results, dates, machines, and how to repeat
+ * Adds results to chaos/reliability.json and generates chaos/reliability.md from it: scenarios, results, dates, machines, and how to repeat
  * them. All scenarios take many hours, so several runs may be combined.
  */
 export function writeReliabilityDoc(
@@ -47,11 +50,11 @@ export function writeReliabilityDoc(
   scenarios: readonly Scenario[],
   machine: string,
 ): void {
-  const kept = path.join(docs, 'reliability.json');
+  const kept = path.join(folder, 'reliability.json');
   const before = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Entry[]) : [];
   const entries = merged(before, results.filter(({ missing }) => missing.length === 0).map(entry), scenarios);
   writeFileSync(kept, `${JSON.stringify(entries, null, 2)}\n`);
-  writeFileSync(path.join(docs, 'reliability.md'), reliabilityDoc(entries, scenarios));
+  writeFileSync(path.join(folder, 'reliability.md'), reliabilityDoc(entries, scenarios));
 
   function entry(result: Result): Entry {
     const { scenario, title, queue, timings, profile, seed, tried, survived, figures, failures } = result;
@@ -170,7 +173,7 @@ export function reliabilityDoc(runs: readonly Entry[], scenarios: readonly Scena
 npm run chaos                         # a few minutes; runs in CI
 npm run chaos -- --profile long       # the full counts, with leases as in production
 npm run chaos -- --only worker-killed --rounds 200 --seed 7
-npm run chaos -- --profile long --write-docs   # adds to this page, which is generated from docs/reliability.json
+npm run chaos -- --profile long --write-docs   # adds to this page, which is generated from chaos/reliability.json
 sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: scenarios that need them are left out without them
 \`\`\`
 

@@ -70,9 +70,10 @@ function methodsOf(rows: readonly ArchitectureRow[]): string {
   return missing.length === 0 ? 'all' : `all but ${missing.map(({ name }) => name).join(', ')}`;
 }
 
-/** A line for each size of each family: the models of that size, and what training one takes. */
+/** A line for each size of each family: the models of that size, and what training one takes. Families of the same models share it. */
 export function sizeTable(): string {
-  const lines = modelTypes.flatMap((modelType) => {
+  const typesOf = new Map<string, string[]>();
+  for (const modelType of modelTypes) {
     const bySize = new Map<string, { names: string[]; cells: string[] }>();
     for (const { name, config, parameters } of publishedModels(modelType)) {
       const memory = places.map((place) => memoryToTrain(config, { tokens: TOKENS, ...place }));
@@ -81,8 +82,12 @@ export function sizeTable(): string {
       size.names.push(name);
       bySize.set(cells.join(), size);
     }
-    return [...bySize.values()].map(({ names, cells }) => [`\`${modelType}\``, names.join(', '), ...cells]);
-  });
+    for (const { names, cells } of bySize.values()) {
+      const row = JSON.stringify([names.join(', '), ...cells]);
+      typesOf.set(row, [...(typesOf.get(row) ?? []), `\`${modelType}\``]);
+    }
+  }
+  const lines = [...typesOf].map(([row, types]) => [types.join(', '), ...(JSON.parse(row) as string[])]);
   const memory = places.map(({ device, storage }) => `${device.toUpperCase()}, ${storage}`);
   return plainTable(['`model_type`', 'models', 'parameters', ...memory], lines);
 }

@@ -1,5 +1,5 @@
 /**
- * Writes the table of docs/gguf.md that compares llama.cpp with Graft: each family as a random model with an adapter, in the formats that
+ * Writes the table of test/llama-cpp/results.md that compares llama.cpp with Graft: each family as a random model with an adapter, in the formats that
  * llama.cpp reads. Run: node --import tsx scripts/exports/main.ts. It takes about a minute, and needs a platform that
  * scripts/tools/llama-cpp.ts knows.
  */
@@ -17,7 +17,7 @@ import {
 } from '../../test/llama-cpp/random-models.ts';
 import { compareLogprobs, runGguf } from '../../test/llama-cpp/runtime.ts';
 
-const page = join(import.meta.dirname, '../../docs/gguf.md');
+const page = join(import.meta.dirname, '../../test/llama-cpp/results.md');
 const [start, end] = ['<!-- scripts/exports/main.ts -->', '<!-- end of scripts/exports/main.ts -->'];
 
 const folder = await mkdtemp(join(tmpdir(), 'graft-exports-'));
@@ -34,7 +34,8 @@ try {
 const table = [start, '| model | gguf, f32 | gguf-lora |', '| --- | --- | --- |', ...rows, end].join('\n');
 const text = await readFile(page, 'utf8');
 const [before, after] = [text.indexOf(start), text.indexOf(end)];
-if (before < 0 || after < before) throw new Error(`docs/gguf.md lacks the line ${start} or ${end}`);
+if (before < 0 || after < before)
+  throw new Error(`test/llama-cpp/results.md lacks the line ${start} or ${end}`);
 await writeFile(page, text.slice(0, before) + table + text.slice(after + end.length));
 
 /** Mean differences of log-probabilities with the adapter: of the merged model, and of the adapter beside its base model. */

@@ -1,6 +1,6 @@
 /**
  * npm run methods -- [--only smollm2,METHOD,…] [--output data/methods]: trains each method on real models and a real task, one
- * process each, and writes the table of quality, size, time and memory that docs/methods.md shows.
+ * process each, and writes the table of quality, size, time and memory that results.md shows.
  *
  * SmolLM2-135M answers the bike shop's messages (a language model; exact answers count), MiniLM sorts the same messages into
  * the ten answers (a classifier).
@@ -53,7 +53,7 @@ try {
     for (const method of all.filter(measured))
       await measure(model, method, { ...common, ...planOf(settings[method]!, model, method), train: true });
   }
-  if (words.length === 0) await replaceSection('docs/methods.md', 'real models', table());
+  if (words.length === 0) await replaceSection('scripts/methods/results.md', 'real models', table());
   console.log(`\n${table()}`);
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -72,5 +72,5 @@ function columnless(): string {
 
 if (process.argv[1] === import.meta.filename) {
   await replaceSection('docs/methods.md', 'methods', methodTable());
-  await replaceSection('docs/methods.md', 'exceptions', exceptionTable());
+  await replaceSection('test/golden/matrix/exceptions.md', 'exceptions', exceptionTable());
 }

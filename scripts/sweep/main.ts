@@ -6,7 +6,7 @@
  *   --check       trains nothing: reports how near automatic training is to the best, and fails where it is too far
  *   --ranks       trains other runs, whose results it prints: at which part of a run the best rate shows (docs/sweeps.md)
  *   --continued   the same: which rate suits runs that continue an adapter (docs/auto.md)
- *   --write-docs  trains nothing: writes that table, and those of the other sweeps, into docs/auto.md
+ *   --write-docs  trains nothing: writes that table, and those of the other sweeps, into scripts/sweep/results.md
  *   --long        trains what a job without options trains for 1,000 steps, with three seeds, at rates around the automatic one, and counts
  *                 answers; what is in long-results.jsonl is not trained again. With --check or --list it trains nothing. Beside it: --model ID (a folder, a GGUF file, an id or org/name;
  *                 gemma-3-270m where GRAFT_ACCEPTED_TERMS names it),
@@ -77,7 +77,7 @@ async function judge(): Promise<void> {
   if (options['write-docs'])
     for (const each of sweep === usual ? Object.values(sweeps) : [sweep])
       for (const [section, table] of Object.entries((await each.report([])).tables))
-        await replaceSection('docs/auto.md', section, table);
+        await replaceSection('scripts/sweep/results.md', section, table);
   for (const fault of faults) console.error(fault);
   if (options.check && faults.length > 0) process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-/** The options that automatic training chooses, compared with measurements of `npm run sweep`; docs/auto.md shows the same table. */
+/** The options that automatic training chooses, compared with measurements of `npm run sweep`; scripts/sweep/results.md shows the same table. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSection } from '../../scripts/methods/docs-section.ts';
@@ -34,9 +34,9 @@ test('those of other methods are within 15 %', () => {
 });
 
 for (const [name, sweep] of Object.entries({ usual, long, preferences }))
-  test(`docs/auto.md shows the tables of the sweep ${name}`, async () => {
+  test(`scripts/sweep/results.md shows the tables of the sweep ${name}`, async () => {
     for (const [section, table] of Object.entries((await sweep.report([])).tables))
-      assert.equal(await readSection('docs/auto.md', section), table);
+      assert.equal(await readSection('scripts/sweep/results.md', section), table);
   });
 
 test('what is measured of long runs and preferences holds but for a known gap', async () => {

@@ -12,9 +12,9 @@ const quoted: Record<string, readonly string[]> = {
   'bench/serving/chats.ts': ['came to'],
   'bench/serving/long-prompts.ts': ['goes on'],
   'docs/decisions/0047-plain-english.md': ['told', 'went on', 'came to'],
-  // The name of a configuration in test/golden/matrix, and the name of a measurement in docs/reliability.json.
+  // The name of a configuration in test/golden/matrix, and the name of a measurement in chaos/reliability.json.
   'docs/methods.md': ['of its own'],
-  'docs/reliability.md': ['go on'],
+  'chaos/reliability.md': ['go on'],
   'scripts/schema-engine/schema-engine.test.ts': ['tell', 'asked for'],
   'scripts/sweep/rows/orders.ts': ['asked for'],
 };

@@ -125,7 +125,7 @@ export const reasons: [reason: string, methods: string[], architectures: string[
   ],
 ];
 
-/** Cells that cannot be, `architecture × method`, and why; docs/methods.md lists the same for users. */
+/** Cells that cannot be, `architecture × method`, and why; exceptions.md lists the same for users. */
 export const exceptions: Record<string, string> = Object.fromEntries(
   reasons.flatMap(([reason, methods, architectures]) =>
     methods.flatMap((method) => architectures.map((architecture) => [`${architecture} × ${method}`, reason])),
