@@ -29,7 +29,7 @@ export {
   preferenceMethods,
   trainingMethods,
 } from '../objectives/objectives.ts';
-export { answerSchemaFault } from '../schema/answer-schema.ts';
+export { answerSchemaFault } from '../schema/answers/answer-schema.ts';
 export {
   COMBINED_ADAPTERS,
   type Combination,

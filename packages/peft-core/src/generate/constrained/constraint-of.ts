@@ -2,7 +2,7 @@ import type { Tool } from '../../chat/message.ts';
 import type { ConstraintFormat, JsonSchema } from '../../chat/tool-styles/tool-style.ts';
 import type { AnswerForm } from '../../chat/tool-styles/tool-styles.ts';
 import { GraftError } from '../../errors.ts';
-import { answerSchemaFault } from '../../schema/answer-schema.ts';
+import { answerSchemaFault } from '../../schema/answers/answer-schema.ts';
 
 /** What an answer must be, as in OpenAI's API. */
 export interface AnswerDemands {

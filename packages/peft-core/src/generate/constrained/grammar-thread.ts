@@ -3,14 +3,14 @@
  * that their calls take; the calls of a team are answered in order. After a failure of the library the thread is of no use.
  */
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
-import type { CompiledGrammar, Grammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
 import { ownProcessorTime } from '../../threads/thread.ts';
 import { FairRows, type Owned } from '../turns/fair-rows.ts';
 import { type GrammarCall, IDLE, WORK } from './grammar-call.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
-import { type GrammarSource, grammarText } from './grammar-text.ts';
+import { grammarText } from './grammar-text.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
 
 interface OpenAnswer {
@@ -35,7 +35,7 @@ async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
   const key = JSON.stringify(format);
   const known = compiled.get(key);
   compiled.delete(key);
-  const grammar = known ?? (await compiler!.compileGrammar(await grammarText(format, source)));
+  const grammar = known ?? (await compiler!.compileGrammar(grammarText(format)));
   compiled.set(key, grammar);
   for (const [oldest, old] of compiled) {
     if (compiled.size <= MAX_KEPT) break;
@@ -43,22 +43,6 @@ async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
     old.dispose();
   }
   return grammar;
-}
-
-const source: GrammarSource = {
-  /** Without line ends and other spaces than after commas and colons, of which a model could write any number. */
-  schema: async (schema) =>
-    textOf(await library.Grammar.fromJSONSchema(schema, false, -1, [', ', ': '], true)),
-  regex: async (pattern) =>
-    textOf(
-      await library.Grammar.fromStructuralTag({ type: 'structural_tag', format: { type: 'regex', pattern } }),
-    ),
-};
-
-function textOf(grammar: Grammar): string {
-  const text = grammar.toString();
-  grammar.dispose();
-  return text;
 }
 
 async function writeMask({ matcher, mask, version }: OpenAnswer): Promise<void> {
