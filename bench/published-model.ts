@@ -1,28 +1,33 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { writeModel } from './families/models.ts';
+import { writeRandomModel } from '../scripts/check-gpu/models.ts';
 
-type Config = Record<string, unknown> & { model_type: string };
+export type Config = Record<string, unknown> & { model_type: string };
 
-/**
- * Writes a model with the config.json of a published one, by its name on the Hub, and random weights in bfloat16; of the first `layers`
- * layers, or all.
- */
-export async function writePublishedModel(folder: string, name: string, layers?: number): Promise<string> {
-  const config = publishedConfig(name);
-  return await writeModel(folder, path.basename(name), layers ? withLayers(config, layers) : config);
-}
-
-function publishedConfig(name: string): Config {
+/** Configurations of test/golden/published-configs, by name on the Hub; of a multimodal model that of its text model. */
+export function publishedConfigs(): Map<string, { config: Config; parameters: number }> {
   const folder = path.join(import.meta.dirname, '../test/golden/published-configs');
-  for (const file of readdirSync(folder)) {
-    const all: Record<string, { config: Config & { text_config?: Config } }> = JSON.parse(
+  const entries = readdirSync(folder).flatMap((file) => {
+    const all: Record<string, { config: Config & { text_config?: Config }; parameters: number }> = JSON.parse(
       readFileSync(path.join(folder, file), 'utf8'),
     );
-    const config = all[name]?.config;
-    if (config) return config.text_config ?? config;
-  }
-  throw new Error(`no file of test/golden/published-configs has a model "${name}"`);
+    return Object.entries(all).map(
+      ([name, { config, parameters }]): [string, { config: Config; parameters: number }] => [
+        name,
+        { config: config.text_config ?? config, parameters },
+      ],
+    );
+  });
+  return new Map(entries);
+}
+
+/** Writes a model with the configuration of a published one and random weights in bfloat16; of the first `layers` layers, or all. */
+export async function writePublishedModel(folder: string, name: string, layers?: number): Promise<string> {
+  const config = publishedConfigs().get(name)?.config;
+  if (!config) throw new Error(`no file of test/golden/published-configs has a model "${name}"`);
+  const model = path.join(folder, path.basename(name));
+  await writeRandomModel(model, layers ? withLayers(config, layers) : config);
+  return model;
 }
 
 /** The first layers. Where the last ones attend to keys of others, half of them do. */

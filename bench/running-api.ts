@@ -221,8 +221,3 @@ export function toolCall(key: string, name: string, args: object, padding = 0): 
     body: Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })),
   };
 }
-
-/** The value that `share` of them do not exceed. */
-export function quantile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? 0;
-}

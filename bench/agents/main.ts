@@ -10,12 +10,13 @@
  *   --check    fails where the p99 beside agents is more than twice the calm one, or an agent gets no answer
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { benchOptions } from '../options.ts';
-import { createJob, quantile, startApi, toolCall, uploadFile } from '../running-api.ts';
+import { commandLine } from '../../scripts/command-line.ts';
+import { quantile } from '../../scripts/measuring/report.ts';
+import { createJob, startApi, toolCall, uploadFile } from '../running-api.ts';
 
-const { agents, clients, rounds, seconds, wait, check } = benchOptions(
-  { agents: 24, clients: 4, rounds: 4, seconds: 10, wait: 10 },
+const { agents, clients, rounds, seconds, wait, check } = commandLine(
   { check: { type: 'boolean', default: false } },
+  { agents: 24, clients: 4, rounds: 4, seconds: 10, wait: 10 },
 );
 
 /** Characters that are added to each call of an agent; null: no agents. */

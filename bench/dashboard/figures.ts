@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getJob, leaseOf, recordMetrics, recordProgress } from '@graft/service';
 import type { Page } from 'playwright-core';
+import { median } from '../../scripts/measuring/report.ts';
 import type { BrowserBench, Visit } from '../../test/browser/browser-bench.ts';
 import { seedJobs } from '../../test/browser/seed/jobs.ts';
 import { timeDrawing } from '../../test/browser/time-drawing.ts';
 import { forgetCache } from '../../test/browser/visits.ts';
-import { median } from '../training/report.ts';
 import { watchFrames } from './longest-gap.ts';
 
 export interface Figure {

@@ -6,9 +6,9 @@
  *   --check  fails where a figure is beyond its target
  */
 import { commandLine } from '../../scripts/command-line.ts';
+import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { openBrowserBench } from '../../test/browser/browser-bench.ts';
 import { seedJobs } from '../../test/browser/seed/jobs.ts';
-import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { drawing, type Figure, largestPaint, longestGap, longestTask } from './figures.ts';
 
 const options = commandLine({ check: { type: 'boolean', default: false } });

@@ -1,13 +1,27 @@
-/**
- * One training, measured, in a separate process. usage: graft.ts PLAN.json
- * The last line of standard output is a Measured.
- */
-import { readFile } from 'node:fs/promises';
-import { measureSpeed, train } from '@graft/peft-core';
+/** One training, measured, in a separate process. Its plan is a Plan, its result a Measured. */
+import { measureSpeed, type TrainOptions, train } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
-import type { Measured, Plan } from './plan.ts';
+import { answer, readPlan } from '../../scripts/measuring/processes.ts';
 
-const plan: Plan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
+export interface Plan extends Pick<TrainOptions, 'trainingFile' | 'peft' | 'training' | 'outputDir'> {
+  model: string;
+  precision: 'fp32' | 'bf16';
+}
+
+/** Measurements of one training. */
+export interface Measured {
+  trainableParameters: number;
+  peakBytes: number;
+  tokens: number;
+  /** Duration of the whole training, the measurements of speed left out. */
+  seconds: number;
+  /** Durations of the steps. */
+  stepSeconds: number[];
+  /** Floating-point operations per second of matrix products, measured before, between and after the steps: the machine's speed changes. */
+  flops: number[];
+}
+
+const plan = await readPlan<Plan>();
 const measured: Measured = {
   trainableParameters: 0,
   peakBytes: 0,
@@ -36,4 +50,4 @@ for await (const record of train({ ...plan, base, baseModelName: 'measured' })) 
   began = performance.now();
 }
 await base.close();
-console.log(JSON.stringify(measured));
+answer(measured);

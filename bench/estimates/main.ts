@@ -4,18 +4,20 @@
  * computes the estimates of saved measurements again. --write-docs writes the table into docs/estimates.md. --long-examples measures examples
  * of up to 32,768 tokens instead, which is another table. --long takes one long step on stock operations: one-step.ts.
  */
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { appendFile, readFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import type { TrainingEstimate } from '@graft/peft-core/estimate';
 import { environmentFor } from '@graft/peft-core/precision';
 import { commandLine } from '../../scripts/command-line.ts';
+import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
+import { gigabytes as gb } from '../../scripts/measuring/report.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
-import { runTypeScript } from '../run-for-result.ts';
-import { type Case, cases, longCases } from './cases.ts';
-import type { LongStep, Measured } from './plan.ts';
-import { estimateCase, measureCase } from './run-case.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
+import type { Measured } from './graft.ts';
+import type { LongStep } from './one-step.ts';
+import { type Case, cases, estimateCase, longCases, measureCase } from './run-case.ts';
 
 interface Row {
   each: Case;
@@ -34,33 +36,31 @@ const options = commandLine({
   'long-examples': { type: 'boolean', default: false },
   long: { type: 'boolean', default: false },
 });
+const gigabytes = (bytes: number) => `${gb(bytes)} GB`;
 if (options.long) {
-  const script = path.join(import.meta.dirname, 'one-step.ts');
   const stock = { ...environmentFor('bf16'), GRAFT_KERNELS: 'stock' };
-  const { tokens, peakBytes, estimatedBytes, seconds } = await runTypeScript<LongStep>(script, [], stock);
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+  const program = typeScript(path.join(import.meta.dirname, 'one-step.ts'), stock);
+  const { tokens, peakBytes, estimatedBytes, seconds } = await runForResult<LongStep>(program, {
+    tokens: 8192,
+  });
   console.log(
     `1 × ${tokens}: ${gigabytes(estimatedBytes)} estimated, ${gigabytes(peakBytes)} held, ${(estimatedBytes / peakBytes).toFixed(2)}; ${seconds.toFixed(0)} s`,
   );
   process.exit();
 }
 const only = options.only?.split(',').map(Number);
-const folder = await mkdtemp(path.join(tmpdir(), 'graft-estimates-'));
+const folder = scratchFolder('estimates');
 const measurable = options['long-examples'] ? longCases : cases;
 const rows: Row[] = [];
-try {
-  const chosen: { each: Case; measured?: Measured }[] = options.saved
-    ? await readSaved(options.saved)
-    : measurable.filter((_, i) => only?.includes(i) ?? true).map((each) => ({ each }));
-  for (const [i, { each, ...known }] of chosen.entries()) {
-    const measured = known.measured ?? (await measureCase(each, folder));
-    if (options.save) await appendFile(options.save, `${JSON.stringify({ each, measured })}\n`);
-    const row = { each, measured, estimate: await estimateCase(each, measured, folder) };
-    rows.push(row);
-    console.log(`${String(i + 1).padStart(2)} of ${chosen.length}  ${cellsOf(row).join('  ')}`);
-  }
-} finally {
-  await rm(folder, { recursive: true });
+const chosen: { each: Case; measured?: Measured }[] = options.saved
+  ? await readSaved(options.saved)
+  : measurable.filter((_, i) => only?.includes(i) ?? true).map((each) => ({ each }));
+for (const [i, { each, ...known }] of chosen.entries()) {
+  const measured = known.measured ?? (await measureCase(each, folder));
+  if (options.save) await appendFile(options.save, `${JSON.stringify({ each, measured })}\n`);
+  const row = { each, measured, estimate: await estimateCase(each, measured, folder) };
+  rows.push(row);
+  console.log(`${String(i + 1).padStart(2)} of ${chosen.length}  ${cellsOf(row).join('  ')}`);
 }
 const memory = rows.map(({ estimate, measured }) => estimate.peakMemoryBytes / measured.peakBytes);
 const time = rows.map(({ estimate, measured }) => estimate.seconds! / measured.seconds);
@@ -81,19 +81,8 @@ function sentence(what: string, ratios: number[], bound: number): string {
 }
 
 function document(): string {
-  const header = [
-    'model',
-    'data',
-    'method',
-    'options',
-    'trained',
-    'memory',
-    'measured',
-    'ratio',
-    'time',
-    'measured',
-    'ratio',
-  ];
+  const header = ['model', 'data', 'method', 'options', 'trained'];
+  for (const what of ['memory', 'time']) header.push(what, 'measured', 'ratio');
   const machine = `${cpus().length} × ${cpus()[0]!.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
   const date = new Date().toISOString().slice(0, 10);
   const table = plainTable(header, rows.map(cellsOf));
@@ -103,7 +92,6 @@ function document(): string {
 function cellsOf({ each: { model, data, peft, training }, estimate, measured }: Row): string[] {
   const { peft_type: method, task_type: _, ...rest } = peft;
   const shown = Object.entries({ ...rest, ...training }).map(([name, value]) => `${name} ${value}`);
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
   const seconds = (value: number) => `${value.toFixed(1)} s`;
   return [
     model,

@@ -1,7 +1,6 @@
 /**
  * usage: npm run bench:estimates -- --long. In a separate process: one step of a 1B decoder of zeros on stock operations, with a row of
- * 8,192 positions, its base in bfloat16 and gradient checkpointing. Memory and time do not depend on the weights. The last line of
- * standard output is a LongStep.
+ * 8,192 positions, its base in bfloat16 and gradient checkpointing. Memory and time do not depend on the weights.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -15,11 +14,18 @@ import {
 } from '../../packages/peft-core/src/testing/training-graph.ts';
 import { peakMemory } from '../../packages/peft-core/src/train/machine/peak-memory.ts';
 import { buildTrainProgram } from '../../packages/peft-core/src/train/train-program.ts';
-import type { LongStep } from './plan.ts';
+import { answer, readPlan } from '../../scripts/measuring/processes.ts';
+
+export interface LongStep {
+  tokens: number;
+  peakBytes: number;
+  estimatedBytes: number;
+  seconds: number;
+}
 
 const models = await readFile(path.join(import.meta.dirname, 'testdata', 'models.json'), 'utf8');
 const { config } = JSON.parse(models)['1B decoder'] as { config: Record<string, unknown> };
-const tokens = Number(process.argv[2] ?? 8192);
+const { tokens } = await readPlan<Pick<LongStep, 'tokens'>>();
 const graph: TrainingGraph = {
   config,
   rows: 1,
@@ -42,4 +48,4 @@ const measured: LongStep = {
   seconds: (performance.now() - began) / 1000,
 };
 built.program.close();
-console.log(JSON.stringify(measured));
+answer(measured);

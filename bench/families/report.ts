@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { defaultPeft, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { estimateTraining } from '@graft/peft-core/estimate';
+import { gigabytes } from '../../scripts/measuring/report.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { published } from './models.ts';
 
@@ -22,7 +23,7 @@ export interface FamilyFigures {
   peakBytes: number;
 }
 
-const file = path.join(import.meta.dirname, '../../bench/families/results.json');
+const file = path.join(import.meta.dirname, 'results.json');
 
 export const readFigures = (): FamilyFigures[] =>
   existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : [];
@@ -60,8 +61,8 @@ export function familiesTable(all: readonly FamilyFigures[]): string {
         `${referenceSeconds.toFixed(1)} s`,
         ratio.toFixed(2),
         cpuRatio.toFixed(2),
-        `${(peakBytes / 1e9).toFixed(2)} GB`,
-        `${(estimated / 1e9).toFixed(2)} GB`,
+        `${gigabytes(peakBytes)} GB`,
+        `${gigabytes(estimated)} GB`,
         (estimated / peakBytes).toFixed(2),
       ];
     }),

@@ -1,4 +1,4 @@
-/** Loads a base model's weights as a training run does, and prints what it took: MODEL STORAGE. */
+/** Loads a base model's weights as a training run does, and answers what it took; its plan is a LoadPlan. */
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { ProgramBuilder } from '@graft/tf-graph';
@@ -7,6 +7,12 @@ import { peakMemory } from '../../packages/peft-core/src/train/machine/peak-memo
 import type { BaseStorage } from '../../packages/peft-core/src/weights/base-storage.ts';
 import { loadWeights } from '../../packages/peft-core/src/weights/load-weights.ts';
 import { declareWeights } from '../../packages/peft-core/src/weights/stored-weights.ts';
+import { answer, readPlan } from '../../scripts/measuring/processes.ts';
+
+export interface LoadPlan {
+  model: string;
+  storage: BaseStorage;
+}
 
 export interface Loaded {
   /** Most memory of the process before it read a weight, and until it had all. */
@@ -17,7 +23,7 @@ export interface Loaded {
   seconds: number;
 }
 
-const [model, storage] = process.argv.slice(2) as [string, BaseStorage];
+const { model, storage } = await readPlan<LoadPlan>();
 const base = await openBaseModel(model);
 const outline = outlineOf(base.config, 'CAUSAL_LM');
 const builder = new ProgramBuilder();
@@ -34,4 +40,4 @@ const loaded: Loaded = {
 };
 program.close();
 await base.close();
-console.log(JSON.stringify(loaded));
+answer(loaded);

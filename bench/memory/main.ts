@@ -14,18 +14,18 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { benchOptions } from '../options.ts';
+import { commandLine } from '../../scripts/command-line.ts';
+import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { startApi } from '../running-api.ts';
-import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { openKinds } from './kinds.ts';
 
-const { requests, rounds, connections, ...options } = benchOptions(
-  { requests: 40_000, rounds: 5, connections: 16 },
+const { requests, rounds, connections, ...options } = commandLine(
   {
     kinds: { type: 'string', default: '' },
     output: { type: 'string' },
     check: { type: 'boolean', default: false },
   },
+  { requests: 40_000, rounds: 5, connections: 16 },
   { requests: 100, rounds: 3 },
 );
 

@@ -11,17 +11,16 @@
  *   --size      megabytes of a large file
  *   --model     tiny, whose tokens are bytes, or smollm2: the real SmolLM2-135M with 49,152 tokens, which makes masks and answers cost more
  */
+import { commandLine, wholeNumber } from '../../scripts/command-line.ts';
+import { describeMachine, facts, markdownTable, quantile } from '../../scripts/measuring/report.ts';
 import { packagedModel } from '../../scripts/methods/packaged-model.ts';
-import { benchOptions, wholeNumber } from '../options.ts';
-import { quantile } from '../running-api.ts';
-import { describeMachine, facts, markdownTable } from '../training/report.ts';
 import { attacks } from './attacks.ts';
 import { type Measure, measures } from './calm-team.ts';
 import { neighbours, type Round, runAttacks } from './run-attacks.ts';
 
-const { seconds, patience, size, ...options } = benchOptions(
-  { seconds: 20, patience: 120, size: 1000 },
+const { seconds, patience, size, ...options } = commandLine(
   { attacks: { type: 'string' }, model: { type: 'string', default: 'tiny' } },
+  { seconds: 20, patience: 120, size: 1000 },
 );
 const numbers =
   options.attacks?.split(',').map((text) => wholeNumber('attacks', text)) ??

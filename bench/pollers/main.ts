@@ -5,10 +5,11 @@
  * usage: main.ts [--pollers 1000] [--every 2] [--seconds 60]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { benchOptions } from '../options.ts';
-import { createJob, quantile, startApi, uploadFile } from '../running-api.ts';
+import { commandLine } from '../../scripts/command-line.ts';
+import { quantile } from '../../scripts/measuring/report.ts';
+import { createJob, startApi, uploadFile } from '../running-api.ts';
 
-const { pollers, every, seconds } = benchOptions({ pollers: 1000, every: 2, seconds: 60 }, {});
+const { pollers, every, seconds } = commandLine({}, { pollers: 1000, every: 2, seconds: 60 });
 const teams = 10;
 
 const api = await startApi({ connections: pollers });

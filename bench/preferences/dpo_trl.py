@@ -1,9 +1,7 @@
-"""TRL's side of bench/preferences: its DPOTrainer with PEFT, one step for each line of standard input after the first, which is for the
-reference that is computed beforehand; see ../training/lock-step.ts.
+"""TRL's side of bench/preferences: its DPOTrainer with PEFT, one step for each line of standard input after the first two: its plan, and
+one for the reference that is computed beforehand; see scripts/measuring/processes.ts.
 
-usage: dpo_trl.py PLAN.json
-
-PLAN.json: {"packages": folder of the packages of peft's environment, which those of TRL's own precede,
+The plan: {"packages": folder of the packages of peft's environment, which those of TRL's own precede,
             "model": HF folder, "dtype": "float32" | "bfloat16", "peft": fields of a PEFT config,
             "start": safetensors file with the adapter to start from, "beta", "learning_rate", "max_length", "batch_size",
             "checkpointed": whether blocks are computed again for their gradients,
@@ -22,8 +20,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["TQDM_DISABLE"] = "1"
 
-with open(sys.argv[1]) as source:
-    plan = json.load(source)
+plan = json.loads(sys.stdin.readline())
 sys.path.append(plan["packages"])
 
 import torch  # noqa: E402

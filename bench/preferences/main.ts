@@ -6,66 +6,46 @@
  * npm run bench:preferences -- [--only bike-shop,bf16] [--sides graft,trl,trl-kept,expert] [--steps 12] [--output data/bench]
  *   --only   words that narrow what runs: pairs (bike-shop, long-answers) and precisions
  *   --sides  the first is compared with the others, see sides.ts
+ *   --steps  the first 2 are not counted
  */
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { chosenOf, commandLine, listOf } from '../../scripts/command-line.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
-import { benchOptions } from '../options.ts';
-import { inLockStep } from '../training/lock-step.ts';
+import { inLockStep } from '../../scripts/measuring/processes.ts';
+import { type Comparison, describeMachine, facts, sum, writeReport } from '../../scripts/measuring/report.ts';
+import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 import { modelFolder } from '../training/models.ts';
-import { describeMachine, facts } from '../training/report.ts';
-import type { Precision } from '../training/sides.ts';
+import { type Precision, precisions } from '../training/sides.ts';
 import { adapters } from '../training/workloads.ts';
 import { batchSize, plansFor, recipes } from './plans.ts';
-import { type Comparison, compare, excludedSteps, lossFault, table } from './report.ts';
-import { byLength, type SideName, sideNames, startSide, tokensOf } from './sides.ts';
+import { compare, excludedSteps, lossFault, type PreferenceFigures, table } from './report.ts';
+import { byLength, sideNames, startSide, tokensOf } from './sides.ts';
 
-const options = benchOptions(
-  { steps: 12 },
+const { steps, ...options } = commandLine(
   {
     only: { type: 'string', default: '' },
     sides: { type: 'string', default: sideNames.join(',') },
     output: { type: 'string', default: 'data/bench' },
   },
+  { steps: 12 },
   { steps: excludedSteps + 1 },
 );
-const precisions: Precision[] = ['fp32', 'bf16'];
-const words = options.only.split(',').filter((word) => word !== '');
-const unknown = words.find((word) => !(word in recipes) && !precisions.includes(word as Precision));
-if (unknown !== undefined)
-  throw new Error(`--only: ${unknown} is none of ${[...Object.keys(recipes), ...precisions].join(', ')}`);
-const sides = options.sides.split(',') as SideName[];
-const stray = sides.find((name) => !sideNames.includes(name));
-if (stray !== undefined) throw new Error(`--sides: ${stray} is none of ${sideNames.join(', ')}`);
-const chosen = <T extends string>(all: T[]): T[] => {
-  const named = all.filter((one) => words.includes(one));
-  return named.length > 0 ? named : all;
-};
+const words = listOf('only', options.only, [...Object.keys(recipes), ...precisions]);
+const sides = listOf('sides', options.sides, sideNames);
 
-const folder = await mkdtemp(join(tmpdir(), 'graft-bench-'));
-try {
-  const start = await startingAdapter();
-  const comparisons: Comparison[] = [];
-  for (const precision of chosen(precisions))
-    for (const recipe of chosen(Object.keys(recipes)))
-      comparisons.push(await measure(recipe, precision, start));
-  const machine = { ...describeMachine(await pythonEnvironment()), TRL: await versionOfTrl() };
-  const report = `# dpo: Graft and TRL, ${options.steps - excludedSteps} pairs of steps\n\n${facts(machine)}\n\n${table(comparisons)}`;
-  await mkdir(options.output, { recursive: true });
-  await writeFile(join(options.output, 'preferences.md'), report);
-  await writeFile(
-    join(options.output, 'preferences.json'),
-    `${JSON.stringify({ machine, comparisons }, null, 2)}\n`,
-  );
-  console.log(`\n${report}\nwritten to ${options.output}/preferences.md and preferences.json`);
-  const faults = comparisons.map(lossFault).filter((fault) => fault !== null);
-  if (faults.length > 0) throw new Error(faults.join('\n'));
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+const folder = scratchFolder('bench');
+const start = await startingAdapter();
+const comparisons: Comparison<PreferenceFigures>[] = [];
+for (const precision of chosenOf(precisions, words))
+  for (const recipe of chosenOf(Object.keys(recipes), words))
+    comparisons.push(await measure(recipe, precision, start));
+const machine = { ...describeMachine(await pythonEnvironment()), TRL: await versionOfTrl() };
+const report = `# dpo: Graft and TRL, ${steps - excludedSteps} pairs of steps\n\n${facts(machine)}\n\n${table(comparisons)}`;
+console.log(`\n${report}\n${writeReport(options.output, 'preferences', report, { machine, comparisons })}`);
+const faults = comparisons.map(lossFault).filter((fault) => fault !== null);
+if (faults.length > 0) throw new Error(faults.join('\n'));
 
 async function versionOfTrl(): Promise<string> {
   const script = 'import importlib.metadata as m; print(m.version("trl"))';
@@ -84,13 +64,16 @@ async function startingAdapter(): Promise<string> {
   return join(output, 'start.safetensors');
 }
 
-async function measure(recipe: string, precision: Precision, start: string): Promise<Comparison> {
-  const { steps } = options;
+async function measure(
+  recipe: string,
+  precision: Precision,
+  start: string,
+): Promise<Comparison<PreferenceFigures>> {
   const model = await modelFolder('SmolLM2-135M', precision, folder, console.log);
   const plans = await plansFor(recipe, { model, start, precision, steps, folder });
   const { pairs } = plans.trl;
   console.log(`${recipe}, ${precision}: ${sides.join(' and ')} in turn`);
-  const started = await Promise.all(sides.map((side) => startSide(side, plans, precision, folder)));
+  const started = await Promise.all(sides.map((side) => startSide(side, plans, precision)));
   await inLockStep(started, 1 + steps, (step) => {
     const took = started.map(({ name, steps }) => {
       const { seconds, loss } = steps.at(-1)!;
@@ -99,15 +82,14 @@ async function measure(recipe: string, precision: Precision, start: string): Pro
     console.log(`  ${step === 1 ? 'reference' : `step ${step - 1}/${steps}`}  ${took.join('  ')}`);
   });
   const tokensPerStep = (all: typeof pairs) =>
-    Array.from({ length: steps }, (_, i) =>
-      all.slice(i * batchSize, (i + 1) * batchSize).reduce((sum, pair) => sum + tokensOf(pair), 0),
-    );
+    Array.from({ length: steps }, (_, i) => sum(all.slice(i * batchSize, (i + 1) * batchSize).map(tokensOf)));
   return compare(
     recipe,
     precision,
-    started.map(({ name, steps }) => ({
+    started.map(({ name, steps: [reference, ...steps] }) => ({
       name,
       steps,
+      reference: reference!,
       tokens: tokensPerStep(name === 'expert' ? byLength(pairs, batchSize) : pairs),
     })),
   );

@@ -9,7 +9,7 @@ import {
 import { NO_TARGET, planTraining, readTrainingData, type TrainingExample } from '@graft/peft-core/examples';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
-import type { Precision } from '../training/sides.ts';
+import type { GraftPlan, Precision } from '../training/sides.ts';
 import { adapters } from '../training/workloads.ts';
 import { longAnswers, type Pair, shortAnswers } from './data.ts';
 
@@ -29,16 +29,6 @@ export interface PairTokens {
   prompt_ids: number[];
   chosen_ids: number[];
   rejected_ids: number[];
-}
-
-export interface GraftPlan {
-  model: string;
-  trainingFile: string;
-  peft: PeftConfig;
-  training: ResolvedTraining;
-  /** Safetensors file with the adapter that training starts from. */
-  initialParameters: string;
-  outputDir: string;
 }
 
 export interface TrlPlan {
@@ -100,6 +90,8 @@ export async function plansFor(
       trainingFile,
       peft,
       training,
+      method: 'dpo',
+      hasReference: true,
       initialParameters: start,
       outputDir: join(folder, 'adapter'),
     },

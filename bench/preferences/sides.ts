@@ -1,11 +1,7 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { environmentFor } from '@graft/peft-core/precision';
 import { packagesOf, pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
-import { withParent } from '../../scripts/golden/environment/run-python.ts';
-import { Side } from '../training/lock-step.ts';
-import type { Precision } from '../training/sides.ts';
+import { python, Side } from '../../scripts/measuring/processes.ts';
+import { type Precision, startGraft } from '../training/sides.ts';
 import type { Plans } from './plans.ts';
 
 /**
@@ -15,38 +11,19 @@ import type { Plans } from './plans.ts';
 export const sideNames = ['graft', 'trl', 'trl-kept', 'expert'] as const;
 export type SideName = (typeof sideNames)[number];
 
-const graftFile = new URL('graft.ts', import.meta.url);
-const trlFile = join(import.meta.dirname, 'dpo_trl.py');
-
-/** Starts a side in a separate process, Graft's with the environment that the worker gives its trainers. */
-export async function startSide(
-  name: SideName,
-  plans: Plans,
-  precision: Precision,
-  folder: string,
-): Promise<Side> {
-  const file = join(folder, `${name}-plan.json`);
-  if (name === 'graft') {
-    await writeFile(file, JSON.stringify(plans.graft));
-    return new Side(name, process.execPath, [...process.execArgv, fileURLToPath(graftFile), file], {
-      TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
-      ...environmentFor(precision),
-    });
-  }
-  const checkpointed = name === 'trl';
-  const pairs = name === 'expert' ? byLength(plans.trl.pairs, plans.trl.batch_size) : plans.trl.pairs;
-  const packages = packagesOf(await pythonEnvironment());
-  await writeFile(
-    file,
-    JSON.stringify({ ...plans.trl, packages, pairs, checkpointed, precomputed: name === 'expert' }),
-  );
-  // Settings that some machines make for old OpenBLAS builds slow a current one down.
-  return new Side(name, await pythonEnvironment(undefined, 'trl'), withParent(trlFile, file), {
-    PYTHONWARNINGS: 'ignore',
-    // Threads that spin at a barrier would take the cores from one another where other work runs, and only TRL's sides would suffer.
+/** Starts a side in a separate process. */
+export async function startSide(name: SideName, { graft, trl }: Plans, precision: Precision): Promise<Side> {
+  if (name === 'graft') return startGraft(name, graft, precision);
+  // Threads that spin at a barrier would take the cores from one another where other work runs, and only TRL's sides would suffer.
+  const program = await python(join(import.meta.dirname, 'dpo_trl.py'), 'trl', {
     OMP_WAIT_POLICY: 'PASSIVE',
-    OPENBLAS_CORETYPE: undefined,
-    OPENBLAS_L2_SIZE: undefined,
+  });
+  return new Side(name, program, {
+    ...trl,
+    packages: packagesOf(await pythonEnvironment()),
+    pairs: name === 'expert' ? byLength(trl.pairs, trl.batch_size) : trl.pairs,
+    checkpointed: name === 'trl',
+    precomputed: name === 'expert',
   });
 }
 

@@ -1,20 +1,18 @@
-/**
- * One measurement of bench/quantised-base, in a separate process. usage: graft.ts PLAN.json
- * Reads a Plan; the last line of standard output is the result of its task.
- */
-import { readFile } from 'node:fs/promises';
+/** One measurement of bench/quantised-base, in a separate process, by a Plan. Its result is that of the plan's task. */
 import { openGenerator, train } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { exactMatch, readHeldOut } from '../../scripts/demo/held-out.ts';
+import { answer as answerWith, readPlan } from '../../scripts/measuring/processes.ts';
+import { median } from '../../scripts/measuring/report.ts';
 import type { Plan, TaskResults } from './run-task.ts';
 
-const plan: Plan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
+const plan = await readPlan<Plan>();
 const base = await openBaseModel(plan.model);
 const tasks: { [T in Plan['task']]: () => Promise<TaskResults[T]> } = { weights, train: trainAll, answer };
 const result = await tasks[plan.task]();
 await base.close();
-console.log(JSON.stringify(result));
+answerWith(result);
 
 function start() {
   return train({
@@ -60,7 +58,7 @@ async function trainAll(): Promise<TaskResults['train']> {
     if (record.type === 'evaluation') found.heldOutLoss = record.loss;
     if (record.type === 'done') found.peakBytes = record.peakMemoryBytes;
   }
-  found.tokensPerSecond = speeds.toSorted((a, b) => a - b)[speeds.length >> 1]!;
+  found.tokensPerSecond = median(speeds);
   return found;
 }
 

@@ -1,9 +1,9 @@
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
-import { runTypeScript } from '../run-for-result.ts';
+import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
 
 /** What one process of bench/quantised-base is to do. */
 export interface Plan {
@@ -35,12 +35,10 @@ export async function runTask<T extends Plan['task']>(
 ): Promise<TaskResults[T]> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-plan-'));
   try {
-    const file = join(folder, 'plan.json');
-    await writeFile(file, JSON.stringify(plan));
     const log = await open(join(folder, 'stderr'), 'w+');
     const script = join(import.meta.dirname, 'graft.ts');
     try {
-      return await runTypeScript(script, [file], env, log.fd);
+      return await runForResult(typeScript(script, env), plan, { stderr: log.fd });
     } finally {
       // Closed with its stream.
       for await (const line of createInterface({ input: log.createReadStream({ start: 0 }) })) listen(line);

@@ -1,13 +1,13 @@
-/** One generator of a serving measurement, which asks the questions of a plan: PLAN.json. Reports on standard error, and prints what it did. */
-import { readFile } from 'node:fs/promises';
+/** One generator of a serving measurement, which asks the questions of its plan. Reports on standard error, and prints what it did. */
 import { type Generator, openGenerator } from '@graft/peft-core';
 import { openBaseModel } from '@graft/peft-core/files';
 import { peakMemory } from '../../packages/peft-core/src/train/machine/peak-memory.ts';
+import { answer, readPlan } from '../../scripts/measuring/processes.ts';
 import { answerTokens, type Chat } from './chats.ts';
 import type { Answered, ServingPlan } from './graft-side.ts';
 
-const plan: ServingPlan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
-const { model, baseDtype, activationDtype, chats, lanes, rows, seconds, title } = plan;
+const { model, baseDtype, activationDtype, chats, lanes, rows, seconds, title } =
+  await readPlan<ServingPlan>();
 const report = (line: string) => console.error(`${title}: ${line}`);
 const base = await openBaseModel(model);
 const generator = await openGenerator({ base, baseDtype, activationDtype, rows });
@@ -17,7 +17,7 @@ for (const adapter of new Set(chats.map(({ adapter }) => adapter)))
 const { ids, ...answered } = await measure(generator, chats, lanes, seconds);
 await generator.close();
 await base.close();
-console.log(JSON.stringify({ ...answered, ids: [...ids], peakBytes: peakMemory() }));
+answer({ ...answered, ids: [...ids], peakBytes: peakMemory() });
 
 async function ask(generator: Generator, { adapter, prompt }: Chat, max_tokens = answerTokens) {
   const began = performance.now();
@@ -45,10 +45,10 @@ async function measure(
   let next = 0;
   const lane = async () => {
     for (let i = next++; i < chats.length && passed() < limit; i = next++) {
-      const answer = await ask(generator, chats[i]!);
-      ids.set(i, answer.ids);
-      first.push(answer.first);
-      tokens += answer.ids.length;
+      const said = await ask(generator, chats[i]!);
+      ids.set(i, said.ids);
+      first.push(said.first);
+      tokens += said.ids.length;
       if (ids.size % 4 === 0)
         report(`${ids.size} of ${chats.length} answers, ${tokens} tokens, ${passed().toFixed(0)} s`);
     }

@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runTypeScript } from '../run-for-result.ts';
+import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
 import type { Chat } from './chats.ts';
 
 /** What was answered in a time: token ids by the number of the chat. */
@@ -45,27 +44,20 @@ export interface GraftOptions
   atOnce: number;
   /** Number of questions that are asked one by one. */
   alone: number;
-  /** For the plans of processes. */
-  folder: string;
 }
 
 /** The questions one by one, and in a generator that knows none of them, many at once; each generator in a separate process. */
 export async function graftSide({
   atOnce,
   alone,
-  folder,
   ...plan
 }: GraftOptions): Promise<{ oneByOne: Served; together: Served; same: boolean }> {
   const ask = async (way: string, chats: readonly Chat[], lanes: number): Promise<Served> => {
-    const file = join(folder, 'plan.json');
     const title = `Graft, ${plan.baseDtype}, ${way}`;
     const whole: ServingPlan = { ...plan, chats, lanes, rows: lanes, title };
-    await writeFile(file, JSON.stringify(whole));
-    const script = join(import.meta.dirname, 'graft-process.ts');
-    const { ids, ...served } = await runTypeScript<Omit<Served, 'ids'> & { ids: [number, number[]][] }>(
-      script,
-      [file],
-      {},
+    const { ids, ...served } = await runForResult<Omit<Served, 'ids'> & { ids: [number, number[]][] }>(
+      typeScript(join(import.meta.dirname, 'graft-process.ts')),
+      whole,
     );
     return { ...served, ids: new Map(ids) };
   };

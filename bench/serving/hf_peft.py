@@ -1,9 +1,9 @@
 """The PyTorch + HF PEFT side of bench/serving: the same prompts, greedily, on the same adapters. Writes one JSON object.
 
-usage: hf_peft.py PLAN.json
-
-PLAN.json: {"model": HF folder, "adapters": [folder], "chats": [{"adapter": number, "prompt"}], "tokens": of each answer, "rows": of a batch,
-            "alone": so many of the chats are answered one by one, "seconds": after which no other is begun, "threads": of PyTorch}
+The first line of standard input is its plan:
+{"model": HF folder, "adapters": [folder], "chats": [{"adapter": number, "prompt"}], "tokens": of each answer, "rows": of a batch,
+ "alone": number of chats that are answered one by one, "seconds": time after which no further chat is started,
+ "threads": number of threads of PyTorch}
 "oneByOne": set_adapter and generate for each chat in turn. "together": batches of `rows` chats, padded on the left, with PEFT's
 adapter_names, which names an adapter for each row; a batch ends when its longest answer does, and what comes meanwhile waits.
 """
@@ -20,7 +20,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-plan = json.load(open(sys.argv[1]))
+plan = json.loads(sys.stdin.readline())
 torch.set_num_threads(plan["threads"])
 
 

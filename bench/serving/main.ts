@@ -22,13 +22,13 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBaseModel } from '@graft/peft-core/files';
 import { usesGpu } from '@graft/tf-graph';
+import { commandLine, wholeNumber } from '../../scripts/command-line.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { runPython } from '../../scripts/golden/environment/run-python.ts';
+import { describeMachine, facts, markdownTable, median, times } from '../../scripts/measuring/report.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { packagedModel } from '../../scripts/methods/packaged-model.ts';
-import { benchOptions, wholeNumber } from '../options.ts';
 import { writePublishedModel } from '../published-model.ts';
-import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
 import { answerTokens, chatsOf, promptWords, writeAdapters } from './chats.ts';
 import { type Answered, graftSide, isServedDtype, servedDtypes } from './graft-side.ts';
 import { llamaCppSide } from './llama-cpp-side.ts';
@@ -41,8 +41,7 @@ const {
   alone,
   seconds,
   ...options
-} = benchOptions(
-  { chats: 16, rounds: 5, alone: 12, seconds: 240 },
+} = commandLine(
   {
     sides: { type: 'string', default: 'graft,peft' },
     dtypes: { type: 'string', default: 'fp32' },
@@ -53,6 +52,7 @@ const {
     'write-docs': { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
+  { chats: 16, rounds: 5, alone: 12, seconds: 240 },
 );
 const sides = options.sides.split(',');
 if (sides.some((side) => !['graft', 'peft', 'llama-cpp'].includes(side)))
@@ -153,7 +153,7 @@ try {
     for (const own of served)
       measured.push({
         ...own,
-        ...(await graftSide({ model, folder, ...own, chats, atOnce, alone, seconds })),
+        ...(await graftSide({ model, ...own, chats, atOnce, alone, seconds })),
       });
   const graft = measured.find(({ baseDtype }) => baseDtype === 'fp32');
   for (const { baseDtype, activationDtype, oneByOne, together, same } of measured) {
@@ -174,8 +174,7 @@ try {
     row('llama.cpp, Q4_1', `${atOnce} at once`, other.together, other.oneByOne);
   }
   if (python !== null) {
-    const where = { python, folder, model };
-    const peft = await peftSide({ ...where, adapters, chats, rows: atOnce, alone, seconds, threads });
+    const peft = await peftSide({ model, adapters, chats, rows: atOnce, alone, seconds, threads });
     row('transformers + PEFT', 'one by one', peft.oneByOne, peft.oneByOne);
     row('transformers + PEFT', `batches of ${atOnce}, adapter_names`, peft.together, peft.oneByOne);
     const alike = peft.oneByOne.ids.filter((ids, i) => ids.join() === graft?.oneByOne.ids.get(i)?.join());

@@ -1,4 +1,4 @@
-import type { Comparison, SideFigures } from './report.ts';
+import type { Comparison, SideFigures } from '../../scripts/measuring/report.ts';
 
 interface Bar {
   label: string;

@@ -1,9 +1,7 @@
 """The PyTorch + HF PEFT side of bench/training: a training loop as the HF Trainer runs it, one step for each line of standard
-input, see lock-step.ts.
+input after the first, which is its plan; see scripts/measuring/processes.ts.
 
-usage: hf_peft.py PLAN.json
-
-PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "device": "cpu" | "cuda", "peft": fields of a PEFT config,
+The plan: {"model": HF folder, "dtype": "float32" | "bfloat16", "device": "cpu" | "cuda", "peft": fields of a PEFT config,
             "learning_rate", "labels": classes of a classifier or null, "layout": "padded" | "flat",
             "checkpointed": whether blocks are computed again for their gradients,
             "nf4": whether bitsandbytes holds the base in nf4, with double quantisation,
@@ -86,8 +84,7 @@ def tell(**what):
     print(json.dumps(what), flush=True)
 
 
-with open(sys.argv[1]) as source:
-    plan = json.load(source)
+plan = json.loads(sys.stdin.readline())
 collate = {"padded": padded, "flat": flat}[plan["layout"]]
 torch.manual_seed(0)
 device = plan["device"]

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Side, Step } from '../../scripts/measuring/processes.ts';
+import { quartiles } from '../../scripts/measuring/report.ts';
 import { drawRun } from './draw.ts';
-import type { Side, Step } from './lock-step.ts';
-import { type Comparison, compare, markdown, ownTable, quartiles } from './report.ts';
+import { compare, markdown, ownTable, type TrainingComparison } from './report.ts';
 import { formatVerdicts, verdictsOn } from './targets.ts';
 
 const side = (name: string, seconds: number[], gigabytes: number): Side => {
@@ -41,7 +42,7 @@ const demoOf = (peft: number, gigabytes: number, workload = 'demo') =>
   ]);
 
 test('a target holds where what was measured reaches it, and says what that was', () => {
-  const verdictsOf = (...comparisons: Comparison[]) => verdictsOn({ comparisons });
+  const verdictsOf = (...comparisons: TrainingComparison[]) => verdictsOn({ comparisons });
   const holds = (peft: number, gigabytes: number) =>
     verdictsOf(demoOf(peft, gigabytes)).map(({ value, holds }) => [value, holds]);
   assert.deepEqual(holds(4, 2.5), [

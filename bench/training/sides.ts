@@ -1,15 +1,11 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { measureSpeed } from '@graft/peft-core';
-import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
+import type { measureSpeed, TrainOptions } from '@graft/peft-core';
 import { environmentFor } from '@graft/peft-core/precision';
-import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
-import { withParent } from '../../scripts/golden/environment/run-python.ts';
 import type { PlannedExample } from '../../scripts/golden/training-plan.ts';
-import { Side } from './lock-step.ts';
+import { python, Side, typeScript } from '../../scripts/measuring/processes.ts';
 
-export type Precision = 'fp32' | 'bf16';
+export const precisions = ['fp32', 'bf16'] as const;
+export type Precision = (typeof precisions)[number];
 
 /**
  * `graft`: as a job runs it. `stock`: by TensorFlow's own operations. `xla`: by those, compiled by XLA. `peft`: batches padded as by
@@ -19,20 +15,13 @@ export type Precision = 'fp32' | 'bf16';
 export const sideNames = ['graft', 'stock', 'xla', 'peft', 'expert', 'qlora', 'wall'] as const;
 export type SideName = (typeof sideNames)[number];
 
-/** What runs Graft's sides. */
-const entries = {
-  graft: new URL('graft.ts', import.meta.url),
-  wall: new URL('wall.ts', import.meta.url),
-};
-
-export type GraftPlan = {
+export interface GraftPlan
+  extends Pick<TrainOptions, 'trainingFile' | 'peft' | 'training' | 'method' | 'outputDir'>,
+    Pick<TrainOptions, 'sharesBeginnings' | 'initialParameters'> {
   model: string;
-  trainingFile: string;
-  peft: PeftConfig;
-  training: ResolvedTraining;
-  outputDir: string;
-  sharesBeginnings: boolean;
-};
+  /** The reference pass over all data is the first step. */
+  hasReference?: boolean;
+}
 
 export type PeftPlan = {
   model: string;
@@ -62,31 +51,23 @@ export interface Plans {
   tokens: number[];
 }
 
-/** Starts a side in a separate process, Graft's with the environment that the worker gives its trainers. */
+/** Starts a side of Graft, with the environment that the worker gives its trainers. */
+export const startGraft = (name: string, plan: GraftPlan, precision: Precision, kernels = 'auto'): Side =>
+  new Side(name, graft('graft.ts', precision, kernels), plan);
+
+const graft = (file: string, precision: Precision, kernels: string) =>
+  typeScript(join(import.meta.dirname, file), { ...environmentFor(precision), GRAFT_KERNELS: kernels });
+
+/** Starts a side in a separate process. */
 export async function startSide(
   name: SideName,
   plans: Pick<Plans, 'graft' | 'peft' | 'wall'>,
   precision: Precision,
-  folder: string,
 ): Promise<Side> {
-  const file = join(folder, `${name}-plan.json`);
-  if (name === 'peft' || name === 'expert' || name === 'qlora') {
-    const layout = name === 'expert' ? 'flat' : 'padded';
-    await writeFile(file, JSON.stringify({ ...plans.peft, layout, nf4: name === 'qlora' }));
-    const python = await pythonEnvironment(undefined, name === 'qlora' ? 'quantised' : 'peft');
-    // Settings that some machines make for old OpenBLAS builds slow a current one down.
-    return new Side(name, python, withParent(join(import.meta.dirname, 'hf_peft.py'), file), {
-      PYTHONWARNINGS: 'ignore',
-      OPENBLAS_CORETYPE: undefined,
-      OPENBLAS_L2_SIZE: undefined,
-    });
-  }
-  const kind = name === 'wall' ? 'wall' : 'graft';
-  await writeFile(file, JSON.stringify(plans[kind]));
-  const args = [...process.execArgv, fileURLToPath(entries[kind]), file];
-  return new Side(name, process.execPath, args, {
-    TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
-    ...environmentFor(precision),
-    GRAFT_KERNELS: name === 'stock' || name === 'xla' ? name : 'auto',
-  });
+  if (name === 'wall') return new Side(name, graft('wall.ts', precision, 'auto'), plans.wall);
+  if (name !== 'peft' && name !== 'expert' && name !== 'qlora')
+    return startGraft(name, plans.graft, precision, name === 'graft' ? 'auto' : name);
+  const nf4 = name === 'qlora';
+  const program = await python(join(import.meta.dirname, 'hf_peft.py'), nf4 ? 'quantised' : 'peft');
+  return new Side(name, program, { ...plans.peft, layout: name === 'expert' ? 'flat' : 'padded', nf4 });
 }

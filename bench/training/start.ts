@@ -5,8 +5,8 @@ import type { Job } from '@graft/service';
 import { listEvents } from '@graft/service';
 import { forkWorker } from '../../apps/worker/src/testing/forked-worker.ts';
 import { openWorkerBench, type WorkerBench } from '../../apps/worker/src/testing/worker-bench.ts';
+import { markdownTable, type Quartiles, quartiles, sum } from '../../scripts/measuring/report.ts';
 import { demoFile } from './data.ts';
-import { markdownTable, type Quartiles, quartiles } from './report.ts';
 import { adapters } from './workloads.ts';
 
 /** How soon a worker's jobs train, and how much it trains where several wait. All of SmolLM2-135M and the demo's job. */
@@ -50,7 +50,7 @@ export async function measureStart(
     const done = await whileWorking(bench, () => Promise.all(jobs.map(finish)));
     const began = Math.min(...done.map(({ startedAt }) => startedAt!.getTime()));
     const ended = Math.max(...done.map(({ finishedAt }) => finishedAt!.getTime()));
-    const tokens = done.reduce((sum, { trainedTokens }) => sum + trainedTokens!, 0);
+    const tokens = sum(done.map(({ trainedTokens }) => trainedTokens!));
     return {
       cold: quartiles(cold),
       warm: quartiles(warm),

@@ -1,10 +1,11 @@
-import { type Comparison, percent, type SideFigures, times } from './report.ts';
+import { percent, type SideFigures, times } from '../../scripts/measuring/report.ts';
+import type { TrainingComparison } from './report.ts';
 import type { Precision, SideName } from './sides.ts';
 import type { StartFigures } from './start.ts';
 
 /** What was measured. */
 export interface Measured {
-  comparisons: readonly Comparison[];
+  comparisons: readonly TrainingComparison[];
   start?: StartFigures | undefined;
 }
 

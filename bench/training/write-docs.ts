@@ -1,8 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { facts, gigabytes, rivalsTable, type SideFigures, times } from '../../scripts/measuring/report.ts';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { drawRun } from './draw.ts';
-import { type Comparison, facts, ownTable, type SideFigures, table, times } from './report.ts';
+import { ownTable, type TrainingComparison } from './report.ts';
 import { type StartFigures, startTable } from './start.ts';
 import { formatVerdicts, verdictsOn } from './targets.ts';
 
@@ -10,7 +11,7 @@ import { formatVerdicts, verdictsOn } from './targets.ts';
 export interface Run {
   title: string;
   machine: Record<string, string>;
-  comparisons: Comparison[];
+  comparisons: TrainingComparison[];
   start?: StartFigures | undefined;
 }
 
@@ -24,7 +25,7 @@ const kept = path.join(import.meta.dirname, 'results.json');
 export async function writeDocs(run: Run): Promise<void> {
   const before: Run = await readFile(kept, 'utf8').then(JSON.parse, () => run);
   const isSame = JSON.stringify(before.machine) === JSON.stringify(run.machine);
-  const key = ({ workload, precision }: Comparison) => `${workload} ${precision}`;
+  const key = ({ workload, precision }: TrainingComparison) => `${workload} ${precision}`;
   const measured = new Map(
     [...(isSame ? before.comparisons : []), ...run.comparisons].map((one) => [key(one), one]),
   );
@@ -44,7 +45,7 @@ export async function writeDocs(run: Run): Promise<void> {
 function sections({ machine, comparisons, start }: Run): string {
   return [
     facts(machine),
-    table(comparisons).trimEnd(),
+    rivalsTable(comparisons).trimEnd(),
     '### Memory and peak matmul throughput',
     ownTable(comparisons).trimEnd(),
     ...(start ? ['### Start time', startTable(start).trimEnd()] : []),
@@ -57,7 +58,7 @@ function sections({ machine, comparisons, start }: Run): string {
 /** What README shows of the workloads; docs/performance.md has them all. */
 const inReadme = ['classifier', 'demo', 'demo-nf4', 'long-prompt', 'mixed'];
 
-function readmeTable(comparisons: readonly Comparison[]): string {
+function readmeTable(comparisons: readonly TrainingComparison[]): string {
   const shown = comparisons.filter(
     ({ workload, precision }) => precision === 'bf16' && inReadme.includes(workload),
   );
@@ -67,7 +68,7 @@ function readmeTable(comparisons: readonly Comparison[]): string {
     if (!peft) return [];
     const peftSpeed = tokens / peft.seconds;
     const speed = `${graft.tokensPerSecond.toFixed(0)} against ${peftSpeed.toFixed(0)}: ${times(peft.speedup.median)}`;
-    const [own, its] = [graft, peft].map(({ peakBytes }) => (peakBytes / 1e9).toFixed(2));
+    const [own, its] = [graft, peft].map(({ peakBytes }) => gigabytes(peakBytes));
     return [
       `| ${workload} | ${speed} | ${own} against ${its} GB: ${times(graft.peakBytes / peft.peakBytes)} |`,
     ];

@@ -15,8 +15,8 @@ export interface BackupManifest {
   bytes: number;
   /** Whether files, artifacts and checkpoints lie in the bucket that this names, which is backed up apart. */
   artifactsUrl: string | null;
-  /** encrypted: in `secrets.enc`; left out: they must be had from elsewhere; absent, of earlier versions: in `data/secrets`. */
-  secrets?: 'encrypted' | 'left out';
+  /** encrypted: in `secrets.enc`; left out: the operator keeps them elsewhere. */
+  secrets: 'encrypted' | 'left out';
   database: DatabaseContents;
 }
 

@@ -231,23 +231,6 @@ test('nobody else reads a backup; its secrets are left out, or encrypted, and re
   const file = path.join(folder, 'asked/secrets/pepper');
   assert.equal(readFileSync(file, 'utf8').trim(), pepper);
   assert.equal(statSync(file).mode & 0o777, 0o600);
-  // As backups of earlier versions were.
-  const earlier = path.join(folder, 'secret-less');
-  const manifest = JSON.parse(readFileSync(path.join(earlier, 'manifest.json'), 'utf8'));
-  writeFileSync(path.join(earlier, 'manifest.json'), JSON.stringify({ ...manifest, secrets: undefined }));
-  mkdirSync(path.join(earlier, 'data/secrets'));
-  writeFileSync(path.join(earlier, 'data/secrets/pepper'), pepper);
-  const database = await createTestDatabase();
-  try {
-    await withOwner(database.url, (client) =>
-      client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'),
-    );
-    const dataDir = path.join(folder, 'earlier');
-    await restore(earlier, { databaseUrl: database.url, dataDir, passphrase: null });
-    assert.equal(readFileSync(path.join(dataDir, 'secrets/pepper'), 'utf8'), pepper);
-  } finally {
-    await database.drop();
-  }
 });
 
 test('--help and faulty arguments make no backup', () => {

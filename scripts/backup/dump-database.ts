@@ -52,10 +52,7 @@ export async function dumpDatabase(
       await flush(file);
       tables.push({ name, columns: names, rows: copy.rows });
     }
-    // As JSON: earlier schemas have no such column.
-    const { rows: named } = await client.query(
-      "SELECT to_jsonb(i) ->> 'data_folder' AS mark FROM installation i",
-    );
+    const { rows: named } = await client.query('SELECT data_folder AS mark FROM installation');
     return {
       migrations: await readMigrations(client),
       tables,

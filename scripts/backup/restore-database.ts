@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { ensureRoles } from '@graft/service';
-import { applyMigration, type Migration, readMigrations } from '@graft/service/migrations';
+import { applyMigration, isOfLastVersion, type Migration, readMigrations } from '@graft/service/migrations';
 import pg from 'pg';
 import { CopyIn } from './copy-streams.ts';
 import { copySettings, type DatabaseContents, tableFile } from './dump-database.ts';
@@ -13,7 +13,8 @@ const quoted = (table: string) => `public.${pg.escapeIdentifier(table)}`;
 /**
  * Puts what `dumpDatabase` wrote into an empty database, in one transaction: the migrations that the dumped one had make the schema, a
  * later start of Graft applies newer ones. Resolves to the tables that are not Graft's, which are left out. Throws where the database is
- * not empty (before `beforeRows` is called), the backup is a newer Graft's, or a file is not whole.
+ * not empty (before `beforeRows` is called), the backup is a newer Graft's or older than the last version before 1.0.0, or a file is not
+ * whole.
  */
 export async function restoreDatabase(
   databaseUrl: string,
@@ -55,9 +56,12 @@ export async function restoreDatabase(
   }
 }
 
-/** The migrations of this Graft that the backup's had. Whether one has changed since is checked when Graft starts. */
+/** The migrations of this Graft that make the backup's schema. Whether one has changed since is checked when Graft starts. */
 async function sameMigrations({ migrations }: DatabaseContents): Promise<Migration[]> {
   const own = await readMigrations();
+  const names = migrations.map(({ name }) => name);
+  if (isOfLastVersion(names, 'The backup', 'restore it with that version, then start this one.'))
+    return own.slice(0, 1);
   return migrations.map(({ name }) => {
     const found = own.find((migration) => migration.name === name);
     if (!found)

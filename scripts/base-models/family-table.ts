@@ -14,7 +14,7 @@ import { methods } from '../../test/golden/matrix/methods.ts';
 import { formatsFor } from '../exports/format-table.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
-import { type Config, publishedModels } from './published-models.ts';
+import { type Config, publishedModels, shapesOf } from './published-models.ts';
 
 /** Tokens of the text for which memory is estimated, as in `graft inspect`. */
 const TOKENS = 2048;
@@ -27,7 +27,7 @@ const places = (['cpu', 'gpu'] as const).flatMap((device) =>
 /** A line for each family: its tasks, the default one first, and the methods and exports that it can have for that one. */
 export function familyTable(): string {
   const lines = modelTypes.map((modelType) => {
-    const [{ config }] = publishedModels(modelType);
+    const [{ config }] = shapesOf(modelType);
     const first = defaultTask({ model_type: modelType });
     const others = TASK_TYPES.filter((task) => task !== first && hasTask(config, task));
     const tasks = [first, ...others].map((task) => `\`${task}\``);

@@ -6,6 +6,8 @@ export type Config = Record<string, unknown>;
 
 interface PublishedModel {
   name: string;
+  /** Where its config can be checked; null: nowhere, so that it is a shape for tests and no claim about a model. */
+  source: string | null;
   /** Its config.json, or of a multimodal model that of the text model, which is what Graft trains. */
   config: Config;
   parameters: number;
@@ -13,19 +15,27 @@ interface PublishedModel {
 
 const folder = path.join(import.meta.dirname, '../../test/golden/published-configs');
 
-/** The published models of a family that Graft does not refuse, by ascending size. Throws if there is none. */
-export function publishedModels(modelType: string): [PublishedModel, ...PublishedModel[]] {
+/** The published models of a family that Graft does not refuse, by ascending size: those with a public source. */
+export const publishedModels = (modelType: string): PublishedModel[] =>
+  shapesOf(modelType).filter(({ source }) => source !== null);
+
+/** Configs of a family that Graft does not refuse, by ascending size. Throws if there is none. */
+export function shapesOf(modelType: string): [PublishedModel, ...PublishedModel[]] {
   const models = readdirSync(folder).flatMap((file) =>
     Object.entries(
       JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Record<
         string,
-        { config: Config & { text_config?: Config }; untied?: string[]; refused?: string; parameters: number }
+        Pick<PublishedModel, 'source' | 'parameters'> & {
+          config: Config & { text_config?: Config };
+          untied?: string[];
+          refused?: string;
+        }
       >,
-    ).flatMap(([name, { config, untied, refused, parameters }]) => {
+    ).flatMap(([name, { config, source, untied, refused, parameters }]) => {
       const own = [config, config.text_config].find((each) => each?.model_type === modelType);
       if (!own || refused) return [];
       const separate = untied && { [UNTIED_WEIGHTS]: untied.map((module) => `${module}.weight`) };
-      return [{ name, config: { ...own, ...separate }, parameters }];
+      return [{ name, source, config: { ...own, ...separate }, parameters }];
     }),
   );
   const [first, ...others] = models.sort((a, b) => a.parameters - b.parameters);

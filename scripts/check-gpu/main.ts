@@ -11,10 +11,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeMachine } from '../../bench/training/report.ts';
 import { readCodeVersion } from '../../packages/service/src/code-version.ts';
 import { commandLine, endWithUsage } from '../command-line.ts';
 import { findPythonEnvironment, pythonEnvironment } from '../golden/environment/python-environment.ts';
+import { describeMachine } from '../measuring/report.ts';
 import { describeDevice, findCard } from './card.ts';
 import type { Made } from './check.ts';
 import { checks } from './checks.ts';

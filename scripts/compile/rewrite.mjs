@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { manifestsOf } from './sources.mjs';
@@ -51,11 +51,24 @@ function exportsOf(root) {
   const files = new Map();
   for (const manifest of manifestsOf(root)) {
     const { name, exports = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
-    for (const [entry, file] of Object.entries(exports))
-      if (typeof file === 'string')
-        files.set(path.posix.join(name, entry), path.join(path.dirname(manifest), file));
+    const folder = path.dirname(manifest);
+    for (const [entry, file] of Object.entries(exports)) {
+      if (typeof file !== 'string') continue;
+      if (!entry.endsWith('*')) files.set(path.posix.join(name, entry), path.join(folder, file));
+      else
+        for (const [each, found] of matchesOf(path.join(folder, file)))
+          files.set(path.posix.join(name, each), found);
+    }
   }
   return files;
+}
+
+/** Each file that a pattern of exports such as `src/*.ts` names, by what stands for `*`. */
+function matchesOf(pattern) {
+  const [folder, ending] = pattern.split('*');
+  return readdirSync(folder, { recursive: true })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => [file.slice(0, -ending.length).replaceAll(path.sep, '/'), path.join(folder, file)]);
 }
 
 /** Where a file lies is where its source lies, but a thread or process that it starts is the compiled one. */

@@ -7,7 +7,7 @@ import { defaultTask, modelTypes } from '../../packages/peft-core/src/outlines/i
 import { type ArchitectureRow, architectures } from '../../test/golden/matrix/architectures.ts';
 import { exceptions } from '../../test/golden/matrix/exceptions.ts';
 import { type MethodRow, methods } from '../../test/golden/matrix/methods.ts';
-import { type Config, publishedModels } from '../base-models/published-models.ts';
+import { type Config, shapesOf } from '../base-models/published-models.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
 
@@ -82,7 +82,7 @@ export const formatsFor = (architecture: ArchitectureRow): string[] =>
 export function familyTable(): string {
   const rows = modelTypes.flatMap((modelType) => {
     const task = defaultTask({ model_type: modelType });
-    const [{ config }] = publishedModels(modelType);
+    const [{ config }] = shapesOf(modelType);
     const text = (config.text_config as Config | undefined)?.model_type ?? modelType;
     const own = architectures.find((row) => row.config.model_type === text && row.task === task);
     const held = own ? formatsFor({ ...own, config }) : [];

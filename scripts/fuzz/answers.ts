@@ -77,8 +77,10 @@ function schemaOf(d: Draw, depth: number): Record<string, unknown> {
   const maybe = (keyword: string, value: () => unknown) => (d.number(3) === 0 ? { [keyword]: value() } : {});
   const inner = () => (depth > 0 ? schemaOf(d, depth - 1) : { type: 'boolean' });
   const some = () => [inner(), ...d.many(2, inner)];
-  const limit = () => d.one([0, 1, -1, 7, -40, 99.5, 0.1, -2.25, 1000, 123456, 0.30000000000000004, 1e-7, 9007199254740991]);
-  const value = (): unknown => d.one<unknown>(['a', 'b"\\', 'é', '', 1, -2.5, null, true, [1, 'a'], { a: 1 }, [], {}]);
+  const limit = () =>
+    d.one([0, 1, -1, 7, -40, 99.5, 0.1, -2.25, 1000, 123456, 0.30000000000000004, 1e-7, 9007199254740991]);
+  const value = (): unknown =>
+    d.one<unknown>(['a', 'b"\\', 'é', '', 1, -2.5, null, true, [1, 'a'], { a: 1 }, [], {}]);
   const number = (type: string) => ({
     type,
     ...maybe('minimum', limit),
@@ -107,7 +109,10 @@ function schemaOf(d: Draw, depth: number): Record<string, unknown> {
       ...maybe('pattern', () => d.one(patterns)),
     }),
     () => ({ type: 'string', format: d.one(Object.keys(formats)), ...maybe('maxLength', () => 30) }),
-    () => ({ enum: [value(), ...d.many(4, value)], ...maybe('type', () => d.one(['string', 'array', 'number'])) }),
+    () => ({
+      enum: [value(), ...d.many(4, value)],
+      ...maybe('type', () => d.one(['string', 'array', 'number'])),
+    }),
     () => ({ const: value() }),
     () => ({
       type: 'array',

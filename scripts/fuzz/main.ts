@@ -24,22 +24,25 @@ const chosen = values.kinds.split(',').filter((kind): kind is Kind => kinds.some
 let count = 0;
 if (values.answers !== '0') {
   const { faults, answers, unfinished, refused } = await walkAnswers(seed, Number(values.answers));
-  console.log(`${answers} answers of seed ${seed}, ${faults.length} invalid; ${unfinished} without end, ${refused} schemas refused`);
+  console.log(
+    `${answers} answers of seed ${seed}, ${faults.length} invalid; ${unfinished} without end, ${refused} schemas refused`,
+  );
   for (const fault of faults.slice(0, 5)) console.log(`✖ ${fault.slice(0, 1_000)}`);
   count = faults.length;
-} else for (const kind of chosen) {
-  const end = performance.now() + (1000 * Number(values.seconds)) / chosen.length;
-  const { ends, found } = await fuzz(kind, {
-    seed,
-    from: Number(values.from),
-    isOver: () => performance.now() > end,
-  });
-  const total = [...ends.values()].reduce((sum, each) => sum + each, 0);
-  console.log(`${kind}: ${total} cases of seed ${seed}, ${found.length} with faults`);
-  for (const { number, what, case: one } of found.slice(0, 5))
-    console.log(
-      `✖ --kinds ${kind} --seed ${seed} --from ${number}: ${what}\n  ${JSON.stringify(one).slice(0, 600)}`,
-    );
-  count += found.length;
-}
+} else
+  for (const kind of chosen) {
+    const end = performance.now() + (1000 * Number(values.seconds)) / chosen.length;
+    const { ends, found } = await fuzz(kind, {
+      seed,
+      from: Number(values.from),
+      isOver: () => performance.now() > end,
+    });
+    const total = [...ends.values()].reduce((sum, each) => sum + each, 0);
+    console.log(`${kind}: ${total} cases of seed ${seed}, ${found.length} with faults`);
+    for (const { number, what, case: one } of found.slice(0, 5))
+      console.log(
+        `✖ --kinds ${kind} --seed ${seed} --from ${number}: ${what}\n  ${JSON.stringify(one).slice(0, 600)}`,
+      );
+    count += found.length;
+  }
 process.exitCode = count > 0 ? 1 : 0;

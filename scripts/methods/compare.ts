@@ -9,8 +9,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentFor } from '@graft/peft-core/precision';
-import { runTypeScript } from '../../bench/run-for-result.ts';
 import { commandLine } from '../command-line.ts';
+import { runForResult, typeScript } from '../measuring/processes.ts';
 import { replaceSection } from './docs-section.ts';
 import { plainTable } from './markdown-table.ts';
 import type { RunPlan, RunResult } from './one-run.ts';
@@ -69,10 +69,8 @@ function planOf(setting: { peft: Record<string, unknown>; epochs: number }, mode
 
 async function measure(model: string, method: string, plan: RunPlan): Promise<void> {
   console.log(`${model}, ${method}`);
-  const file = join(folder, 'plan.json');
-  await writeFile(file, JSON.stringify(plan));
   const script = join(import.meta.dirname, 'one-run.ts');
-  const result = await runTypeScript<RunResult>(script, [file], environmentFor('auto'));
+  const result = await runForResult<RunResult>(typeScript(script, environmentFor('auto')), plan);
   console.log(`  ${Math.round(100 * result.accuracy)} % right, ${result.seconds.toFixed(0)} s`);
   rows.push({ model, method, result });
   // A run that is cut off leaves what it has measured.

@@ -1,5 +1,5 @@
 /**
- * One training for docs/methods.md, in a separate process so that its peak memory is its own. usage: one-run.ts PLAN.json
+ * One training for docs/methods.md, in a separate process so that its peak memory is its own. Its plan is a RunPlan.
  * The last line of standard output is a RunResult.
  */
 import { readFile, rm } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { Generator, scoreTexts, train } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
+import { readPlan } from '../measuring/processes.ts';
 import { dataSizeOf } from './data-size.ts';
 
 /** What the process is asked to do. */
@@ -34,7 +35,7 @@ export interface RunResult {
   precision: 'fp32' | 'bf16';
 }
 
-const plan: RunPlan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
+const plan = await readPlan<RunPlan>();
 const base = await openBaseModel(plan.model);
 const peft = parsePeftConfig(plan.peft);
 const lines = (text: string) => text.split('\n').filter((line) => line.trim() !== '');

@@ -16,8 +16,8 @@
  */
 import { join } from 'node:path';
 import { environmentFor } from '@graft/peft-core/precision';
-import { runTypeScript } from '../../bench/run-for-result.ts';
 import { commandLine } from '../command-line.ts';
+import { runForResult, typeScript } from '../measuring/processes.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { faultsOf, tableOf, untried, verdictsOn } from './check.ts';
 import { grid, methodNames } from './grid.ts';
@@ -66,11 +66,11 @@ async function short(): Promise<void> {
   if (options.list) return list();
   if (options.ranks || options.continued) {
     const script = options.ranks ? 'ranks.ts' : 'continued.ts';
-    await runTypeScript(join(import.meta.dirname, script), words, environmentFor('auto'));
+    await runForResult(typeScript(join(import.meta.dirname, script), environmentFor('auto'), words));
     return;
   }
   if (!options.check && !options['write-docs'])
-    await runTypeScript(join(import.meta.dirname, 'run-trials.ts'), words, environmentFor('auto'));
+    await runForResult(typeScript(join(import.meta.dirname, 'run-trials.ts'), environmentFor('auto'), words));
   const results = readResults();
   const verdicts = (await verdictsOn(results)).filter((verdict) => isChosen(verdict, words));
   console.log(tableOf(verdicts));

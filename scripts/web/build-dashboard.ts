@@ -15,6 +15,7 @@ const sources = [
   'apps/web/src',
   'apps/web/public',
   'packages/client/src',
+  'packages/wire/src',
   'examples/bike-shop',
   'scripts/web',
 ];

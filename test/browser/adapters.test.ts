@@ -1,9 +1,11 @@
 /** The adapter pages: the list, one adapter with its versions, a comparison of two versions. */
+
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods } from '@graft/peft-core/config';
-import { type AdapterVersion, longestNote } from '@graft/service';
-import { toWireAdapterVersion } from '../../apps/api/src/schemas/adapter.ts';
+import type { AdapterVersion } from '@graft/service';
+import { longestNote } from '@graft/wire/lists';
+import { toWireAdapterVersion } from '../../apps/api/src/answers/adapter.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
 import { codeFor, codeNames } from '../../apps/web/src/pages/adapter/runtime-code.ts';

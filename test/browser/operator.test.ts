@@ -33,7 +33,7 @@ after(async () => {
 
 const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
-const machine = { address: null, hostname: 'train-1', pid: 1, slots: 3, version: '0.1.0' };
+const machine = { address: null, hostname: 'train-1', pid: 1, slots: 3, version: '1.0.0' };
 
 async function open(path: string, options = {}): Promise<Visit> {
   const visit = await bench.visit(operator, path, options);

@@ -54,6 +54,21 @@ function checkArguments(text: string): void {
   assert.deepEqual(rest, {});
 }
 
+const schema = {
+  type: 'object',
+  properties: { kind: { type: 'string', enum: ['a', 'b'] }, sure: { type: 'boolean' } },
+  required: ['kind', 'sure'],
+  additionalProperties: false,
+};
+const reviewed: Partial<Params> = {
+  response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } },
+};
+
+function checkReview(content: string | null): void {
+  const value = JSON.parse(content!) as { kind: string; sure: boolean };
+  assert.ok(['a', 'b'].includes(value.kind) && typeof value.sure === 'boolean', content!);
+}
+
 const required: Partial<Params> = { tools: [weather], tool_choice: 'required', parallel_tool_calls: false };
 
 test('a required call: whole, streamed, and with log probabilities', async () => {
@@ -97,19 +112,8 @@ test("the client's own stream and parser", async () => {
   const [call] = final.choices[0]!.message.tool_calls!;
   assert.ok(call?.type === 'function');
   checkArguments(call.function.arguments);
-  const schema = {
-    type: 'object',
-    properties: { kind: { type: 'string', enum: ['a', 'b'] }, sure: { type: 'boolean' } },
-    required: ['kind', 'sure'],
-    additionalProperties: false,
-  };
-  const parsed = await client.chat.completions.parse(
-    paramsOf({
-      response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } },
-    }),
-  );
-  const value = parsed.choices[0]!.message.parsed as unknown as { kind: string; sure: boolean };
-  assert.ok(['a', 'b'].includes(value.kind) && typeof value.sure === 'boolean');
+  const parsed = await client.chat.completions.parse(paramsOf(reviewed));
+  checkReview(JSON.stringify(parsed.choices[0]!.message.parsed));
   assert.equal(parsed.choices[0]!.finish_reason, 'stop');
 });
 
@@ -156,6 +160,45 @@ test('reasoning apart from content', async () => {
   };
   assert.equal(content, '');
   assert.ok(reasoning_content!.length > 0);
+});
+
+test('reasoning before a constrained answer: whole, streamed, and of several choices', async () => {
+  // <think> 260 opens it; "o" 111 is written until the penalty makes </think> 261 more probable.
+  const params = {
+    ...reviewed,
+    chat_template_kwargs: { thinks: 'may' },
+    logit_bias: { 260: 30, 111: 60, 261: 40 },
+    frequency_penalty: 2,
+    temperature: 1,
+  } as Partial<Params>;
+  type Reasoned = { content?: string | null; reasoning_content?: string };
+  const whole = await ask({ ...params, n: 2 });
+  assert.equal(whole.choices.length, 2);
+  for (const { message, finish_reason } of whole.choices) {
+    checkReview(message.content);
+    assert.match((message as Reasoned).reasoning_content!, /^o{8,12}$/);
+    assert.equal(finish_reason, 'stop');
+  }
+  const stream = await client.chat.completions.create({ ...paramsOf(params), stream: true });
+  const deltas: Reasoned[] = [];
+  for await (const { choices } of stream) deltas.push(...choices.map(({ delta }) => delta as Reasoned));
+  const joined = (field: keyof Reasoned) => deltas.map((delta) => delta[field] ?? '').join('');
+  assert.match(joined('reasoning_content'), /^o{8,12}$/);
+  assert.equal(joined('content'), whole.choices[0]!.message.content, 'the same seed');
+  const last = deltas.findLastIndex(({ reasoning_content }) => reasoning_content);
+  assert.ok(
+    last > 5 && last < deltas.findIndex(({ content }) => content),
+    'reasoning arrives first, in parts',
+  );
+  const cut = await ask({ ...params, max_tokens: 5 });
+  assert.deepEqual([cut.choices[0]!.finish_reason, cut.choices[0]!.message.content], ['length', '']);
+  const called = await ask({ ...params, response_format: { type: 'text' }, ...required });
+  const { message, finish_reason } = called.choices[0]!;
+  assert.deepEqual([finish_reason, message.content], ['tool_calls', null]);
+  assert.match((message as Reasoned).reasoning_content!, /^o{8,12}$/);
+  const [call] = message.tool_calls!;
+  assert.ok(call?.type === 'function');
+  checkArguments(call.function.arguments);
 });
 
 test('biases and penalties', async () => {

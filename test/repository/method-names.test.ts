@@ -1,5 +1,5 @@
 /**
- * Outside its folder, the name of a PEFT method may only be in the two lists of methods and in the outlines' default targets. Names of
+ * Outside its folder, the name of a PEFT method may only be in the two lists of methods, the list of the wire's types and in the outlines' default targets. Names of
  * options (`lora_alpha`) come from PEFT and are allowed everywhere.
  */
 import assert from 'node:assert/strict';
@@ -10,7 +10,7 @@ import { sourceFiles } from './source-tree.ts';
 
 const root = join(import.meta.dirname, '../..');
 const tuners = 'packages/peft-core/src/tuners';
-const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
+const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`, 'packages/wire/src/types.ts'];
 /**
  * Texts that contain a method's name with another meaning: a verb, a method that Graft does not have, a tensor's name, a line of a file, and
  * options of the runtimes that serve adapters.
@@ -92,7 +92,7 @@ function strayNames(file: string, source: string): string[] {
     .map(({ index, 0: found }) => text.slice(Math.max(0, index - 30), index + found.length + 30));
 }
 
-test('a method is named in its own folder and in the two lists', () => {
+test('a method is named in its own folder and in the lists', () => {
   const files = sourceFiles(root, ['packages', 'apps', 'scripts', 'bench']).filter(
     ({ path }) =>
       !/\.test\.ts$|\/(testing|testdata)\//.test(path) &&

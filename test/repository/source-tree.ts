@@ -116,7 +116,13 @@ export function packageEntries(root: string): Map<string, string> {
       if (!existsSync(file)) continue;
       const { name, exports = {} } = JSON.parse(readFileSync(file, 'utf8'));
       for (const [entry, target] of Object.entries(exports as Record<string, string>))
-        entries.set(posix.join(name, entry), posix.join(area, folder, target));
+        for (const each of target.includes('*')
+          ? readdirSync(join(root, area, folder, 'src'), { recursive: true, encoding: 'utf8' })
+          : [''])
+          entries.set(
+            posix.join(name, entry.replace('*', each.slice(0, -'.ts'.length))),
+            posix.join(area, folder, target.replace('*.ts', each)),
+          );
     }
   }
   return entries;

@@ -3,7 +3,7 @@
  * budget, with 2,048 texts at once, and wrongly. Expected numbers are those of `graft score` on the downloaded adapters.
  */
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,7 +39,16 @@ let stranger: GraftClient;
 before(async () => {
   await writeTinyModel(join(folder, 'tiny'));
   await writeTinyModel(join(folder, 'encoder'), { model_type: 'bert', max_position_embeddings: 256 });
-  const entries = { tiny: { folder: join(folder, 'tiny') }, encoder: { folder: join(folder, 'encoder') } };
+  const prompted = join(folder, 'prompted');
+  await cp(join(folder, 'encoder'), prompted, { recursive: true });
+  const prompts = { query: 'query: ', document: 'passage: ' };
+  const sentences = { prompts, default_prompt_name: 'document' };
+  await writeFile(join(prompted, 'config_sentence_transformers.json'), JSON.stringify(sentences));
+  const entries = {
+    tiny: { folder: join(folder, 'tiny') },
+    encoder: { folder: join(folder, 'encoder') },
+    prompted: { folder: prompted },
+  };
   await writeFile(join(folder, 'base-models.json'), JSON.stringify(entries));
   services = await openTestServices({ role: 'admin' });
   const port = await freePort();
@@ -119,6 +128,64 @@ const fails = (call: () => Promise<unknown>, status: number, code: string, messa
     assert.match(error.message, message);
     return true;
   });
+
+describe('prompts', () => {
+  const vectors = async (input: string[], more: object = {}) => {
+    const { data, usage } = await client.embeddings.create({ model: 'prompted', input, ...more });
+    return { vectors: data.map(({ embedding }) => embedding), tokens: usage.prompt_tokens };
+  };
+
+  test('stand before each text, by name or by default, and their tokens are metered', async () => {
+    const plain = await vectors(['query: Ada', 'passage: Ada', 'Ada'], { prompt_name: '' });
+    const asked = await vectors(['Ada'], { prompt_name: 'query' });
+    assert.deepEqual(asked.vectors[0], plain.vectors[0]);
+    assert.equal(asked.tokens, 'query: Ada'.length);
+    assert.deepEqual((await vectors(['Ada'])).vectors[0], plain.vectors[1]);
+    assert.notDeepEqual(plain.vectors[1], plain.vectors[2]);
+  });
+
+  test('of other names are refused with those that there are, and token ids have none', async () => {
+    const unknown = () => vectors(['Ada'], { prompt_name: 'passage' });
+    await fails(unknown, 400, 'unknown_prompt', /no prompt "passage"; its prompts are query, document/);
+    const ids = () => client.embeddings.create({ model: 'prompted', input: [5, 6], prompt_name: 'query' });
+    await fails(ids, 400, 'unsupported_input', /token ids, which have no prompt/);
+    const none = () => client.embeddings.create({ model: 'encoder', input: 'Ada', prompt_name: 'query' });
+    await fails(none, 400, 'unknown_prompt', /it has none/);
+  });
+
+  test('of the base model are those of a job, are shown in it, and stay with the adapter', async () => {
+    const lines = Array.from({ length: 8 }, (_, i) =>
+      JSON.stringify({ anchor: `a ${i}`, positive: `b ${i}` }),
+    );
+    const file = await client.files.upload({ file: new Blob([lines.join('\n')]), filename: 'pairs.jsonl' });
+    const job = (training: object) =>
+      client.fineTuning.jobs.create({
+        model: 'prompted',
+        training_file: file.id,
+        peft: { peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION', r: 2, target_modules: ['query'] },
+        training: { max_steps: 1, precision: 'fp32', ...training },
+      });
+    const misspelt = job({ prompts: { anchor: 'qeury', answer: 'x: ' } });
+    await fails(
+      () => misspelt,
+      400,
+      'invalid_training_option',
+      /prompts\.anchor.*query, document.*prompts\.answer.*anchor/s,
+    );
+    const [usual, own] = [await job({}), await job({ prompts: { anchor: 'document', positive: '' } })];
+    const model = await modelOf(usual.id);
+    const shown = async ({ id }: { id: string }) => await client.fineTuning.jobs.retrieve(id);
+    const { training, training_reasons } = await shown(usual);
+    const { prompts } = training!;
+    assert.equal(training_reasons?.prompts, 'those of the base model');
+    assert.deepEqual(prompts, { anchor: 'query: ', positive: 'passage: ', negative: 'passage: ' });
+    const served = (more: object) => client.embeddings.create({ model, input: 'Ada', ...more });
+    const [query, text] = [await served({ prompt_name: 'query' }), await served({ prompt_name: '' })];
+    assert.notDeepEqual(query.data, text.data);
+    await modelOf(own.id);
+    assert.deepEqual((await shown(own)).training!.prompts, { anchor: 'passage: ' });
+  });
+});
 
 describe('embeddings', () => {
   const embed = (more: object = {}, by = client) =>

@@ -14,6 +14,7 @@ import {
   startPublicationSender,
   startWebhookSender,
 } from '@graft/service';
+import { namedSchemas } from '@graft/wire/schema';
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
 import { downloads } from './downloads/download.ts';
@@ -93,7 +94,6 @@ import { embeddingRoutes } from './routes/texts/embeddings.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
-import { namedSchemas } from './schemas/schema.ts';
 import { largePrompts } from './serving/large-prompts.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 import { createUploadChecks } from './uploads/upload-checks.ts';

@@ -99,6 +99,7 @@ export const modelErrorCodes = {
   // Completions
   empty_prompt: [400, 'The prompt or a text has no tokens.'],
   unsupported_input: [400, 'Token ids or lists of words for a model that does not read them.'],
+  unknown_prompt: [400, 'The model has no prompt with this name; the message lists those that it has.'],
   input_too_large: [400, 'The results would have too many values; send fewer texts at a time.'],
   tools_not_supported: [
     400,

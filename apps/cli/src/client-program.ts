@@ -49,7 +49,7 @@ export function describedProgram(description: string): Command {
       // run-program.ts catches the errors and chooses the exit code.
       .exitOverride()
       .showHelpAfterError('(graft --help lists the commands)')
-      .version('0.1.0')
+      .version('1.0.0')
   );
 }
 

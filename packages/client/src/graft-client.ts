@@ -12,7 +12,6 @@ import { Classifications, Embeddings } from './resources/texts.ts';
 import { Uploads } from './resources/uploads.ts';
 import { TeamUsage } from './resources/usage.ts';
 import { Webhooks } from './resources/webhooks.ts';
-import type { Me } from './team-objects.ts';
 import { Transport } from './transport.ts';
 import type {
   ChatCompletion,
@@ -21,7 +20,8 @@ import type {
   Completion,
   CompletionChunk,
   CompletionParams,
-} from './wire-objects.ts';
+  Me,
+} from './types.ts';
 
 export interface GraftClientOptions {
   /** Default GRAFT_BASE_URL, else http://127.0.0.1:8000/v1. */

@@ -1,6 +1,6 @@
-export { type ErrorDetail, GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
 /** Every schema of the API's OpenAPI document by its name there, and the query parameters of operations. */
-export type * as Wire from './generated/wire.ts';
+export type * as Wire from '@graft/wire/types';
+export { type ErrorDetail, GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
 export { GraftClient, type GraftClientOptions } from './graft-client.ts';
 export type { UploadProgress } from './multipart-upload.ts';
 export type { Page, PageList } from './page-list.ts';
@@ -10,11 +10,4 @@ export type { ImportParams, ReportOptions, UploadParams } from './resources/file
 export type { ChangeStreamOptions, EventStreamOptions } from './resources/job-event-stream.ts';
 export type { EmbeddingVectors } from './resources/texts.ts';
 export type { SendFileParams, UploadCreateParams } from './resources/uploads.ts';
-export type * from './team-objects.ts';
-export type * from './wire-adapters.ts';
-export type * from './wire-deploy-targets.ts';
-export type * from './wire-integrations.ts';
-export type * from './wire-objects.ts';
-export type * from './wire-reports.ts';
-export type * from './wire-usage.ts';
-export type * from './wire-webhooks.ts';
+export type * from './types.ts';

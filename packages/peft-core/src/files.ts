@@ -26,7 +26,8 @@ export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
 export { inspectModel, type ModelReport } from './base-model/model-report.ts';
 export { describeMatch } from './base-model/nearest-family.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
-export { copySentencePooling, readSentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
+export { readSentencePooling, sequencePooling, writeSentenceFiles } from './base-model/sentence-pooling.ts';
+export { readSentencePrompts, type SentencePrompts } from './base-model/sentence-prompts.ts';
 export { checkScoreTask, checkWritingTask } from './base-model/serving-tasks.ts';
 export {
   type ModelFolder,

@@ -20,7 +20,7 @@ export async function readCodeVersion(): Promise<CodeVersion> {
   };
 }
 
-/** Formats the version as one text: `0.1.0+5d41402abc4b`. */
+/** Formats the version as one text: `1.0.0+5d41402abc4b`. */
 export const versionText = ({ version, commit }: CodeVersion): string =>
   commit === null ? version : `${version}+${commit.slice(0, 12)}`;
 

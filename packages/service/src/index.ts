@@ -49,13 +49,7 @@ export * from './database/describe-database.ts';
 export * from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
 export { waitForRow, withWaits } from './database/wait-for-row.ts';
-export {
-  type DeployState,
-  type DeployTarget,
-  deployStates,
-  maxDeployTargets,
-  usualKeepSeconds,
-} from './deploy/deploy-target.ts';
+export type { DeployTarget } from './deploy/deploy-target.ts';
 export { type DeployLeftover, dismissLeftover, listLeftovers } from './deploy/leftovers.ts';
 export {
   createDeployTarget,
@@ -67,7 +61,7 @@ export {
   retryDeployTarget,
   updateDeployTarget,
 } from './deploy/manage-targets.ts';
-export { type RuntimeName, runtimeNames } from './deploy/runtimes/runtimes.ts';
+
 export { startDeploySender } from './deploy/send/deploy-sender.ts';
 export * from './environment/env.ts';
 export { globToRegExp } from './environment/hub-glob.ts';
@@ -77,7 +71,7 @@ export * from './environment/thread-plan.ts';
 export * from './exports/change-export.ts';
 export { createExport, maxOpenExports, type NewExport } from './exports/create-export.ts';
 export { expireExports } from './exports/expire-exports.ts';
-export { type AdapterExport, type ExportLease, type ExportStatus, exportStatuses } from './exports/export.ts';
+export type { AdapterExport, ExportLease } from './exports/export.ts';
 export * from './exports/export-lease.ts';
 export * from './exports/read-exports.ts';
 export {
@@ -91,13 +85,7 @@ export {
 export { GenerationError } from './generation/ask-workers.ts';
 export * from './generation/generate.ts';
 export { newId, randomText } from './ids.ts';
-export {
-  defaultUrls,
-  type Integration,
-  type IntegrationType,
-  integrationTypes,
-  trackerTypes,
-} from './integrations/integration.ts';
+export type { Integration } from './integrations/integration.ts';
 export {
   deleteIntegration,
   getIntegration,
@@ -120,8 +108,6 @@ export {
   type JobValidationFile,
   type Lease,
   leaseOf,
-  type Priority,
-  priorities,
   priorityOf,
   type ValidationProgress,
   wireStatus,
@@ -136,7 +122,7 @@ export {
   mixtureOfJob,
   readJobFiles,
 } from './jobs/job-files.ts';
-export type { JobIntegrationRequest } from './jobs/job-integration.ts';
+
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordKnownRate, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
@@ -189,8 +175,7 @@ export type { WorkerCapabilities } from './jobs/turns/can-claim.ts';
 export { createQueuePlaces, type QueuePlace, type QueuePlaces } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
-export { exitKinds } from './keys/exits.ts';
-export { maxKeySeconds } from './keys/limits-of-maker.ts';
+
 export { type ListedExit, listExits } from './keys/list-exits.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
 export {
@@ -202,9 +187,9 @@ export {
 } from './keys/model-limit.ts';
 export * from './keys/operator-keys.ts';
 export { previewRevocation, type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
-export { hasRole, type Role, roles } from './keys/roles.ts';
+export { hasRole } from './keys/roles.ts';
 export * from './keys/rotate-api-key.ts';
-export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export { allowsScope } from './keys/scopes.ts';
 export { findDeadKeys, type Identity, keyLapsed, type Operator, verifyKey } from './keys/verify-api-key.ts';
 export * from './logger.ts';
 export * from './maintenance/collect-deleted.ts';
@@ -221,7 +206,6 @@ export {
   acceptInvitationAs,
   createInvitation,
   type InvitationRecord,
-  invitationSeconds,
   listInvitations,
   revokeInvitation,
 } from './people/invitations.ts';
@@ -245,10 +229,9 @@ export { setLogins } from './postgres/app-login.ts';
 export * from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export * from './publications/manage-publications.ts';
-export { type Publication, publicationStatuses } from './publications/publication.ts';
+export type { Publication } from './publications/publication.ts';
 export {
   getPublishingRules,
-  maxPublishingRules,
   type PublishingRules,
   setPublishingRules,
 } from './publications/publishing-rules.ts';
@@ -287,7 +270,7 @@ export * from './until-aborted.ts';
 export * from './uploads/complete-upload.ts';
 export * from './uploads/expire-uploads.ts';
 export * from './uploads/incoming-bytes.ts';
-export { maxPartBytes, maxParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export type { Upload, UploadPart } from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,
@@ -301,29 +284,18 @@ export * from './usage/check-usage.ts';
 export * from './usage/prices.ts';
 export {
   type DayUse,
-  maxPageDays,
-  maxUsageDays,
   readUsage,
   type UsageBucket,
-  type UsageGroup,
   type UsagePage,
   type UsageQuery,
 } from './usage/read-usage.ts';
 export { recordCompletion } from './usage/record-usage.ts';
-export { priceUnits, type UsageKind, usageKinds } from './usage/usage.ts';
+export { priceUnits } from './usage/usage.ts';
 export * from './webhooks/deliver/webhook-sender.ts';
 export { listDeliveries, resendDelivery, testWebhook } from './webhooks/deliveries.ts';
 export * from './webhooks/manage-endpoints.ts';
 export { SendLimitExceeded } from './webhooks/take-send.ts';
-export {
-  defaultWebhookEvents,
-  deliveryStatuses,
-  maxEndpoints,
-  type WebhookDelivery,
-  type WebhookEndpoint,
-  type WebhookEvent,
-  webhookEvents,
-} from './webhooks/webhook.ts';
+export type { WebhookDelivery, WebhookEndpoint } from './webhooks/webhook.ts';
 export * from './workers/count-workers.ts';
 export * from './workers/live-machines.ts';
 export * from './workers/manage-workers.ts';

@@ -1,6 +1,6 @@
 import { shareCards } from '../../../apps/worker/src/cards/share-card.ts';
 import type { TrainerRecord } from '../../../apps/worker/src/training/trainer-protocol.ts';
-import { median } from '../../../bench/training/report.ts';
+import { median } from '../../measuring/report.ts';
 import type { CheckContext, Figures } from '../check.ts';
 import { tasks } from '../models.ts';
 import { answerOf, recordsOf, startGenerator, startTrainer, trainingRequest } from './processes.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { inLockStep } from '../../../bench/training/lock-step.ts';
 import { plansFor } from '../../../bench/training/plans.ts';
 import { compare } from '../../../bench/training/report.ts';
 import { type SideName, startSide } from '../../../bench/training/sides.ts';
+import { inLockStep } from '../../measuring/processes.ts';
 import type { CheckContext, Figures } from '../check.ts';
 import { tasks } from '../models.ts';
 import { needPyTorch } from '../pytorch.ts';
@@ -26,7 +26,7 @@ export const stepTime =
       outputDir: join(folder, 'adapter'),
       device: device.kind === 'gpu' ? 'cuda' : 'cpu',
     });
-    const started = await startSide(side, plans, precision, folder);
+    const started = await startSide(side, plans, precision);
     await inLockStep([started], steps, () => {});
     const [figures] = compare({ name: workload.name, precision, tokens }, [started]).sides;
     const { seconds, tokensPerSecond, firstStepAfter, peakBytes, firstLoss, lastLoss } = figures!;

@@ -9,7 +9,7 @@ import { canImport, makeEnvironment } from './make-environment.ts';
 /**
  * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
  * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers,
- * `trl` has TRL and its data sets, without what it trains with, which is in `peft`; `mlx` has mlx-lm, `go` the Go toolchain.
+ * `trl` has TRL and its data sets, without what it trains with, which is in `peft`, and `sentences` has sentence-transformers likewise; `mlx` has mlx-lm, `go` the Go toolchain.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
@@ -18,6 +18,7 @@ const requirementsFiles = {
   moto: join(import.meta.dirname, 'requirements-moto.txt'),
   tracking: join(import.meta.dirname, 'requirements-tracking.txt'),
   trl: join(import.meta.dirname, 'requirements-trl.txt'),
+  sentences: join(import.meta.dirname, 'requirements-sentences.txt'),
   mlx: join(import.meta.dirname, 'requirements-mlx.txt'),
   go: join(import.meta.dirname, 'requirements-go.txt'),
 } as const;

@@ -121,10 +121,11 @@ def run_one(model, ids):
 def embedding(model, ids):
     """
     The vector of a whole sequence: an encoder's first hidden state, a decoder's last, virtual tokens counted; of a
-    sentence-transformers model (here always MiniLM) the mean, normalised.
+    model whose modules.json normalises (here always MiniLM) the mean, normalised.
     """
     hidden = run_one(model, ids).last_hidden_state[0]
-    if os.path.exists(os.path.join(model.config._name_or_path, "modules.json")):
+    modules = os.path.join(model.config._name_or_path, "modules.json")
+    if os.path.exists(modules) and "Normalize" in open(modules).read():
         return torch.nn.functional.normalize(hidden.mean(0), dim=0)
     return hidden[0 if model.config.model_type in ("bert", "roberta") else -1]
 

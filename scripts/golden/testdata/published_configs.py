@@ -4,8 +4,9 @@ usage: published_configs.py [family...]
        published_configs.py --lines MODEL    prints the lines behind `weights`, to compare with a test's failure
 
 Each file there maps a model's name to `config`, its published config.json without fields that mean nothing to its weights, and
-`source`: the repository and path where a copy or its sizes were read; "quoted" where excerpts in public repositories were;
-"recalled" where no copy was at hand, so that the published number of parameters is the check. `untied` names modules whose published
+`source`: the public repository and path where a copy or its sizes can be read. A source that begins with "transformers: " is a class whose
+defaults are the model's: this script compares them. Without any public source it is null, and the name begins with "like ": a shape for
+tests, of which docs/base-models.md claims nothing. `untied` names modules whose published
 weights are separate although transformers ties them by that config; `refused` is what Graft says of a model that it does not compute.
 For each model, this script builds it on torch's meta device,
 which takes no memory, and writes:
@@ -18,6 +19,7 @@ which takes no memory, and writes:
 import hashlib
 import json
 import pathlib
+import re
 import sys
 
 import torch
@@ -72,6 +74,21 @@ def describe(fields, untied):
     return task, parameters, sorted(lines)
 
 
+# Fields of a config that shape weights, or what is computed with them.
+SIZES = re.compile(r"size|layers|heads|^n_|^d_|rope|num_|eps")
+
+
+def check_defaults(name, fields):
+    """Compares sizes with the defaults of the class, which the docstring of its file names after the model."""
+    defaults = AutoConfig.for_model(fields["model_type"])
+    checkpoint = type(defaults).__doc__ or ""
+    assert name in checkpoint, f"{name}: transformers names another checkpoint: {checkpoint[:400]}"
+    own = AutoConfig.for_model(**fields).to_dict()
+    shaping = {field: value for field, value in defaults.to_dict().items() if SIZES.search(field)}
+    wrong = {field: own[field] for field, value in shaping.items() if own[field] != value}
+    assert not wrong, f"{name}: the defaults of transformers differ from {wrong}"
+
+
 def main():
     wanted = sys.argv[1:]
     for file in sorted(FOLDER.glob("*.json")):
@@ -84,6 +101,8 @@ def main():
             continue
         rows = []
         for name, entry in models.items():
+            if (entry["source"] or "").startswith("transformers: "):
+                check_defaults(name, entry["config"])
             task, parameters, lines = describe(entry["config"], entry.get("untied", []))
             digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
             entry |= {"task": task, "parameters": parameters, "weights": digest}

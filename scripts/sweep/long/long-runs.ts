@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { environmentFor } from '@graft/peft-core/precision';
-import { runTypeScript } from '../../../bench/run-for-result.ts';
+import { runForResult, typeScript } from '../../measuring/processes.ts';
 import { DEFAULT_MODEL, longFaults, longVerdicts, notYet } from './check.ts';
 import { FEWEST_STEPS, SEEDS } from './grid.ts';
 import { readLongResults } from './results.ts';
@@ -37,11 +37,7 @@ function count(option: string, given: string | undefined, otherwise: number): nu
 
 /** Makes the runs that are still to be made, then shows all of these tasks. */
 export async function makeLongRuns(plan: LongPlan): Promise<void> {
-  await runTypeScript(
-    join(import.meta.dirname, 'run-trials.ts'),
-    [JSON.stringify(plan)],
-    environmentFor('auto'),
-  );
+  await runForResult(typeScript(join(import.meta.dirname, 'run-trials.ts'), environmentFor('auto')), plan);
   console.log(settingsTable(longVerdicts(readLongResults()).filter(({ task }) => plan.tasks.includes(task))));
 }
 

@@ -1,6 +1,6 @@
 /**
  * Trains the long runs that are still to be made, and keeps each result at once, in a separate process since it loads TensorFlow.
- * usage: run-trials.ts PLAN, which is JSON. The last line of standard output is how many were trained.
+ * Its plan is a LongPlan. The last line of standard output is how many were trained.
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { type BaseModel, openBaseModel, resolveBaseModel } from '@graft/peft-cor
 import { outlineOf } from '@graft/peft-core/outlines';
 import { digestFolder, listBaseModels } from '@graft/service/base-models';
 import { cacheFolder } from '../../bootstrap/cache-folder.mjs';
+import { readPlan } from '../../measuring/processes.ts';
 import { dataSizeOf } from '../../methods/data-size.ts';
 import { trainRows } from '../train-rows.ts';
 import { peftWith, pendingOf, settingsFor, trialsOf } from './grid.ts';
@@ -29,7 +30,7 @@ export interface LongPlan {
 /** No answer of a task has as many tokens. */
 const LONGEST_ANSWER = 32;
 
-const plan = JSON.parse(process.argv[2]!) as LongPlan;
+const plan = await readPlan<LongPlan>();
 const folder = await mkdtemp(join(tmpdir(), 'graft-long-'));
 const cacheDir = cacheFolder();
 const base = await openBaseModel(await locate(plan.model), { digestCache: digestFolder(cacheDir) });

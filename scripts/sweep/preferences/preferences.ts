@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { environmentFor } from '@graft/peft-core/precision';
-import { runTypeScript } from '../../../bench/run-for-result.ts';
+import { runForResult, typeScript } from '../../measuring/processes.ts';
 import { isChosen } from '../words.ts';
 import { optionFaults, preferenceFaults, preferenceVerdicts } from './check.ts';
 import { preferenceGrid } from './grid.ts';
@@ -14,7 +14,7 @@ export const strayWord = (words: string[]): string | undefined =>
 
 /** Trains what the grid lacks. */
 export async function makePreferenceRuns(words: string[]): Promise<void> {
-  await runTypeScript(join(import.meta.dirname, 'run-trials.ts'), words, environmentFor('auto'));
+  await runForResult(typeScript(join(import.meta.dirname, 'run-trials.ts'), environmentFor('auto'), words));
 }
 
 /** The tables of docs/auto.md, by the name of their section. */

@@ -1,4 +1,4 @@
-import type { Role, Scope } from '@graft/service';
+import type { Role, Scope } from '@graft/wire/lists';
 import type { RouteOptions } from 'fastify';
 import { type ModelUse, modelUses } from './model-uses.ts';
 

@@ -1,8 +1,9 @@
 /** Responses to a key with only a write scope, of each route that shows more than it was sent. */
+
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Scope } from '@graft/service';
 import { createPerson, putMember } from '@graft/service';
+import type { Scope } from '@graft/wire/lists';
 import { filesOf, sendAdapter, soundAdapter } from '../testing/adapter-parts.ts';
 import { keepCheckpoint } from '../testing/keep-checkpoint.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';

@@ -1,14 +1,7 @@
 import { allowsScope } from '@graft/service';
+import { ReceiptSchema } from '@graft/wire/schema';
 import fp from 'fastify-plugin';
-import { Type } from 'typebox';
-import { named } from '../schemas/schema.ts';
 import type { Access } from './access.ts';
-
-export const ReceiptSchema = named('Receipt', {
-  id: Type.Optional(Type.String({ description: 'Id of the object that was created or changed.' })),
-  object: Type.String(),
-  secret: Type.Optional(Type.String({ description: 'New secret. It is returned only once.' })),
-});
 
 const shown = Object.keys(ReceiptSchema.properties);
 

@@ -28,7 +28,7 @@ export function openMcpHandler(tools: readonly Tool[]) {
 /** Creates a server for one request, with the tools that the caller's key may use. */
 function createMcpServer(tools: readonly Tool[], { identity, means }: McpCaller): Server {
   const server = new Server(
-    { name: 'graft', version: '0.1.0' },
+    { name: 'graft', version: '1.0.0' },
     { capabilities: { tools: {} }, instructions },
   );
   const usable = tools.filter(({ access, annotations }) =>

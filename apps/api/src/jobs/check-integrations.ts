@@ -1,4 +1,5 @@
-import { type Identity, type JobIntegrationRequest, listIntegrations, type Services } from '@graft/service';
+import { type Identity, listIntegrations, type Services } from '@graft/service';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
 import { ApiError } from '../api-error.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Identity, type NewJob, requesterOf, type Services } from '@graft/service';
+import type { CreateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import type { Static } from 'typebox';
-import type { CreateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkIntegrations } from './check-integrations.ts';
 import { checkTraining, type Waiting } from './check-training.ts';

@@ -39,14 +39,14 @@ import {
   readQuota,
   type Services,
 } from '@graft/service';
+import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
-import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkStartPeft, findStart, keepStartSplit, startTemplateOf } from './find-start.ts';
+import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -151,7 +151,16 @@ export async function checkTraining(
   };
   // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
   const startTemplate = startTemplateOf(startFrom);
-  const options = { method, hyperparameters, startFrom, startTemplate, hasValidationFile, sweep };
+  const startPrompts = startPromptsOf(startFrom);
+  const options = {
+    method,
+    hyperparameters,
+    startFrom,
+    startTemplate,
+    startPrompts,
+    hasValidationFile,
+    sweep,
+  };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
   const resolved = await checkTrials(waiting, team, trials, options, epochOf(files, training), base);
@@ -184,9 +193,10 @@ function checkMethod(body: TrainingBody): Hyperparameters {
       param: 'method.type',
     });
   }
-  const other = Object.keys(method ?? {}).find(
-    (name) => name !== 'type' && name !== method?.type && method?.[name] !== null,
-  );
+  const [other] =
+    Object.entries(method ?? {}).find(
+      ([name, options]) => name !== 'type' && name !== method?.type && options !== null,
+    ) ?? [];
   if (method && other !== undefined)
     throw new ApiError(
       'unsupported_method',

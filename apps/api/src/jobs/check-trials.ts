@@ -33,7 +33,7 @@ export async function checkTrials(
   trials: readonly SweepTrial[],
   { sweep, ...options }: Common,
   file: TrainedFile,
-  model: { id: string; local: Pick<LocalBaseModel, 'config' | 'tensors'> | null },
+  model: { id: string; local: Pick<LocalBaseModel, 'config' | 'tensors' | 'smallFiles'> | null },
 ): Promise<ResolvedTraining[]> {
   const { examples, answerCharacters, format, longestExample = null } = file;
   const data = { exampleCount: examples ?? 0, answerCharacters, format, longestExample };

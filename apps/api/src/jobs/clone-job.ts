@@ -1,7 +1,7 @@
 import type { Job } from '@graft/service';
+import type { CloneJobSchema } from '@graft/wire/jobs/clone-job';
+import { hyperparametersOf, type Method } from '@graft/wire/jobs/method';
 import type { Static } from 'typebox';
-import type { CloneJobSchema } from '../schemas/jobs/clone-job.ts';
-import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import type { CreateJobBody } from './check-new-job.ts';
 
 export type CloneJobBody = Static<typeof CloneJobSchema>;
@@ -32,7 +32,7 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
           ...(method && hyperparametersOf(method)),
         },
       },
-    },
+    } as Method,
     training: over(
       trainingOf(job, changes),
       preferenceOf(training)

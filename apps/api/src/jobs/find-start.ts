@@ -134,6 +134,13 @@ export function startTemplateOf(start: AdapterVersion | null): string | null {
   return template;
 }
 
+/** The prompts with which that adapter was trained, none if there are no fields; null: training starts from the base model. */
+export function startPromptsOf(start: AdapterVersion | null): Record<string, string> | null {
+  if (start === null) return null;
+  const { prompts = {} } = (start.lineage.training ?? {}) as Partial<ResolvedTraining>;
+  return prompts;
+}
+
 function differs(name: string, startPeft: PeftConfig): GraftError {
   const value = JSON.stringify((startPeft as unknown as Record<string, unknown>)[name]);
   return new GraftError(

@@ -43,7 +43,7 @@ import { taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
-import { startTemplateOf } from './find-start.ts';
+import { startPromptsOf, startTemplateOf } from './find-start.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
@@ -209,6 +209,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
         hyperparameters: job.hyperparameters,
         startFrom: startFromId,
         startTemplate: startTemplateOf(start),
+        startPrompts: startPromptsOf(start),
         hasValidationFile: jobFiles.validation.length > 0,
         sweep: job.sweep?.grid ?? null,
       },

@@ -1,6 +1,7 @@
 import { createQueuePlaces, type Job, type QueuePlaces, type Services } from '@graft/service';
+import type { JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import type { Static } from 'typebox';
-import { type JobSchema, toWireJob } from '../schemas/jobs/fine-tuning-job.ts';
+import { toWireJob } from '../answers/job.ts';
 
 export type WireJob = Static<typeof JobSchema>;
 

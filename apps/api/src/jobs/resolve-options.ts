@@ -22,6 +22,8 @@ export interface JobOptions {
   startFrom: object | string | null;
   /** The own chat template of what training continues from; null: none. */
   startTemplate: string | null;
+  /** The prompts of the training that training continues from; null: it starts from the base model. */
+  startPrompts: Record<string, string> | null;
   hasValidationFile: boolean;
   /** Number of trials, if the job is a trial of a sweep. */
   trials?: number;
@@ -38,12 +40,14 @@ export async function resolveOptions(
   teamId: string,
   options: JobOptions,
   data: DataSize & LengthLimits,
-  model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
+  model: Pick<LocalBaseModel, 'config' | 'tensors' | 'smallFiles'> | null,
 ): Promise<ResolvedTraining> {
   const { startFrom, isChecked = false, ...others } = options;
   const given = { ...others, continues: startFrom !== null };
   if (!model) return resolveTraining({ ...given, ...data });
   if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
   const outline = outlineOf(model.config);
-  return resolveTraining({ ...given, ...data, contextLength: outline.maxPositions, model: outline });
+  const { prompts: sentencePrompts } = model.smallFiles;
+  const known = { contextLength: outline.maxPositions, model: outline, sentencePrompts };
+  return resolveTraining({ ...given, ...data, ...known });
 }

@@ -1,5 +1,5 @@
 import { defaultPeft, methods, objectiveFor, type PeftType } from '@graft/peft-core/config';
-import { toWireFormats, toWireTrainingMethods } from '../schemas/jobs/job-options.ts';
+import { toWireFormats, toWireTrainingMethods } from '../routes/jobs/job-options.ts';
 import { adapterId, created, examplesOfDeparture, sha256 } from './example-departures.ts';
 import { exampleNumbers } from './example-numbers.ts';
 
@@ -62,13 +62,13 @@ export const exampleValues: Record<string, unknown> = {
   team_name: 'acme',
   since: created,
   until: created + 60,
-  'ServiceState.version': '0.1.0',
+  'ServiceState.version': '1.0.0',
   'ServiceState.workers': {
     ready: 2,
     draining: 0,
     quarantined: 0,
     silent: 0,
-    versions: ['0.1.0'],
+    versions: ['1.0.0'],
     other_protocol: 0,
     unknown_protocol: 0,
   },

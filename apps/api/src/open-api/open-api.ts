@@ -1,11 +1,11 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import { ErrorSchema } from '@graft/wire/error';
+import { ReceiptSchema, ref } from '@graft/wire/schema';
 import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
-import { guardOfAnswer, ReceiptSchema, receiptStatus } from '../access/receipts.ts';
+import { guardOfAnswer, receiptStatus } from '../access/receipts.ts';
 import { errorCodes } from '../error-codes.ts';
-import { ErrorSchema } from '../schemas/error.ts';
-import { ref } from '../schemas/schema.ts';
 import { completeDocument } from './complete-document.ts';
 import type { OpenApiDocument } from './document.ts';
 
@@ -23,7 +23,7 @@ export const openApi = fp(async (app) => {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Graft', version: '0.1.0', description: description() },
+      info: { title: 'Graft', version: '1.0.0', description: description() },
       servers: [{ url: '/' }],
       security: [{ apiKey: [] }],
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },

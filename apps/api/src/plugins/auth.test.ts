@@ -1,9 +1,11 @@
 /** Access that every route requires; no route requires none. */
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createApiKey, revokeApiKey, type Scope, scopes } from '@graft/service';
+import { createApiKey, revokeApiKey } from '@graft/service';
+import { type Scope, scopes } from '@graft/wire/lists';
 import Fastify from 'fastify';
 import type { Access } from '../access/access.ts';
 import { buildApp } from '../app.ts';

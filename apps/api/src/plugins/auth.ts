@@ -4,14 +4,13 @@ import {
   type Identity,
   keyLapsed,
   type Operator,
-  type Role,
-  type Scope,
   type VerifiedSession,
   verifyKey,
   verifySession,
   withSystemScope,
   withTeamScope,
 } from '@graft/service';
+import type { Role, Scope } from '@graft/wire/lists';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { type Access, demandAccess, type TeamAccess } from '../access/access.ts';

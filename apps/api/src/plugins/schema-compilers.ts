@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { parsedElsewhere } from '@graft/wire/schema';
 import { Ajv2020, type AnySchema, type Options } from 'ajv/dist/2020.js';
 import fp from 'fastify-plugin';
 import type { TSchema } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import { parsedElsewhere } from '../schemas/schema.ts';
 import { describeFaults } from './validation-faults.ts';
 
 declare module 'fastify' {

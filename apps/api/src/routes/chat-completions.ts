@@ -2,15 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { lengthOfMessage } from '@graft/peft-core/chat';
 import { templateKwargsFault } from '@graft/peft-core/config';
 import { type CallPart, randomText } from '@graft/service';
-import type { Static } from 'typebox';
-import { ApiError } from '../api-error.ts';
 import {
   ChatCompletionChunkSchema,
   ChatCompletionSchema,
   CreateChatCompletionSchema,
   unsupportedChatParameters,
-} from '../schemas/chat-completion.ts';
-import { ref, unixSeconds } from '../schemas/schema.ts';
+} from '@graft/wire/chat-completion';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { unixSeconds } from '../answers/list.ts';
+import { ApiError } from '../api-error.ts';
 import type { ChunkFormat, WholeAnswer } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
 import { demandsOf } from '../serving/answer-demands.ts';

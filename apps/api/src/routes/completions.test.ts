@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ChatCompletionChunkSchema } from '@graft/wire/chat-completion';
+import { CompletionChunkSchema } from '@graft/wire/completion';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { TSchema } from 'typebox';
-import { ChatCompletionChunkSchema } from '../schemas/chat-completion.ts';
-import { CompletionChunkSchema } from '../schemas/completion.ts';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { publishAdapter } from '../testing/publish-adapter.ts';

@@ -5,8 +5,9 @@ import {
   CompletionSchema,
   CreateCompletionSchema,
   unsupportedCompletionParameters,
-} from '../schemas/completion.ts';
-import { ref, unixSeconds } from '../schemas/schema.ts';
+} from '@graft/wire/completion';
+import { ref } from '@graft/wire/schema';
+import { unixSeconds } from '../answers/list.ts';
 import type { ChunkFormat } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
 import { findModel } from '../serving/find-model.ts';

@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { getFile, requestFileReport } from '@graft/service';
+import { type FileRecord, type FileReport, getFile, requestFileReport } from '@graft/service';
+import { FileParams } from '@graft/wire/file';
+import { FileReportQuery, FileReportSchema } from '@graft/wire/file-report';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { unixSeconds } from '../answers/list.ts';
 import { ApiError } from '../api-error.ts';
 import { found } from '../not-found.ts';
-import { FileParams } from '../schemas/file.ts';
-import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
-import { ref } from '../schemas/schema.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
 import { columnsIn } from '../uploads/receive-upload.ts';
 import { operations } from './operation.ts';
@@ -68,3 +70,22 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork 
     },
   );
 };
+
+function toWireFileReport(file: FileRecord, report: FileReport): Static<typeof FileReportSchema> {
+  const { model, status, progress, result, error } = report;
+  return {
+    object: 'file.report',
+    file_id: file.id,
+    model,
+    max_seq_length: report.maxSeqLength,
+    status,
+    progress:
+      status === 'running' && progress
+        ? { bytes: progress.bytes, total_bytes: progress.totalBytes, examples: progress.examples }
+        : null,
+    report: result,
+    error: error && { code: error.code, message: error.message, param: error.param },
+    created_at: unixSeconds(report.createdAt),
+    finished_at: report.finishedAt && unixSeconds(report.finishedAt),
+  };
+}

@@ -14,9 +14,6 @@ import {
   reportCorruption,
   requesterOf,
 } from '@graft/service';
-import type { FastifyReply } from 'fastify';
-import { sendDownload } from '../downloads/download.ts';
-import { found } from '../not-found.ts';
 import {
   DeletedFileSchema,
   FileParams,
@@ -24,11 +21,15 @@ import {
   ImportFileSchema,
   ListFilesQuery,
   maxFiles,
-  toWireFile,
   UploadSchema,
-} from '../schemas/file.ts';
-import { createdSpan, listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+} from '@graft/wire/file';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import type { FastifyReply } from 'fastify';
+import { toWireFile } from '../answers/file.ts';
+import { createdSpan, toWireList } from '../answers/list.ts';
+import { sendDownload } from '../downloads/download.ts';
+import { found } from '../not-found.ts';
 import { hangUp } from '../serving/answer.ts';
 import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';

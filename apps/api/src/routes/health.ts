@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { probeWrite } from '@graft/service';
+import { ErrorSchema } from '@graft/wire/error';
 import { Type } from 'typebox';
 import { errorBody } from '../api-error.ts';
-import { ErrorSchema } from '../schemas/error.ts';
 
 /** Milliseconds until a dependency counts as missing. */
 const patience = 2_000;

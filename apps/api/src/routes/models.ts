@@ -1,24 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   allowsModel,
+  type BaseModelEntry,
+  type CheckpointAdapter,
   deleteFineTunedModel,
+  type FineTunedModel,
   findCheckpointModel,
   findFineTunedModel,
   isTag,
   listFineTunedModels,
 } from '@graft/service';
-import { Type } from 'typebox';
+import { listOf } from '@graft/wire/list';
+import { DeletedModelSchema, ListModelsQuery, ModelSchema } from '@graft/wire/model';
+import { ref } from '@graft/wire/schema';
+import { type Static, Type } from 'typebox';
+import { toWireList, unixSeconds } from '../answers/list.ts';
 import { ApiError } from '../api-error.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import {
-  DeletedModelSchema,
-  ListModelsQuery,
-  ModelSchema,
-  toWireBaseModel,
-  toWireCheckpointModel,
-  toWireFineTunedModel,
-} from '../schemas/model.ts';
-import { ref } from '../schemas/schema.ts';
 import { modelNotFound } from '../serving/find-model.ts';
 import { operations } from './operation.ts';
 
@@ -114,3 +111,50 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
+
+type WireModel = Static<typeof ModelSchema>;
+
+const taskOf = (peft: unknown): string | null =>
+  (peft as { task_type?: string | null } | null)?.task_type ?? null;
+
+function toWireBaseModel(model: BaseModelEntry): WireModel {
+  return {
+    id: model.id,
+    object: 'model',
+    created: unixSeconds(model.createdAt),
+    owned_by: 'graft',
+    base_model: null,
+    hub: model.hub,
+    task_type: null,
+    adapter: null,
+    job: null,
+  };
+}
+
+function toWireFineTunedModel(version: FineTunedModel): WireModel {
+  return {
+    id: version.modelName,
+    object: 'model',
+    created: unixSeconds(version.createdAt),
+    owned_by: version.teamId,
+    base_model: version.baseModel,
+    hub: null,
+    task_type: taskOf(version.peft),
+    adapter: { id: version.adapterId, version: version.number },
+    job: version.jobId,
+  };
+}
+
+function toWireCheckpointModel(checkpoint: CheckpointAdapter): WireModel {
+  return {
+    id: checkpoint.modelName,
+    object: 'model',
+    created: unixSeconds(checkpoint.createdAt),
+    owned_by: checkpoint.teamId,
+    base_model: checkpoint.baseModel,
+    hub: null,
+    task_type: taskOf(checkpoint.peft),
+    adapter: null,
+    job: checkpoint.jobId,
+  };
+}

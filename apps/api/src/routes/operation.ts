@@ -1,6 +1,6 @@
+import { errorResponses } from '@graft/wire/error';
 import type { FastifyContextConfig, FastifySchema } from 'fastify';
 import type { TSchema } from 'typebox';
-import { errorResponses } from '../schemas/error.ts';
 
 /** What a route declares besides. `errors`: further statuses. */
 export type OperationSchema = Omit<FastifySchema, 'tags' | 'summary' | 'response'> & { errors?: number[] };

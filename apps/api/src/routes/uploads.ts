@@ -5,29 +5,32 @@ import {
   addPart,
   cancelUpload,
   createUpload,
+  type FileRecord,
   getFile,
   getUpload,
   listParts,
   listUploads,
   receivePartBytes,
   type Upload,
+  type UploadPart,
 } from '@graft/service';
-import { ApiError } from '../api-error.ts';
-import { found } from '../not-found.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import {
   CompleteUploadSchema,
   CreateUploadSchema,
   ListPartsQuery,
   ListUploadsQuery,
   PartBodySchema,
-  toWirePart,
-  toWireUpload,
   UploadObjectSchema,
   UploadParams,
   UploadPartSchema,
-} from '../schemas/upload.ts';
+} from '@graft/wire/upload';
+import type { Static } from 'typebox';
+import { toWireFile } from '../answers/file.ts';
+import { toWireList, unixSeconds } from '../answers/list.ts';
+import { ApiError } from '../api-error.ts';
+import { found } from '../not-found.ts';
 import type { ApiSettings } from '../settings.ts';
 import { comingBytes } from '../uploads/coming-bytes.ts';
 import { completeParts } from '../uploads/complete-parts.ts';
@@ -192,4 +195,34 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{
 
 function uploadOver({ status }: Upload): ApiError {
   return new ApiError('invalid_upload_state', `The upload is ${status}; create another one.`);
+}
+
+function toWireUpload(upload: Upload, file: FileRecord | null = null): Static<typeof UploadObjectSchema> {
+  const { id, bytes, filename, purpose, status } = upload;
+  return {
+    id,
+    bytes,
+    filename,
+    purpose,
+    status,
+    object: 'upload',
+    created_at: unixSeconds(upload.createdAt),
+    expires_at: unixSeconds(upload.expiresAt),
+    file: file && toWireFile(file),
+    mime_type: upload.mimeType,
+    received_bytes: upload.receivedBytes,
+    parts: upload.partCount,
+  };
+}
+
+function toWirePart(part: UploadPart): Static<typeof UploadPartSchema> {
+  const { id, bytes, sha256 } = part;
+  return {
+    id,
+    bytes,
+    sha256,
+    object: 'upload.part',
+    created_at: unixSeconds(part.createdAt),
+    upload_id: part.uploadId,
+  };
 }

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   createWebhook,
-  defaultWebhookEvents,
   deleteWebhook,
   getWebhook,
   listDeliveries,
@@ -10,11 +9,13 @@ import {
   rotateWebhookSecret,
   testWebhook,
   updateWebhook,
+  type WebhookDelivery,
+  type WebhookEndpoint,
   type WithSecret,
 } from '@graft/service';
-import { found } from '../not-found.ts';
-import { listOf, toWireList } from '../schemas/list.ts';
-import { ref } from '../schemas/schema.ts';
+import { listOf } from '@graft/wire/list';
+import { defaultWebhookEvents } from '@graft/wire/lists';
+import { ref } from '@graft/wire/schema';
 import {
   DeletedWebhookSchema,
   DeliveryParams,
@@ -23,15 +24,17 @@ import {
   ListWebhooksQuery,
   NewWebhookSchema,
   RotationSchema,
-  toWireDelivery,
-  toWireWebhook,
   usualOverlap,
   WebhookChangesSchema,
   WebhookParams,
   WebhookSchema,
   WebhookTestSchema,
   WebhookWithSecretSchema,
-} from '../schemas/webhook.ts';
+} from '@graft/wire/webhook';
+import type { Static } from 'typebox';
+import { toWireMaker } from '../answers/exit.ts';
+import { toWireList, unixSeconds } from '../answers/list.ts';
+import { found } from '../not-found.ts';
 import { operations } from './operation.ts';
 
 const operation = operations('Webhooks');
@@ -153,4 +156,41 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
 function withSecret({ endpoint, secret }: WithSecret) {
   return { ...toWireWebhook(endpoint), secret };
+}
+
+function toWireWebhook(endpoint: WebhookEndpoint): Static<typeof WebhookSchema> {
+  return {
+    id: endpoint.id,
+    object: 'webhook.endpoint',
+    created_at: unixSeconds(endpoint.createdAt),
+    url: endpoint.url,
+    description: endpoint.description,
+    events: endpoint.events,
+    enabled: endpoint.disabledAt === null,
+    disabled_at: endpoint.disabledAt && unixSeconds(endpoint.disabledAt),
+    disabled_reason: endpoint.disabledReason,
+    ...toWireMaker(endpoint),
+    failing_since: endpoint.failingSince && unixSeconds(endpoint.failingSince),
+  };
+}
+
+function toWireDelivery(delivery: WebhookDelivery): Static<typeof DeliverySchema> {
+  const isPending = delivery.status === 'pending';
+  return {
+    id: delivery.id,
+    object: 'webhook.delivery',
+    created_at: unixSeconds(delivery.createdAt),
+    webhook_id: delivery.endpointId,
+    event_id: delivery.eventId,
+    event_type: delivery.type,
+    data: { id: delivery.subject },
+    status: delivery.status,
+    attempts: delivery.attempts,
+    last_attempt_at: delivery.lastAttemptAt && unixSeconds(delivery.lastAttemptAt),
+    last_status: delivery.lastStatus,
+    last_error: delivery.lastError,
+    next_attempt_at: isPending ? unixSeconds(delivery.nextAttemptAt) : null,
+    expires_at: isPending ? unixSeconds(delivery.expiresAt) : null,
+    ended_at: delivery.endedAt && unixSeconds(delivery.endedAt),
+  };
 }

@@ -1,7 +1,7 @@
 import type { GenerationRequest } from '@graft/service';
+import type { samplingProperties } from '@graft/wire/sampling';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject } from 'typebox';
-import type { samplingProperties } from '../schemas/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer, type WholeAnswer } from './answer.ts';
 import type { demandsOf } from './answer-demands.ts';

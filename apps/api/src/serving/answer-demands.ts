@@ -1,9 +1,9 @@
 import { readTools, type Tool } from '@graft/peft-core/chat';
 import { answerSchemaFault } from '@graft/peft-core/config';
 import type { GenerationRequest } from '@graft/service';
+import type { CreateChatCompletionSchema } from '@graft/wire/chat-completion';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { CreateChatCompletionSchema } from '../schemas/chat-completion.ts';
 
 type Body = Pick<
   Static<typeof CreateChatCompletionSchema>,

@@ -1,4 +1,5 @@
-import type { CallPart, GenerationEvent, LikelyTokens, Usage } from '@graft/service';
+import type { CallPart, GenerationEvent, LikelyTokens } from '@graft/service';
+import type { Usage } from '@graft/wire/token-usage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
 import { toApiError } from '../to-api-error.ts';

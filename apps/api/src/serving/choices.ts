@@ -6,8 +6,8 @@ import {
   pickWorker,
   type Services,
   startReading,
-  type Usage,
 } from '@graft/service';
+import type { Usage } from '@graft/wire/token-usage';
 import { merged } from './merged.ts';
 
 /** An event of a choice, with its index; at the end the usage of all choices. */

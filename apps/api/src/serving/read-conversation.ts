@@ -1,7 +1,7 @@
 import { type Message, messageOf, readCalled, readReasoning, UnansweredCalls } from '@graft/peft-core/chat';
+import type { CreateChatCompletionSchema } from '@graft/wire/chat-completion';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { CreateChatCompletionSchema } from '../schemas/chat-completion.ts';
 
 type RequestMessage = Static<typeof CreateChatCompletionSchema>['messages'][number];
 type RequestCall = NonNullable<RequestMessage['tool_calls']>[number];

@@ -1,8 +1,8 @@
 import { samplingFields } from '@graft/peft-core/config';
 import type { GenerationRequest } from '@graft/service';
+import type { samplingProperties } from '@graft/wire/sampling';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
-import type { samplingProperties } from '../schemas/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;

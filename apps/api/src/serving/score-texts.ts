@@ -32,12 +32,15 @@ export async function scoreTexts(
     model: { name, ...weights },
     task,
     inputs,
+    promptName = null,
     check = () => {},
   }: {
     id: string;
     model: FoundModel;
     task: ScoringRequest['task'];
     inputs: ScoringRequest['inputs'];
+    /** See `prompt_name` of `ScoringRequest`. */
+    promptName?: string | null;
     check?: (start: ScoresStart) => void;
   },
 ): Promise<TextScores> {
@@ -52,7 +55,11 @@ export async function scoreTexts(
   let inputTokens = 0;
   try {
     const events = await app.askWorkers({ teamId, characters, signal }, () =>
-      scoreOnWorker(services, { ...weights, task, inputs }, { waitMs, signal }),
+      scoreOnWorker(
+        services,
+        { ...weights, task, inputs, ...(promptName !== null && { prompt_name: promptName }) },
+        { waitMs, signal },
+      ),
     );
     for await (const event of events) {
       if (event.type === 'start') {

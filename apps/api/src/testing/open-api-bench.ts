@@ -9,10 +9,10 @@ import {
   createTeam,
   type JobState,
   type NewApiKey,
-  type Role,
   type Services,
 } from '@graft/service';
 import { openFenced, openTestServices } from '@graft/service/testing';
+import type { Role } from '@graft/wire/lists';
 import { buildApp } from '../app.ts';
 import type { ApiSettings } from '../settings.ts';
 

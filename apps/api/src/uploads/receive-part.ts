@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import { type FileStore, type IncomingBytes, maxPartBytes, type Upload } from '@graft/service';
+import type { FileStore, IncomingBytes, Upload } from '@graft/service';
+import { maxPartBytes } from '@graft/wire/lists';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';

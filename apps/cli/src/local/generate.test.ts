@@ -37,6 +37,22 @@ test('a call of the chosen tool is printed as JSON, and follows the schema', asy
   assert.deepEqual(calls[0].function, printed);
 });
 
+test('reasoning before a call is apart from it, and cut off without one', async () => {
+  const args = ['-m', 'a', '--tools', '@tools.json', '--tool-choice', 'time', '--max-tokens', '8'];
+  const { stdout, stderr, code } = await ask(
+    'model',
+    ...args,
+    '--template-kwargs',
+    '{"thinks": true}',
+    '--json',
+  );
+  assert.equal(code, 0, stderr);
+  const { text, reasoning_content, tool_calls, finish_reason } = JSON.parse(stdout);
+  assert.deepEqual([text, tool_calls, finish_reason], ['', [], 'length']);
+  assert.match(reasoning_content, /./);
+  assert.ok(stderr.includes(reasoning_content.slice(0, 2)), stderr);
+});
+
 test('tools that cannot be used are refused', async () => {
   const given = ['--tools', JSON.stringify(tools)];
   for (const [args, message] of [

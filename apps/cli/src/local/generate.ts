@@ -101,21 +101,30 @@ async function generate(options: Options): Promise<void> {
         signal,
       });
       let text = '';
+      let reasoning_content = '';
       const calls: ToolCall[] = [];
       let result: GenerateResult | null = null;
       while (result === null) {
         const next = await pieces.next();
         if (next.done) result = next.value;
         else {
+          const { reasoning = '' } = next.value;
           text += next.value.text;
+          reasoning_content += reasoning;
           addCalls(calls, next.value);
+          process.stderr.write(printableOn(process.stderr, reasoning));
           if (!output.json) process.stdout.write(printableOn(process.stdout, next.value.text));
         }
       }
       const { finishReason: finish_reason, promptTokens: prompt_tokens, completionTokens } = result;
       const total_tokens = prompt_tokens + completionTokens;
       const usage = { prompt_tokens, completion_tokens: completionTokens, total_tokens };
-      const answer = demands.tools ? { text, tool_calls: calls } : { text };
+      if (reasoning_content !== '') output.note('');
+      const answer = {
+        ...(reasoning_content === '' ? {} : { reasoning_content }),
+        text,
+        ...(demands.tools ? { tool_calls: calls } : {}),
+      };
       const shown = calls.map(({ function: called }) => JSON.stringify(called)).join('\n');
       output.result({ ...answer, finish_reason, usage }, () =>
         printableOn(process.stdout, text !== '' && shown !== '' ? `\n${shown}` : shown),

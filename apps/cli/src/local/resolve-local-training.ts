@@ -9,7 +9,7 @@ import type {
   SweepTrial,
 } from '@graft/peft-core/config';
 import type { DataFiles, FormatName, RawExample } from '@graft/peft-core/examples';
-import type { BaseModel } from '@graft/peft-core/files';
+import type { Adapter, BaseModel, SentencePrompts } from '@graft/peft-core/files';
 import { UsageError } from '../errors.ts';
 import { jsonObjectArgument } from '../options/arguments.ts';
 import { type DataFlags, dataArguments, isPlain, shareOf } from '../options/data-arguments.ts';
@@ -64,6 +64,7 @@ export async function resolveLocalTraining(
     parsePeftConfig,
     parseSweep,
     parseTrainingOptions,
+    resolvePrompts,
     trainingReasons,
     trialName,
     trialsOf,
@@ -74,6 +75,8 @@ export async function resolveLocalTraining(
   const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);
   const startPeft = start?.config ?? null;
   const startTemplate = start?.chatTemplate ?? null;
+  const { readSentencePrompts } = await import('@graft/peft-core/files');
+  const sentencePrompts = start ? start.sentencePrompts : await readSentencePrompts(base.path);
   const training = parseTrainingOptions(
     trainingArgument(options, {
       n_epochs: options.epochs,
@@ -110,7 +113,9 @@ export async function resolveLocalTraining(
   );
   const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
   const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
-  const size = await measure(data, asked, base, startTemplate);
+  const objective = objectiveFor(asked[0]!.peft.task_type, format, method);
+  const { prompts = {} } = resolvePrompts(training, objective, sentencePrompts);
+  const size = await measure({ ...data, prompts }, asked, base, startTemplate);
   const trials = await resolveTrials(asked, sweep, options, base, {
     // The mean is that of the examples as they are read.
     answerCharacters:
@@ -118,6 +123,7 @@ export async function resolveLocalTraining(
     format,
     method,
     startTemplate,
+    sentencePrompts,
     ...size,
   });
   const sets = files.validationFiles?.map(({ name }) => name) ?? [];
@@ -199,7 +205,14 @@ async function measure(
     validation,
     format,
     mixture,
-  }: { training: RawExample[][]; validation: RawExample[]; format: FormatName; mixture: Mixture | null },
+    prompts,
+  }: {
+    training: RawExample[][];
+    validation: RawExample[];
+    format: FormatName;
+    mixture: Mixture | null;
+    prompts: Record<string, string>;
+  },
   asked: readonly SweepTrial[],
   base: BaseModel,
   startTemplate: string | null,
@@ -242,6 +255,7 @@ async function measure(
       chat_template_kwargs,
       train_on,
       mask_reasoning,
+      prompts,
     }),
   };
   const trained = training.map((examples) => measureExamples(examples, source));
@@ -273,7 +287,7 @@ async function resolveTrials(
   sweep: Sweep | null,
   { validation, startFrom }: TrainOptions,
   base: BaseModel,
-  data: DataSize & LengthLimits & { startTemplate: string | null },
+  data: DataSize & LengthLimits & { startTemplate: string | null; sentencePrompts: SentencePrompts | null },
 ): Promise<LocalTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');
@@ -306,7 +320,7 @@ async function startOf(
   folder: string,
   peft: unknown,
   base: BaseModel,
-): Promise<{ config: PeftConfig; chatTemplate: string | null }> {
+): Promise<Pick<Adapter, 'config' | 'chatTemplate' | 'sentencePrompts'>> {
   if (peft !== undefined)
     throw new UsageError(
       '--start-from continues an adapter with its own configuration: leave out --peft, --peft-type and --rank.',

@@ -1,4 +1,5 @@
 import type { FineTuningJob, GraftClient, JobIntegration, JobPriority } from '@graft/client';
+import { priorities } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
 import { UsageError } from '../errors.ts';
@@ -18,7 +19,7 @@ interface Options extends TrainingOptions {
   watch?: boolean;
 }
 
-export const jobPriorities: JobPriority[] = ['low', 'normal', 'high'];
+export const jobPriorities = Object.keys(priorities) as JobPriority[];
 
 export function addCreateJobVerb(jobs: Command): void {
   const examples = [

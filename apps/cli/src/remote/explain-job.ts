@@ -61,8 +61,7 @@ function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): strin
     case 'paused':
       return 'Then the job was paused, with a checkpoint. The attempt does not count.';
     case 'released':
-      // The first is the text of earlier versions.
-      if (reason && /^(?:Made room|Preempted) at a checkpoint/.test(reason))
+      if (reason?.startsWith('Preempted at a checkpoint'))
         return 'Then it was preempted for other jobs, with a checkpoint. The attempt does not count.';
       return 'Then that process shut down cleanly and released the job. The attempt does not count.';
     case 'lost':

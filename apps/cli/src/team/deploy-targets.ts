@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { CreateDeployTarget, DeployTarget, UpdateDeployTarget } from '@graft/client';
+import { runtimeNames } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
 import { optional, timestamp } from '../draw/quantities.ts';
@@ -46,9 +47,7 @@ export function addDeployTargetsVerbs(program: Command): void {
     'shop --runtime vllm --url https://vllm.example.com --adapter adpt-… --tag production --model-name support';
   withSettings(serviceVerb(group, 'create <name>', creates, example))
     .addOption(
-      new Option('--runtime <runtime>', 'kind of the server')
-        .choices(['vllm', 'sglang'])
-        .makeOptionMandatory(),
+      new Option('--runtime <runtime>', 'kind of the server').choices(runtimeNames).makeOptionMandatory(),
     )
     .requiredOption('--url <url>', 'address of the server, without /v1')
     .requiredOption('--adapter <id>', 'adapter whose tag it follows')

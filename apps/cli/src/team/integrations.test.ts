@@ -16,7 +16,7 @@ test('integrations against a real API: from set to delete, the secret from the e
   const set = await graft('set', 'wandb', '--secret-env', 'WANDB_API_KEY');
   assert.equal(set.stdout, 'Jobs can now send metrics to wandb at https://api.wandb.ai.\n', set.stderr);
   const list = await graft('list');
-  assert.match(list.stdout, /^wandb +https:\/\/api\.wandb\.ai +set +20\d\d-/m);
+  assert.match(list.stdout, /^wandb +https:\/\/api\.wandb\.ai +set +\S+ +enabled +20\d\d-/m);
   assert.ok(!list.stdout.includes('canary'));
   const [integration] = JSON.parse((await graft('list', '--json')).stdout).data;
   assert.equal(integration.has_secret, true);

@@ -1,8 +1,7 @@
 import type { Role } from '@graft/client';
+import { roles } from '@graft/wire/lists';
 import { Option } from 'commander';
 import { timeSpan } from '../options/arguments.ts';
-
-export const roles: Role[] = ['viewer', 'member', 'admin'];
 
 /** `--role`. `usual`: its default. */
 export const roleOption = (description: string, usual?: Role): Option =>

@@ -1,10 +1,10 @@
 import type { GraftClient, Role, Wire } from '@graft/client';
+import { roles } from '@graft/wire/lists';
 import type { Command } from 'commander';
 import { timestamp } from '../draw/quantities.ts';
 import { UsageError } from '../errors.ts';
 import { firstMatch, listVerb, serviceVerb, wholePage } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
-import { roles } from './key-options.ts';
 
 export function addMemberVerbs(team: Command): void {
   const members = noun(team, 'members', 'people of your team: list, role, remove, leave');

@@ -1,4 +1,5 @@
 import type { Me, Role } from '@graft/client';
+import { roles, type Scope } from '@graft/wire/lists';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { clearOtherSessions } from './browser-storage.ts';
 import { graft, sessionEndedEvent } from './graft.ts';
@@ -57,16 +58,13 @@ export function watchSession(cache: QueryClient): void {
   });
 }
 
-/** Each role includes the permissions of those before it. */
-const roles: readonly Role[] = ['viewer', 'member', 'admin'];
-
 /** The signed-in user. Only for pages inside the shell, which requires a session. */
 export function useMe(): Me {
   return useSession().data!.me!;
 }
 
 /** Scopes that cover all models of the team. The API refuses them to keys that are limited to some models. */
-const teamWideScopes = [
+const teamWideScopes: readonly Scope[] = [
   'usage:read',
   'audit:read',
   'webhooks:read',
@@ -82,7 +80,7 @@ const teamWideScopes = [
  * does not.
  */
 export function usePermission(
-  scope: string,
+  scope: Scope,
   minRole: Role = scope.endsWith(':read') ? 'viewer' : 'member',
 ): boolean {
   const { role, scopes, models } = useMe();

@@ -8,7 +8,7 @@ import type {
   ScoreTask,
   ServingLimits,
 } from '@graft/peft-core';
-import { maxInputs } from '@graft/service';
+import { maxInputs } from '@graft/wire/lists';
 import { Type } from 'typebox';
 import type { ChildFault } from '../processes/child-fault.ts';
 import {
@@ -39,6 +39,8 @@ export interface ModelPlace {
 export interface ScorerRequest extends ModelPlace {
   task: ScoreTask;
   inputs: ScoredInput[];
+  /** Name of the prompt before each text. */
+  promptName?: string;
   /** Name of the adapter in errors. */
   adapterName?: string;
 }
@@ -223,6 +225,7 @@ export const checkGeneratorCall = checkerOf({
           ...place,
           task: Type.Enum(['embed', 'classify']),
           inputs: Type.Array(Type.Union([Type.String(), Type.Array(Type.Unknown())])),
+          promptName: Type.Optional(Type.String()),
           adapterName: Type.Optional(Type.String()),
         },
         closed,

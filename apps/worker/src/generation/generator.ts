@@ -64,14 +64,24 @@ async function score({ id, request, team, weight, limits }: ScoreCall): Promise<
       const { TextScorer } = await engine;
       return new TextScorer({ base, ...limits });
     });
-    const { adapterDir: adapter, task, inputs, adapterName } = request;
+    const { adapterDir: adapter, task, inputs, adapterName, promptName = null } = request;
     let promptTokens = 0;
     let hasStarted = false;
     const onRead = (tokens: number) => {
       promptTokens += tokens;
     };
     const named = adapterName === undefined ? {} : { adapterName };
-    const scores = scorer.score({ adapter, task, inputs, team, weight, signal, onRead, ...named });
+    const scores = scorer.score({
+      adapter,
+      task,
+      inputs,
+      promptName,
+      team,
+      weight,
+      signal,
+      onRead,
+      ...named,
+    });
     try {
       for await (const next of scores) {
         if (Array.isArray(next)) send({ id, type: 'scores', scores: next.map(encoded) });

@@ -53,9 +53,15 @@ export async function* scoreLines(
 ): AsyncGenerator<string, void> {
   yield* reported(services, signal, async function* () {
     const { place, base, adapterTask } = await placeOf(services, body, signal);
-    const { task, inputs, adapter } = body;
+    const { task, inputs, adapter, prompt_name: promptName } = body;
     await checkScoreTask(base, adapterTask, task);
-    const request = { ...place, task, inputs, ...(adapter ? { adapterName: adapter.version_id } : {}) };
+    const request = {
+      ...place,
+      task,
+      inputs,
+      ...(promptName === undefined ? {} : { promptName }),
+      ...(adapter ? { adapterName: adapter.version_id } : {}),
+    };
     for await (const event of generator.score(request, signal, share)) {
       if (event.type === 'failed') logFault('scoring failed', event.fault, services.log);
       yield* scoringLinesOf(event);

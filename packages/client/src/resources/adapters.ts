@@ -1,9 +1,8 @@
-import type { Queries } from '../generated/wire.ts';
+import type { Queries } from '@graft/wire/types';
 import { multipartUpload, type UploadProgress, type UploadSource } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
 import { requireNodeModule } from '../platform.ts';
 import type { Transport } from '../transport.ts';
-import { chunksOf, pathSource } from '../upload-sources.ts';
 import type {
   Adapter,
   AdapterComparison,
@@ -14,9 +13,10 @@ import type {
   DeletedAdapter,
   DeletedAdapterTag,
   DeletedAdapterVersion,
+  Model,
   MovedAdapterTag,
-} from '../wire-adapters.ts';
-import type { Model } from '../wire-objects.ts';
+} from '../types.ts';
+import { chunksOf, pathSource } from '../upload-sources.ts';
 import { AdapterDownload, type DownloadOptions } from './adapters/download.ts';
 import { AdapterExports } from './adapters/exports.ts';
 import { AdapterPublications } from './adapters/publications.ts';

@@ -1,10 +1,13 @@
-import type * as Wire from '../generated/wire.ts';
+import type * as Wire from '@graft/wire/types';
 import { PageList } from '../page-list.ts';
+import type { Query, Transport } from '../transport.ts';
 import type {
   ApiKey,
   BaseModelObject,
+  Budget,
   CreatedApiKey,
   CreatedInvitation,
+  Deleted,
   InvitationParams,
   NewBaseModel,
   OperatorKey,
@@ -13,11 +16,9 @@ import type {
   TeamMember,
   TeamObject,
   TeamQuota,
+  UsagePrice,
   WorkerObject,
-} from '../team-objects.ts';
-import type { Query, Transport } from '../transport.ts';
-import type { Deleted } from '../wire-objects.ts';
-import type { Budget, UsagePrice } from '../wire-usage.ts';
+} from '../types.ts';
 import { Usage } from './usage.ts';
 
 type PageParams = { limit?: number; after?: string };

@@ -1,6 +1,6 @@
 import { PageList } from '../page-list.ts';
-import type { AuditEntryObject, AuditFilterParams } from '../team-objects.ts';
 import type { OpenResponse, Transport } from '../transport.ts';
+import type { AuditEntryObject, AuditFilterParams } from '../types.ts';
 
 /** Audit log of the team, for its admins. */
 export class Audit {

@@ -1,7 +1,6 @@
 import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
-import type { CreateDeployTarget, DeployTarget, UpdateDeployTarget } from '../wire-deploy-targets.ts';
-import type { Deleted } from '../wire-objects.ts';
+import type { CreateDeployTarget, Deleted, DeployTarget, UpdateDeployTarget } from '../types.ts';
 
 /** Runtimes, such as vLLM servers, that serve the version that a tag points at. */
 export class DeployTargets {

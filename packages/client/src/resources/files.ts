@@ -2,9 +2,8 @@ import { multipartUpload, type UploadProgress } from '../multipart-upload.ts';
 import { PageList } from '../page-list.ts';
 import { pause } from '../retry.ts';
 import type { OpenResponse, RepeatableBody, Transport } from '../transport.ts';
+import type { Deleted, FileObject, FileReport } from '../types.ts';
 import { blobForm, chunksOf, pathSource } from '../upload-sources.ts';
-import type { Deleted, FileObject } from '../wire-objects.ts';
-import type { FileReport } from '../wire-reports.ts';
 
 export interface UploadParams {
   /** A path (Node) or a Blob or File; both are streamed. */

@@ -1,6 +1,5 @@
 import type { Transport } from '../transport.ts';
-import type { Integration, IntegrationParams, IntegrationType } from '../wire-integrations.ts';
-import type { Deleted } from '../wire-objects.ts';
+import type { Deleted, Integration, IntegrationParams, IntegrationType } from '../types.ts';
 
 /** The accounts with which a team tracks its experiments: at most one of each type. */
 export class Integrations {

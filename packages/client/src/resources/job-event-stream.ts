@@ -2,7 +2,7 @@ import { GraftApiError, GraftConnectionError, isTransient } from '../errors.ts';
 import { pause, retryDelay } from '../retry.ts';
 import { serverSentEvents } from '../server-sent-events.ts';
 import type { Transport } from '../transport.ts';
-import type { FineTuningJob, JobEvent } from '../wire-objects.ts';
+import type { FineTuningJob, JobEvent } from '../types.ts';
 
 export interface EventStreamOptions {
   /** Start after this event instead of at the first. */

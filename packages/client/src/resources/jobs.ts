@@ -1,8 +1,8 @@
-import type * as Wire from '../generated/wire.ts';
+import type * as Wire from '@graft/wire/types';
 import { PageList } from '../page-list.ts';
 import type { Query, Transport } from '../transport.ts';
-import type { AdapterVersion } from '../wire-adapters.ts';
 import type {
+  AdapterVersion,
   AttemptPage,
   FineTuningJob,
   JobCheckpoint,
@@ -15,7 +15,7 @@ import type {
   JobLosses,
   JobMetric,
   TrialList,
-} from '../wire-objects.ts';
+} from '../types.ts';
 import { AdapterDownload, type DownloadOptions } from './adapters/download.ts';
 import {
   type ChangeStreamOptions,

@@ -1,6 +1,6 @@
 import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
-import type { Deleted, Model } from '../wire-objects.ts';
+import type { Deleted, Model } from '../types.ts';
 
 export class Models {
   readonly #transport: Transport;

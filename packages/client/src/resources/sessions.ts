@@ -1,8 +1,7 @@
-import type { JoinedTeam, SignedOut, SignInOptions } from '../generated/wire.ts';
+import type { JoinedTeam, SignedOut, SignInOptions } from '@graft/wire/types';
 import { PageList } from '../page-list.ts';
-import type { Me, SessionObject } from '../team-objects.ts';
 import type { Transport } from '../transport.ts';
-import type { Deleted } from '../wire-objects.ts';
+import type { Deleted, Me, SessionObject } from '../types.ts';
 
 /**
  * Browser sessions of the caller: of a key, the sessions for which it was exchanged. `begin` and `signOut` are for pages of the server,

@@ -1,20 +1,20 @@
-import type * as Wire from '../generated/wire.ts';
+import type * as Wire from '@graft/wire/types';
 import { PageList } from '../page-list.ts';
+import type { Transport } from '../transport.ts';
 import type {
   AcceptedInvitation,
   ApiKey,
   ApiKeyParams,
   CreatedApiKey,
   CreatedInvitation,
+  Deleted,
   Invitation,
   InvitationParams,
   Role,
   TeamMember,
   TeamObject,
   TeamQuota,
-} from '../team-objects.ts';
-import type { Transport } from '../transport.ts';
-import type { Deleted } from '../wire-objects.ts';
+} from '../types.ts';
 import { Audit } from './audit.ts';
 
 type PageParams = { limit?: number; after?: string };

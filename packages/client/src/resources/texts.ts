@@ -3,7 +3,7 @@ import type {
   CreateClassification,
   CreateEmbedding,
   EmbeddingList,
-} from '../generated/wire.ts';
+} from '@graft/wire/types';
 import type { Transport } from '../transport.ts';
 
 interface CallOptions {

@@ -2,8 +2,8 @@ import { multipartUpload, type UploadProgress, type UploadSource } from '../mult
 import { PageList } from '../page-list.ts';
 import { canHash, createSha256, requireNodeModule } from '../platform.ts';
 import type { Transport } from '../transport.ts';
+import type { UploadObject, UploadPart } from '../types.ts';
 import { blobForm, chunksOf } from '../upload-sources.ts';
-import type { UploadObject, UploadPart } from '../wire-objects.ts';
 
 export interface UploadCreateParams {
   filename: string;

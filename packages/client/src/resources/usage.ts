@@ -1,5 +1,5 @@
 import type { OpenResponse, Transport } from '../transport.ts';
-import type { Budget, UsageBucket, UsagePage, UsageParams } from '../wire-usage.ts';
+import type { Budget, UsageBucket, UsagePage, UsageParams } from '../types.ts';
 
 /** Usage by day: of the key's team, or with an operator key of all teams. */
 export class Usage {

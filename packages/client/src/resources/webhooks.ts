@@ -1,8 +1,7 @@
-import type { CreateWebhookEndpoint, UpdateWebhookEndpoint } from '../generated/wire.ts';
+import type { CreateWebhookEndpoint, UpdateWebhookEndpoint } from '@graft/wire/types';
 import { PageList } from '../page-list.ts';
 import type { Transport } from '../transport.ts';
-import type { Deleted } from '../wire-objects.ts';
-import type { Webhook, WebhookDelivery, WebhookTest, WebhookWithSecret } from '../wire-webhooks.ts';
+import type { Deleted, Webhook, WebhookDelivery, WebhookTest, WebhookWithSecret } from '../types.ts';
 
 /** Endpoints to which a team's events are sent; for keys with the role admin. */
 export class Webhooks {

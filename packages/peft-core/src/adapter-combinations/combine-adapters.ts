@@ -81,6 +81,7 @@ export async function combineAdapters(request: CombinationRequest): Promise<Comb
         tensors.set(tensor.key, { shape: tensor.shape, data: () => read(0, tensor) });
     const same = <T>(values: T[]): T | null => (new Set(values).size === 1 ? values[0]! : null);
     const kwargs = same(adapters.map(({ templateKwargs }) => JSON.stringify(templateKwargs)));
+    const prompts = same(adapters.map(({ sentencePrompts }) => JSON.stringify(sentencePrompts)));
     const written = await writePeftAdapter(output, {
       peft: plan.config,
       baseModelNameOrPath: base.name,
@@ -88,6 +89,7 @@ export async function combineAdapters(request: CombinationRequest): Promise<Comb
       baseConfig: base.config,
       baseDigest: base.digest,
       chatTemplate: same(adapters.map(({ chatTemplate }) => chatTemplate)),
+      sentencePrompts: prompts === null ? null : first.sentencePrompts,
       card: {
         templateKwargs: kwargs === null ? null : first.templateKwargs,
         combined: { type: options.combination_type, sources },

@@ -18,6 +18,8 @@ export interface AdapterCard {
   baseDigest?: string | null;
   /** Variables of the chat template in the training on conversations. */
   templateKwargs?: TemplateKwargs | null;
+  /** Prompts of texts to embed, by name. */
+  prompts?: Readonly<Record<string, string>> | null;
   /** The quantised base of the training. */
   quantised?: QuantisedBase | null;
   /** The trials of the sweep that the adapter was chosen from. */
@@ -153,7 +155,7 @@ ${rows([
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
-${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${adapterUsage(peft, base, card)}${variablesUsage(card.templateKwargs ?? {})}`;
+${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${adapterUsage(peft, base, card)}${variablesUsage(card.templateKwargs ?? {})}${promptsUsage(base, card.prompts ?? {})}`;
 }
 
 /** A table of all trials with the validation losses at which they were compared. */
@@ -294,6 +296,29 @@ export function variablesUsage(variables: TemplateKwargs): string {
 
 The adapter was trained with \`chat_template_kwargs\` ${code(JSON.stringify(variables))}. Graft sends them with each chat. Elsewhere, pass them to
 \`tokenizer.apply_chat_template\` in Python, and send them as \`chat_template_kwargs\` to vLLM, SGLang and llama-server.
+`;
+}
+
+/** How to embed texts with the prompts of the adapter, as Markdown; empty without any. */
+function promptsUsage(base: string, prompts: Readonly<Record<string, string>>): string {
+  const names = Object.keys(prompts);
+  if (names.length === 0) return '';
+  return `
+## Prompts
+
+Texts were embedded after the prompts in \`config_sentence_transformers.json\`: ${names.map((name) => `\`${oneLine(name)}\` ${code(JSON.stringify(prompts[name]))}`).join(', ')}.
+Graft applies one by \`prompt_name\` of \`POST /v1/embeddings\`, and an export as \`merged\` has them. With sentence-transformers,
+if the base model has a modules.json (an export as \`merged\` always has one):
+
+\`\`\`python
+import json
+from sentence_transformers import SentenceTransformer
+
+prompts = json.load(open("config_sentence_transformers.json"))["prompts"]
+model = SentenceTransformer(${JSON.stringify(base)}, prompts=prompts)
+model.load_adapter(".")  # the folder of this file
+vectors = model.encode(["…"], prompt_name=${JSON.stringify(names[0])})
+\`\`\`
 `;
 }
 

@@ -1,6 +1,11 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readJson, readJsonFile } from '../base-model/json-file.ts';
+import {
+  readSentencePrompts,
+  sentencePromptsName,
+  sentencePromptsText,
+} from '../base-model/sentence-prompts.ts';
 import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { autoClass, type TaskType } from '../outlines/index.ts';
@@ -41,8 +46,8 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
   const own =
     raw.peft_type === undefined ? Object.values(methods).find(({ files }) => files?.isOwn(raw)) : undefined;
   if (own?.files) {
-    const chatTemplate = await readChatTemplate(folder);
-    return { ...adapterOf(await own.files.read(folder, raw)), ...(await readCard(folder)), chatTemplate };
+    const besides = await readBesides(folder);
+    return { ...adapterOf(await own.files.read(folder, raw)), ...besides };
   }
   const texts = await readPeftTexts(folder, task);
   return { ...texts, tensors: await readAllTensors(path.join(folder, weightsName)) };
@@ -56,8 +61,7 @@ async function readConfigFile(folder: string): Promise<Record<string, unknown>> 
 
 /** `readAdapter` without the weights, for a folder in the format of HF PEFT that has some. */
 export async function readPeftTexts(folder: string, task: TaskType): Promise<Omit<Adapter, 'tensors'>> {
-  const cardFields = await readCard(folder);
-  const chatTemplate = await readChatTemplate(folder);
+  const besides = await readBesides(folder);
   const labels = await readLabels(folder);
   const { config, common } = parseAdapterConfig(await readConfigFile(folder), task);
   const names = await readdir(folder);
@@ -67,7 +71,7 @@ export async function readPeftTexts(folder: string, task: TaskType): Promise<Omi
       : '';
     throw invalid(`${folder} has no ${weightsName}${pickle}`);
   }
-  return { config, common, labels, chatTemplate, ...cardFields };
+  return { config, common, labels, ...besides };
 }
 
 /** Maximum size of a README.md that is read, in bytes. */
@@ -75,6 +79,17 @@ const longestCard = 1 << 20;
 
 /** The fields that come from an adapter's README.md. */
 type CardField = 'baseDigest' | 'templateKwargs' | 'quantised' | 'severalLabels';
+
+/** The fields that come from files of Graft's own, whatever the library of the others. */
+type Besides = CardField | 'chatTemplate' | 'sentencePrompts';
+
+async function readBesides(folder: string): Promise<Pick<Adapter, Besides>> {
+  return {
+    ...(await readCard(folder)),
+    chatTemplate: await readChatTemplate(folder),
+    sentencePrompts: await readSentencePrompts(folder, 'invalid_adapter'),
+  };
+}
 
 async function readCard(folder: string): Promise<Pick<Adapter, CardField>> {
   const file = path.join(folder, cardName);
@@ -137,12 +152,7 @@ export function parseAdapterConfig(
 }
 
 /** Converts the content of another library's files to an adapter. */
-function adapterOf({
-  config,
-  baseModelName,
-  tensors,
-  labels,
-}: FilesRead): Omit<Adapter, CardField | 'chatTemplate'> {
+function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, Besides> {
   return {
     config: parsePeftConfig(config, { saved: true }),
     common: {
@@ -186,7 +196,7 @@ export async function writeAdapter(
   adapter: AdapterToWrite,
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
-  const { peft, baseModelNameOrPath, tensors, baseConfig, chatTemplate, labels = null } = adapter;
+  const { peft, baseModelNameOrPath, tensors, baseConfig, labels = null } = adapter;
   const own = methodOf(peft).files;
   if (!own) return await writePeftAdapter(folder, adapter);
   if (!baseConfig)
@@ -201,7 +211,7 @@ export async function writeAdapter(
   for (const [name, text] of texts) files.push(await writeSmallFile(folder, name, text));
   for (const [name, tensors] of weights) files.push(await writeWeights(folder, name, tensors, {}));
   files.push(await writeSmallFile(folder, cardName, cardOf(adapter)));
-  if (chatTemplate) files.push(await writeSmallFile(folder, chatTemplateName, chatTemplate));
+  files.push(...(await writeBesides(folder, adapter)));
   return { files };
 }
 
@@ -211,16 +221,29 @@ export async function writePeftAdapter(
   adapter: Omit<AdapterToWrite, 'tensors'> & { tensors: WrittenTensors },
 ): Promise<{ files: WrittenFile[] }> {
   await mkdir(folder, { recursive: true });
-  const { peft, baseModelNameOrPath, tensors, labels = null, chatTemplate } = adapter;
+  const { peft, baseModelNameOrPath, tensors, labels = null } = adapter;
   return {
     files: [
       await writeSmallFile(folder, configName, adapterConfigText(peft, baseModelNameOrPath)),
       await writeWeights(folder, weightsName, tensors),
       await writeSmallFile(folder, cardName, cardOf(adapter)),
       ...(labels ? [await writeSmallFile(folder, labelsName, jsonText(labels))] : []),
-      ...(chatTemplate ? [await writeSmallFile(folder, chatTemplateName, chatTemplate)] : []),
+      ...(await writeBesides(folder, adapter)),
     ],
   };
+}
+
+async function writeBesides(
+  folder: string,
+  { chatTemplate, sentencePrompts }: Pick<AdapterToWrite, 'chatTemplate' | 'sentencePrompts'>,
+): Promise<WrittenFile[]> {
+  const texts = [
+    { name: chatTemplateName, text: chatTemplate },
+    { name: sentencePromptsName, text: sentencePrompts && sentencePromptsText(sentencePrompts) },
+  ];
+  const files: WrittenFile[] = [];
+  for (const { name, text } of texts) if (text) files.push(await writeSmallFile(folder, name, text));
+  return files;
 }
 
 function cardOf({
@@ -229,10 +252,17 @@ function cardOf({
   baseConfig = {},
   labels = null,
   baseDigest = null,
+  sentencePrompts,
   card,
 }: Omit<AdapterToWrite, 'tensors'>): string {
   const modelClass = autoClass(baseConfig, peft.task_type);
-  return adapterCard(peft, baseModelNameOrPath, { modelClass, labels, baseDigest, ...card });
+  return adapterCard(peft, baseModelNameOrPath, {
+    modelClass,
+    labels,
+    baseDigest,
+    prompts: sentencePrompts?.prompts ?? null,
+    ...card,
+  });
 }
 
 type WrittenTensors = ReadonlyMap<string, Pick<TensorToWrite, 'shape' | 'data'>>;

@@ -1,3 +1,4 @@
+import type { SentencePrompts } from '../base-model/sentence-prompts.ts';
 import type { PeftConfig } from '../config/index.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { HostTensor } from '../tensors/tensor-source.ts';
@@ -20,6 +21,8 @@ export interface Adapter {
   templateKwargs: TemplateKwargs;
   /** The chat template that replaces the base model's; null if the folder has none. */
   chatTemplate: string | null;
+  /** Prompts of texts to embed; null: none. */
+  sentencePrompts: SentencePrompts | null;
   /** The quantised base that it was trained on; null if the folder names none. */
   quantised: QuantisedBase | null;
 }
@@ -33,6 +36,8 @@ export interface AdapterToWrite {
   labels?: readonly string[] | null;
   /** The chat template of the training, if it was not the base model's. */
   chatTemplate?: string | null;
+  /** Prompts of texts to embed. */
+  sentencePrompts?: SentencePrompts | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;
   /** The base model's config.json, by which README.md names its class; required by methods with their own file format. */

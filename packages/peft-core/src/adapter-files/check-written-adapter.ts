@@ -1,6 +1,7 @@
 /** Checks the adapter files that a training run wrote, for a process that does not trust the writer. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { sentencePromptsName } from '../base-model/sentence-prompts.ts';
 import { GraftError } from '../errors.ts';
 import { readSafetensors } from '../safetensors/safetensors.ts';
 import { methods } from '../tuners/methods.ts';
@@ -20,6 +21,7 @@ const names: ReadonlySet<string> = new Set([
   cardName,
   labelsName,
   chatTemplateName,
+  sentencePromptsName,
   ...Object.values(methods).flatMap(({ files }) => files?.names ?? []),
 ]);
 /** Maximum size of a text file in bytes: class names, or the modules listed in a config, can be long. */

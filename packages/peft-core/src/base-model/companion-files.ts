@@ -3,6 +3,7 @@ import { copyFile, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WrittenFile } from '../safetensors/write-safetensors.ts';
 import { sha256 } from '../sha256.ts';
+import { sentencePromptsName } from './sentence-prompts.ts';
 
 /**
  * Files that Graft does not read, and without which other programs lose a part of a model: processors of images and sound, and the tokenizer
@@ -16,7 +17,7 @@ export const companionNames = [
   'tokenizer.model',
 ];
 /** Prompts and the maximum length of a sentence-transformers model. */
-export const sentenceNames = ['config_sentence_transformers.json', 'sentence_bert_config.json'];
+export const sentenceNames = [sentencePromptsName, 'sentence_bert_config.json'];
 
 /** Maximum size of such a file in bytes; the largest in use, a tokenizer.model, has 5 MB. */
 export const largestCompanion = 16 << 20;

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
+import { isRecord } from '../schema/check-fields.ts';
 import { unpackedFloat8 } from '../tensors/float8.ts';
 import { withTextPartNames } from '../tensors/renamed-tensors.ts';
 import { type TakePiece, type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
@@ -58,7 +59,21 @@ async function readTokenizerFiles(folder: string, json: ReadJson): Promise<Token
   }
   const tokenizerConfig = await json('tokenizer_config.json');
   const file = await readTemplate(path.join(folder, 'chat_template.jinja'));
-  return { tokenizerJson, tokenizerConfig, chatTemplate: file ?? templateIn(tokenizerConfig) };
+  const sentences = await json('sentence_bert_config.json');
+  return {
+    tokenizerJson: sentences?.do_lower_case === true ? lowerCased(tokenizerJson) : tokenizerJson,
+    tokenizerConfig,
+    chatTemplate: file ?? templateIn(tokenizerConfig),
+  };
+}
+
+/** As sentence-transformers does for `do_lower_case`, where the tokenizer does not do it itself. */
+function lowerCased(tokenizer: Record<string, unknown>): Record<string, unknown> {
+  const { normalizer = null } = tokenizer;
+  const parts = [isRecord(normalizer) ? (normalizer.normalizers ?? normalizer) : []].flat();
+  if (parts.some((each) => isRecord(each) && (each.type === 'Lowercase' || each.lowercase === true)))
+    return tokenizer;
+  return { ...tokenizer, normalizer: { type: 'Sequence', normalizers: [{ type: 'Lowercase' }, ...parts] } };
 }
 
 async function readTemplate(file: string): Promise<string | null> {

@@ -28,18 +28,33 @@ test('each mode, with and without normalising', async () => {
   const modes = { cls_token: 'first', lasttoken: 'last', mean_tokens: 'mean' };
   for (const [field, pooling] of Object.entries(modes)) {
     const config = { pooling_mode_max_tokens: false, [`pooling_mode_${field}`]: true };
-    assert.deepEqual(await readSentencePooling(folderOf(['Pooling'], config)), { pooling, normalise: false });
+    assert.deepEqual(await readSentencePooling(folderOf(['Pooling'], config)), {
+      pooling,
+      normalise: false,
+      includePrompt: true,
+    });
     const normalised = folderOf(['Pooling', 'Normalize'], config);
-    assert.deepEqual(await readSentencePooling(normalised), { pooling, normalise: true });
+    assert.deepEqual(await readSentencePooling(normalised), {
+      pooling,
+      normalise: true,
+      includePrompt: true,
+    });
   }
   for (const [mode, pooling] of Object.entries({ cls: 'first', lasttoken: 'last', mean: 'mean' }))
     for (const pooling_mode of [mode, [mode]])
       assert.deepEqual(await readSentencePooling(folderOf(['Pooling'], { pooling_mode })), {
         pooling,
         normalise: false,
+        includePrompt: true,
       });
   const unset = folderOf(['Pooling'], { pooling_mode_max_tokens: false });
-  assert.deepEqual(await readSentencePooling(unset), { pooling: 'mean', normalise: false });
+  assert.deepEqual(await readSentencePooling(unset), {
+    pooling: 'mean',
+    normalise: false,
+    includePrompt: true,
+  });
+  const apart = folderOf(['Pooling'], { pooling_mode: 'mean', include_prompt: false });
+  assert.equal((await readSentencePooling(apart))!.includePrompt, false);
   mkdirSync(at('plain'));
   assert.equal(await readSentencePooling(at('plain')), null);
 });
@@ -52,6 +67,7 @@ test('what Graft has not is named', async () => {
     );
   const mean = { pooling_mode_mean_tokens: true };
   await refused(folderOf(['Pooling', 'Dense'], mean), /modules\.json has a Dense/);
+  await refused(folderOf(['Router', 'Pooling'], mean), /modules\.json has a Router/);
   await refused(folderOf([], mean), /names no folder of a Pooling/);
   await refused(folderOf(['Pooling'], { pooling_mode_max_tokens: true }), /pooling_mode_max_tokens/);
   await refused(folderOf(['Pooling'], { pooling_mode: 'weightedmean' }), /weightedmean/);

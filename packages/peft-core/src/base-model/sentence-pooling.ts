@@ -4,15 +4,18 @@ import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import type { WrittenFile } from '../safetensors/write-safetensors.ts';
-import { writeSmallFile } from '../small-file.ts';
+import { jsonText, writeSmallFile } from '../small-file.ts';
 import { copyCompanions, sentenceNames } from './companion-files.ts';
 import { readJson, readJsonFile } from './json-file.ts';
+import { type SentencePrompts, sentencePromptsName, sentencePromptsText } from './sentence-prompts.ts';
 
 /** How sentence-transformers pools a sequence into one vector. */
 export interface SentencePooling {
   pooling: 'first' | 'last' | 'mean';
   /** The vector is divided by its length. */
   normalise: boolean;
+  /** The tokens of a prompt count, too. */
+  includePrompt: boolean;
 }
 
 /** `pooling_mode` of 1_Pooling/config.json. Source: sentence-transformers, sentence_transformer/modules/pooling.py. */
@@ -49,7 +52,11 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   const mode = chosen.length === 1 ? modes[chosen[0]!] : undefined;
   if (!mode)
     throw unsupported(`${pooling.path}/config.json has pooling_mode ${chosen.join(', ').slice(0, 200)}`);
-  return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
+  return {
+    pooling: mode,
+    normalise: modules.some(({ kind }) => kind === 'Normalize'),
+    includePrompt: config?.include_prompt !== false,
+  };
 }
 
 /** Several modes are concatenated; without any the mode is the mean. */
@@ -67,25 +74,59 @@ export async function sequencePooling(
   model: Pick<ModelOutline, 'task' | 'pooling'>,
 ): Promise<SentencePooling> {
   const own = model.task === 'FEATURE_EXTRACTION' ? await readSentencePooling(folder) : null;
-  return own ?? { pooling: model.pooling, normalise: false };
+  return own ?? { pooling: model.pooling, normalise: false, includePrompt: true };
 }
 
-/** Copies modules.json, the config files that it refers to, prompts and maximum length, if the model has them. Returns the copies, with paths relative to `to`. */
-export async function copySentencePooling(from: string, to: string): Promise<WrittenFile[]> {
-  const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
-  if (!Array.isArray(list)) return [];
-  const copy = async (name: string) => {
+/**
+ * Writes the files by which sentence-transformers embeds texts as Graft does: modules.json, the config files that it refers to, maximum
+ * length and prompts. They are the base model's, but for the prompts of an adapter; a base model without a modules.json gets one with the
+ * pooling of its architecture. Returns the files, with paths relative to `to`.
+ */
+export async function writeSentenceFiles(
+  to: string,
+  from: string,
+  model: Pick<ModelOutline, 'pooling' | 'hiddenSize'>,
+  prompts: SentencePrompts | null,
+): Promise<WrittenFile[]> {
+  const written = await copyCompanions(from, to, sentenceNames);
+  if (prompts) {
+    const others = await readJsonFile(path.join(from, sentencePromptsName), 'invalid_model');
+    const kept = written.filter((file) => file.path !== sentencePromptsName);
+    const text = sentencePromptsText(prompts, others ?? {});
+    written.splice(0, written.length, ...kept, await writeSmallFile(to, sentencePromptsName, text));
+  }
+  const write = async (name: string, text: string) => {
     await mkdir(path.join(to, path.dirname(name)), { recursive: true });
-    return await writeSmallFile(to, name, await readFile(path.join(from, name), 'utf8'));
+    written.push(await writeSmallFile(to, name, text));
   };
-  const copied = [await copy('modules.json')];
+  const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
+  if (!Array.isArray(list)) {
+    await write('modules.json', jsonText(plainModules));
+    await write('1_Pooling/config.json', jsonText(plainPooling(model)));
+    return written;
+  }
+  await write('modules.json', await readFile(path.join(from, 'modules.json'), 'utf8'));
   for (const { path: folder } of list) {
     const config = path.join(String(folder), 'config.json');
     if (plainName.test(String(folder)) && existsSync(path.join(from, config)))
-      copied.push(await copy(config));
+      await write(config, await readFile(path.join(from, config), 'utf8'));
   }
-  return [...copied, ...(await copyCompanions(from, to, sentenceNames))];
+  return written;
 }
+
+/** With the names until sentence-transformers 5, which later versions read, too. */
+const plainModules = [
+  { idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Transformer' },
+  { idx: 1, name: '1', path: '1_Pooling', type: 'sentence_transformers.models.Pooling' },
+];
+
+const plainPooling = ({ pooling, hiddenSize }: Pick<ModelOutline, 'pooling' | 'hiddenSize'>) => ({
+  word_embedding_dimension: hiddenSize,
+  ...Object.fromEntries(
+    Object.entries(formerFields).map(([field, mode]) => [field, modes[mode] === pooling]),
+  ),
+  include_prompt: true,
+});
 
 function unsupported(what: string): GraftError {
   return new GraftError(

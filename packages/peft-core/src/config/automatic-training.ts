@@ -339,5 +339,9 @@ export function trainingReasons(
     optionReasons.n_epochs = `more than the requested ${epochs}: max_steps needs them`;
   if (training.chat_template === undefined && resolved.chat_template !== undefined)
     optionReasons.chat_template = 'that of the adapter that training continues from';
+  if (training.prompts === undefined && resolved.prompts !== undefined)
+    optionReasons.prompts = continues
+      ? 'those of the adapter that training continues from'
+      : 'those of the base model';
   return { ...optionReasons, ...peftReasons(peft, asked.peftGiven) };
 }

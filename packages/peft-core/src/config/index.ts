@@ -26,6 +26,7 @@ export {
   namedMethod,
   objectiveFor,
   objectiveOf,
+  type PreferenceMethod,
   preferenceMethods,
   trainingMethods,
 } from '../objectives/objectives.ts';
@@ -74,7 +75,7 @@ export {
 } from './automatic-training.ts';
 export type { ChatTraining } from './chat-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
-export type { OnBadLines } from './data-training.ts';
+export { type OnBadLines, resolvePrompts } from './data-training.ts';
 export {
   epochCounts,
   epochExamples,

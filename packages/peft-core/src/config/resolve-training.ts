@@ -1,3 +1,4 @@
+import type { SentencePrompts } from '../base-model/sentence-prompts.ts';
 import { EVAL_LOSS } from '../objectives/metrics.ts';
 import { leastBatch, objectiveFor } from '../objectives/objectives.ts';
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
@@ -5,7 +6,7 @@ import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, methodOf, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed, type LengthLimits, seqLengthLimit } from './automatic-training.ts';
 import { resolveChat } from './chat-training.ts';
-import { resolveData } from './data-training.ts';
+import { type DataTraining, resolveData, resolvePrompts } from './data-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
@@ -28,6 +29,10 @@ export interface TrainingRequest extends DataSize, LengthLimits {
   continues?: boolean;
   /** The own chat template of that adapter, which replaces the base model's by default; null or absent: none. */
   startTemplate?: string | null;
+  /** The prompts of that adapter's training; null or absent: those of the base model. */
+  startPrompts?: DataTraining['prompts'] | null;
+  /** The base model's prompts; null: none, absent: not known yet. */
+  sentencePrompts?: SentencePrompts | null;
   /** The base model, where known. */
   model?: RatedModel;
   /** For a trial of a sweep: the sweep's number of trials. */
@@ -149,6 +154,14 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     );
   const { options, faults: ofOptions } = resolveOptional(optional, peft, objective);
   faults.push(...ofOptions);
+  const { prompts, faults: ofPrompts } = resolvePrompts(
+    training,
+    objective,
+    request.sentencePrompts,
+    request.startPrompts,
+  );
+  // The columns are those of the format.
+  if (request.format) faults.push(...ofPrompts);
   const pieceLength = training.max_seq_length ?? seqLengthLimit(request);
   if ((training.text_stride ?? 0) >= pieceLength - virtualTokens - prefixLength) {
     conflict(
@@ -212,6 +225,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     allow_special_tokens: training.allow_special_tokens ?? false,
     ...resolveChat(training, request.startTemplate ?? null),
     ...resolveData(training),
+    ...(prompts && { prompts }),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

@@ -43,6 +43,8 @@ export interface ExampleSource extends DataFiles {
   headLabels?: readonly string[] | null;
   /** The negatives of pairs without a `negative`; absent: pairs without training effect are accepted. */
   contrast?: Contrast | undefined;
+  /** Texts to embed have these before them, by column. Default none. */
+  prompts?: Readonly<Record<string, string>>;
   /** Steps that the chat template may take for any files, see TemplateAllowance. */
   templateSteps?: number;
   /** Class weights of a classifier: the named classes must exist in the data. */
@@ -58,7 +60,8 @@ export type ReadingOptions = Required<
 > &
   Pick<
     ExampleSource,
-    'contrast' | 'classWeights' | 'columns' | 'onBadLines' | 'maxBadLines' | 'trainOn' | 'maskReasoning'
+    | ('contrast' | 'classWeights' | 'columns' | 'onBadLines' | 'maxBadLines')
+    | ('trainOn' | 'maskReasoning' | 'prompts')
   >;
 
 /** A job of an earlier version, which lacks later options, is read as that version did. */
@@ -74,12 +77,12 @@ export function readingOptions(
         | 'mini_batch_size'
         | ('chat_template_kwargs' | 'train_on' | 'mask_reasoning')
         | 'class_weights'
-        | ('columns' | 'on_bad_lines' | 'max_bad_lines')
+        | ('columns' | 'on_bad_lines' | 'max_bad_lines' | 'prompts')
       >
     >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
-  const { class_weights, columns, train_on, mask_reasoning } = training;
+  const { class_weights, columns, train_on, mask_reasoning, prompts } = training;
   const { on_bad_lines: onBadLines, max_bad_lines: maxBadLines } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
@@ -95,6 +98,7 @@ export function readingOptions(
     ...(train_on ? { trainOn: train_on } : {}),
     ...(mask_reasoning ? { maskReasoning: mask_reasoning } : {}),
     ...(columns ? { columns } : {}),
+    ...(prompts ? { prompts } : {}),
     ...(onBadLines ? { onBadLines } : {}),
     ...(maxBadLines ? { maxBadLines } : {}),
   };
@@ -112,7 +116,7 @@ export function tokenizeOptions(
 ): TokenizeOptions {
   const { modelConfig, peft, maxSeqLength, overlong = 'error' } = source;
   const { allowSpecialTokens = false, templateKwargs = {}, textStride = null, repeatsBos = false } = source;
-  const { trainOn = 'all_assistant', maskReasoning = false } = source;
+  const { trainOn = 'all_assistant', maskReasoning = false, prompts = {} } = source;
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
@@ -124,6 +128,7 @@ export function tokenizeOptions(
     repeatsBos,
     trainOn,
     maskReasoning,
+    prompts,
     vocabularySize,
     decoderStart,
     leading: virtualTokens + prefixLength,

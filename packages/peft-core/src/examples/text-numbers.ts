@@ -1,3 +1,9 @@
+import type { Sequence } from './training-example.ts';
+
+/** The tokens of a text without those of its prompt, so that a text is the same as anchor and as positive. */
+export const textOf = ({ ids, promptLength = 0 }: Pick<Sequence, 'ids' | 'promptLength'>): Int32Array =>
+  ids.subarray(promptLength);
+
 /** Identifies a text by its tokens: texts with the same tokens are the same for a model. */
 export const textKey = (ids: Int32Array): string =>
   Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('latin1');

@@ -69,6 +69,8 @@ export class ExampleTokenizer {
   readonly #bad = new BadLines();
   readonly counts = noCounts();
   #firstCode: string | null = null;
+  /** Tokens of the prompt of each column. */
+  readonly #promptLengths = new Map<string, number>();
 
   /** `onBadLine` receives the number of every bad line, including those beyond the limit of the error's list. */
   constructor(tokenizer: Tokenizer, options: TokenizeOptions, onBadLine: (line: number) => void = () => {}) {
@@ -93,7 +95,7 @@ export class ExampleTokenizer {
       return [];
     }
     const format = formatOf(raw.format);
-    const reading = new Reading(this.#tokenizer, this.#options);
+    const reading = new Reading(this.#tokenizer, this.#options, this.#promptLengths);
     try {
       const tokenized = format.tokenize(raw, reading);
       for (const each of tokenized) {

@@ -12,6 +12,8 @@ export interface Sequence {
   weights?: Float32Array;
   /** For reports: role of each token, those of `ids` and the last target, as an index of PART_ROLES. */
   roles?: Uint8Array;
+  /** Number of tokens at the start that are a prompt's, special tokens before it included; absent: 0. */
+  promptLength?: number;
   /** Role of a text that is compared with others. */
   role?: 'anchor' | 'positive' | 'negative';
 }

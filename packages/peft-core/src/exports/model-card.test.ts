@@ -27,7 +27,7 @@ const card = (changes: Partial<ModelCard> = {}): ModelCard => ({
   figures: [['validation loss', 1.2345678]],
   notes: [],
   adapterReadme: null,
-  graft: '0.1.0',
+  graft: '1.0.0',
   ...changes,
 });
 const frontOf = (text: string) => /^---\n([\s\S]*?)\n---\n/.exec(text)![1]!;
@@ -52,7 +52,7 @@ test('a card has the front matter of the Hub, origin, options, data and results'
     '| n epochs | 3 |',
     `| training data, 12 examples | \`SHA-256 ${'c'.repeat(64)}\` |`,
     '| validation loss | 1.235 |',
-    '| Graft | `0.1.0` |',
+    '| Graft | `1.0.0` |',
     'AutoModelForCausalLM.from_pretrained("org/poet")',
   ])
     assert.ok(text.includes(part), `${part}\n${text}`);

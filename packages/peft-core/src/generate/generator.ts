@@ -1,7 +1,7 @@
 import { unwritten } from '../base-model/serving-tasks.ts';
 import type { Message } from '../chat/message.ts';
 import { createAnswerReader } from '../chat/tool-styles/answer-reader.ts';
-import { type AnswerForm, answerFormOf, styleMarks } from '../chat/tool-styles/tool-styles.ts';
+import { type AnswerForm, answerFormOf, answerMarks } from '../chat/tool-styles/tool-styles.ts';
 import { GraftError } from '../errors.ts';
 import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
@@ -11,13 +11,14 @@ import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { firstActiveInPrompt } from './activation/activation.ts';
 import { type AnswerConstraint, AnswerConstraints } from './constrained/answer-constraints.ts';
 import { type AnswerDemands, constraintOf, toolsOf } from './constrained/constraint-of.ts';
+import { ReasoningPhase } from './constrained/reasoning-phase.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
 import { LogitChanges } from './sampling/adjust-logits.ts';
 import { modelDefaults } from './sampling/model-defaults.ts';
 import type { SamplingOptions } from './sampling/sampling.ts';
 import { Scheduler } from './scheduler.ts';
-import { type GeneratedText, type GenerateResult, Sequence } from './sequence.ts';
+import { type AnswerOptions, type GeneratedText, type GenerateResult, Sequence } from './sequence.ts';
 import { type ServedModel, ServedModels } from './served-models.ts';
 import type { ServingLimits } from './step.ts';
 import { StopMatcher } from './stop-matcher.ts';
@@ -53,7 +54,10 @@ export interface GenerateRequest extends AnswerDemands {
   frequency_penalty?: number;
   /** Subtracted from the logits of tokens that occur in the answer; default 0. */
   presence_penalty?: number;
-  /** Return reasoning apart from the content. Tool calls always are, if there are tools. Default false: it is part of the text. */
+  /**
+   * Return reasoning apart from the content. Tool calls always are, if there are tools, and so is the reasoning before a constrained answer.
+   * Default false: it is part of the text.
+   */
   separate_reasoning?: boolean;
   /** Fields for which the model's generation_config.json takes precedence if it sets them; default none. */
   model_defaults?: readonly SamplingField[];
@@ -102,6 +106,8 @@ export class Generator {
   readonly #reader: PromptReader;
   /** Of chat templates in use: the base model's and those of adapters. */
   readonly #forms = new Map<string, AnswerForm>();
+  /** Rows of the embedding table. */
+  readonly #vocabularySize: number;
   readonly #constraints: AnswerConstraints;
   #scheduler: Scheduler | null = null;
   #running: Promise<void> | null = null;
@@ -118,7 +124,8 @@ export class Generator {
     this.#decoderStart = architecture.decoderStart ?? null;
     this.#models = new ServedModels(base, architecture, { ...limits, context: this.#context });
     this.#reader = new PromptReader(base.tokenizerFiles, architecture.vocabularySize);
-    this.#constraints = new AnswerConstraints(base.tokenizerFiles, architecture.vocabularySize, styleMarks);
+    this.#vocabularySize = architecture.vocabularySize;
+    this.#constraints = new AnswerConstraints(base.tokenizerFiles, this.#vocabularySize, answerMarks);
   }
 
   /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not generate text. */
@@ -142,8 +149,11 @@ export class Generator {
       const form = this.#formOf(served);
       const prompt = await this.#read(request, served, form);
       const ends = this.#endsOf(request, form, prompt.turnEnds);
-      const constraint = await this.#constraintOf(request, form, ends);
-      sequence = this.#sequenceOf(request, served, prompt, { form, ends, constraint });
+      const demanded = request.messages ? constraintOf(request, form) : null;
+      const reasoning =
+        demanded && ReasoningPhase.of(form, prompt.end, this.#reader.tokenizer, this.#vocabularySize);
+      const constraint = demanded && (await this.#startConstraint(request, demanded, reasoning, ends));
+      sequence = this.#sequenceOf(request, served, prompt, { form, ends, constraint, reasoning });
       const program = await this.#models.program();
       // The program is rebuilt when it has too many shapes.
       if (this.#scheduler?.program !== program) this.#scheduler = new Scheduler(program);
@@ -235,23 +245,24 @@ export class Generator {
     return form;
   }
 
-  async #constraintOf(
+  async #startConstraint(
     request: GenerateRequest,
-    form: AnswerForm,
+    { format: answer, param }: NonNullable<ReturnType<typeof constraintOf>>,
+    reasoning: ReasoningPhase | null,
     ends: ReadonlySet<number>,
-  ): Promise<AnswerConstraint | null> {
-    const constraint = request.messages ? constraintOf(request, form) : null;
-    if (!constraint) return null;
+  ): Promise<AnswerConstraint> {
     const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
-    return await this.#constraints.start({ ...constraint, ends }, owner, request.signal);
+    const format = reasoning ? reasoning.around(answer) : answer;
+    return await this.#constraints.start({ format, param, ends }, owner, request.signal);
   }
 
   /** How the answer's text is read; null if all of it is content. */
   #answerReaderOf(request: GenerateRequest, form: AnswerForm, promptEnd: string, isConstrained: boolean) {
     if (!request.messages) return null;
     const tools = toolsOf(request, form);
-    const reasoning = request.separate_reasoning ? form.reasoning : null;
-    if (tools.length === 0 && !request.separate_reasoning) return null;
+    const isSeparate = request.separate_reasoning || isConstrained;
+    if (tools.length === 0 && !isSeparate) return null;
+    const reasoning = isSeparate ? form.reasoning : null;
     const parallel = request.parallel_tool_calls ?? true;
     return createAnswerReader({ ...form, reasoning, tools, promptEnd, parallel, isConstrained });
   }
@@ -269,9 +280,9 @@ export class Generator {
     request: GenerateRequest,
     served: ServedModel,
     { ids: prompt, end }: { ids: Int32Array; end: string },
-    answer: { form: AnswerForm; ends: ReadonlySet<number>; constraint: AnswerConstraint | null },
+    answer: Pick<AnswerOptions, 'ends' | 'constraint' | 'reasoning'> & { form: AnswerForm },
   ): Sequence {
-    const { form, ends, constraint } = answer;
+    const { form, ends, constraint, reasoning } = answer;
     const reader = this.#answerReaderOf(request, form, end, constraint !== null);
     const { virtualTokens } = served.model.model;
     const [leading, prefix] = [leadingOf(served), prefixOf(served)];
@@ -302,6 +313,7 @@ export class Generator {
         reader,
         shown: this.#reader.tokenizer.specialIdsOf(reader ? marksOf(form) : []),
         constraint,
+        reasoning,
       },
     );
   }

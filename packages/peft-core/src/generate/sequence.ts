@@ -4,6 +4,7 @@ import type { Random } from '../random.ts';
 import type { StreamDecoder, Tokenizer } from '../text/index.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
 import type { AnswerConstraint } from './constrained/answer-constraints.ts';
+import type { ReasoningPhase } from './constrained/reasoning-phase.ts';
 import { adjusted, type LogitChanges } from './sampling/adjust-logits.ts';
 import { type LikelyTokens, likelyTokens } from './sampling/likely-tokens.ts';
 import { penalised, type SamplingOptions, sampleToken } from './sampling/sampling.ts';
@@ -56,8 +57,10 @@ export interface AnswerOptions extends Required<SamplingOptions> {
   reader: AnswerReader | null;
   /** Special tokens whose text the reader needs. */
   shown: ReadonlySet<number>;
-  /** The tokens that are allowed after reasoning; null: all. */
+  /** The tokens that are allowed; null: all. */
   constraint: AnswerConstraint | null;
+  /** Reasoning before the answer, which the constraint leaves free; null: none. */
+  reasoning: ReasoningPhase | null;
 }
 
 /** Time for which a step waits for the mask of one answer; it is usually computed during the step. */
@@ -169,19 +172,15 @@ export class Sequence implements Owned {
     this.served.release();
   }
 
-  /** Whether the next token is restricted; reasoning is not. */
-  get #isConstrained(): boolean {
-    return this.#options.constraint !== null && !this.#options.reader?.isReasoning;
-  }
-
   /** What to add to logits `(V)`; null for nothing, undefined if the mask is not known after `milliseconds`. */
   #added(vocabulary: number, milliseconds = 0): Float32Array | null | undefined {
-    const { changes, constraint, ends } = this.#options;
+    const { changes, constraint, reasoning, ends } = this.#options;
     if (constraint === null) return changes.added(vocabulary, null);
+    const excluded = reasoning?.excluded() ?? [];
     // Reasoning must not end the answer.
-    if (!this.#isConstrained) return changes.added(vocabulary, null, ends);
+    if (reasoning?.isFree) return changes.added(vocabulary, null, [...ends, ...excluded]);
     const mask = constraint.mask(milliseconds);
-    return mask === null ? undefined : changes.added(vocabulary, mask);
+    return mask === null ? undefined : changes.added(vocabulary, mask, excluded);
   }
 
   /** Chooses the next token from logits `(V)`, which are not kept, and for whose mask it waits this long. Any error fails only this sequence. */
@@ -266,15 +265,17 @@ export class Sequence implements Owned {
   }
 
   #answer(token: number, likelyOf: () => LikelyTokens | null | undefined): void {
-    const { stops, ends, limit } = this.#options;
+    const { stops, ends, limit, constraint, reasoning } = this.#options;
     if (ends.has(token)) {
       this.#end('stop', token);
       return;
     }
     this.#answered++;
     this.#options.changes.count(token);
-    if (this.#isConstrained) this.#options.constraint!.accept(token);
-    const text = stops.push(this.#decoder.push(token));
+    if (!reasoning?.isFree) constraint?.accept(token);
+    const written = this.#decoder.push(token);
+    reasoning?.push(written);
+    const text = stops.push(written);
     const likely = likelyOf();
     const said = this.#read(text);
     if (text || !stops.matched) this.#say({ ...said, tokenId: token, ...(likely ? { likely } : {}) });

@@ -84,7 +84,11 @@ test('of a sentence-transformers model also how its vectors are pooled', async (
   server.files.set('modules.json', Buffer.from(JSON.stringify(modules)));
   server.files.set('1_Pooling/config.json', Buffer.from(JSON.stringify(pooling)));
   server.files.set('9_Pooling/../../config.json', Buffer.from('{}'));
-  assert.deepEqual(await readSentencePooling(await resolve()), { pooling: 'mean', normalise: false });
+  assert.deepEqual(await readSentencePooling(await resolve()), {
+    pooling: 'mean',
+    normalise: false,
+    includePrompt: true,
+  });
 });
 
 test('files that other programs need are fetched too, unless they are too large for what they are', async () => {

@@ -57,7 +57,11 @@ test('MiniLM is a Hugging Face folder, with what sentence-transformers says of i
   assert.deepEqual([model.modelType, model.config.hidden_size, model.format], ['bert', 384, 'hf']);
   assert.equal(await model.digest(), '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db');
   await model.close();
-  assert.deepEqual(await readSentencePooling(folder), { pooling: 'mean', normalise: true });
+  assert.deepEqual(await readSentencePooling(folder), {
+    pooling: 'mean',
+    normalise: true,
+    includePrompt: true,
+  });
   assert.ok(!readdirSync(folder).includes('wheel'));
 });
 

@@ -81,6 +81,12 @@ export const supervised: TrainingMethod = {
   when: 'Learns the answers, labels or texts of your file. Start here, unless your file compares answers.',
 };
 
+/**
+ * Columns of texts that may have a prompt, each with the names under which sentence-transformers models publish it, the usual one first;
+ * without names it is the model's default prompt.
+ */
+export type PromptColumns = Readonly<Record<string, readonly string[]>>;
+
 export interface Objective {
   name: string;
   /** `method.type` of a request. */
@@ -99,6 +105,8 @@ export interface Objective {
   whyNotOptions?(task: TaskType): string;
   /** Other options of `training` that do not apply to it, with the reason. */
   refuses?: Readonly<Record<string, string>>;
+  /** Columns of texts to embed, which may have prompts; absent: none has. */
+  promptColumns?: PromptColumns;
   metrics: readonly Metric[];
   passes: readonly Pass[];
   /** An example has a set of classes: batches have a target for every class. */

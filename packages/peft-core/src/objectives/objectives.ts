@@ -1,4 +1,4 @@
-import { type TProperties, type TSchema, Type } from 'typebox';
+import { type Static, type TProperties, type TSchema, Type } from 'typebox';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/outline.ts';
 import { classification } from './classification/objective.ts';
@@ -30,6 +30,21 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
+type PreferenceRow = Extract<(typeof objectives)[ObjectiveName], { preference: unknown }>;
+export type PreferenceMethod = PreferenceRow['method'];
+/** Options of `training.preference`: those of all methods. */
+export type PreferenceTraining = {
+  [Option in OptionOf<PreferenceRow>]?: ValueOf<PreferenceRow, Option>;
+};
+type OptionOf<Row extends PreferenceRow> = Row extends PreferenceRow
+  ? keyof Row['preference']['properties']
+  : never;
+type ValueOf<Row extends PreferenceRow, Option> = Row extends {
+  preference: { properties: Record<Option & string, infer Schema extends TSchema> };
+}
+  ? Static<Schema>
+  : never;
+
 /** The objectives that learn from preferences. */
 const preferenceObjectives = listedObjectives.flatMap(({ method, preference }) =>
   preference ? { method, preference } : [],
@@ -57,7 +72,7 @@ function optionsOfAllMethods(): TProperties {
 /** Schemas of the options that objectives add to `training`. */
 export const objectiveOptions = {
   ...classification.options,
-  preference: Type.Optional(Type.Unsafe<Record<string, unknown>>(preferenceSchema)),
+  preference: Type.Optional(Type.Unsafe<PreferenceTraining>(preferenceSchema)),
 };
 
 /** Every training method, with the schema of its `training.preference`; null: it does not learn from preferences. */

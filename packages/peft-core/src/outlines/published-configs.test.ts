@@ -11,7 +11,7 @@ import { shapeInFiles } from './outline.ts';
 /** From scripts/golden/testdata/published_configs.py, which describes the fields. */
 interface Published {
   config: Record<string, unknown>;
-  source: string;
+  source: string | null;
   untied?: string[];
   refused?: string;
   task: TaskType;
@@ -84,4 +84,15 @@ test('every family that Graft knows has published configs', () => {
       types.some((config) => config?.model_type === type),
       `test/golden/published-configs has no ${type}`,
     );
+});
+
+test('a model is claimed only with a public source', () => {
+  const source = /^(transformers|[\w.-]+\/[\w.-]+): \S+/;
+  for (const [name, published] of families.flatMap(({ models }) => models))
+    assert.equal(published.source === null, name.startsWith('like '), name);
+  const sources = families.flatMap(({ models }) => models.flatMap(([, published]) => published.source ?? []));
+  assert.deepEqual(
+    sources.filter((each) => !source.test(each)),
+    [],
+  );
 });

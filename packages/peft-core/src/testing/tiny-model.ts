@@ -55,20 +55,38 @@ export const tinyTokenizerConfig = {
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
 };
 
-/** A chat template with tools, their calls and results, and reasoning, which `thinks` opens in the prompt. */
+/**
+ * A chat template with tools, their calls and results, and reasoning: the prompt opens it with `thinks` true, leaves it to the model with
+ * "may", and closes it otherwise.
+ */
 export const toolTemplate =
   "{% if tools %}{{ 'tools: ' + (tools | tojson) + '</s>' }}{% endif %}" +
   "{% for message in messages %}{{ message['role'] + ': ' + (message['content'] or '') }}" +
   "{% for call in message['tool_calls'] or [] %}{{ '<tool_call>\n{\"name\": \"' + call['function']['name'] + '\", ' }}" +
   "{{ '\"arguments\": ' + (call['function']['arguments'] | tojson) + '}\n</tool_call>' }}{% endfor %}{{ '</s>' }}{% endfor %}" +
-  "{% if add_generation_prompt %}{{ 'assistant: ' }}{% if thinks %}{{ '<think>\n' }}{% endif %}{% endif %}" +
-  '{# </think> #}';
+  "{% if add_generation_prompt %}{{ 'assistant: ' }}{% if thinks != 'may' %}{{ '<think>\n' }}" +
+  "{% if not thinks %}{{ '\n</think>\n\n' }}{% endif %}{% endif %}{% endif %}";
 
-/** Writes the same model with `toolTemplate` and a context of 4,096 tokens. */
-export async function writeTinyToolModel(folder: string): Promise<void> {
-  await writeTinyModel(folder, { max_position_embeddings: 4096 });
-  const config = { ...tinyTokenizerConfig, chat_template: toolTemplate };
-  await writeFile(path.join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+/** Writes the same model with `toolTemplate`, a context of 4,096 tokens, and `added` tokens from id 260 on, which are not special. */
+export async function writeTinyToolModel(
+  folder: string,
+  added: readonly string[] = ['<think>', '</think>'],
+): Promise<void> {
+  await writeTinyModel(folder, {
+    max_position_embeddings: 4096,
+    vocab_size: tinyConfig.vocab_size + added.length,
+  });
+  const write = (name: string, value: unknown) => writeFile(path.join(folder, name), JSON.stringify(value));
+  await write('tokenizer_config.json', { ...tinyTokenizerConfig, chat_template: toolTemplate });
+  const tokenizer = byteTokenizer() as { added_tokens: object[] };
+  const [first] = tokenizer.added_tokens;
+  const more = added.map((content, i) => ({
+    ...first,
+    id: tinyConfig.vocab_size + i,
+    content,
+    special: false,
+  }));
+  await write('tokenizer.json', { ...tokenizer, added_tokens: [...tokenizer.added_tokens, ...more] });
 }
 
 /** Fields of config.json. */

@@ -112,7 +112,8 @@ export class Tokenizer implements TurnTokenizer {
     try {
       this.#decoder = decoderOf(json.decoder);
       const exact = withExactSplitting(tokenizerJson);
-      const splitsOf = () => splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer);
+      const splitsOf = () =>
+        splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer as object | null);
       const lengthOf = (id: number) => this.#tokenizer.id_to_token(id)?.length ?? 0;
       const fast = cleansText(config) ? null : ByteLevelBpe.of(exact, splitsOf, this.#specialIds, lengthOf);
       if (fast) {
@@ -209,6 +210,14 @@ export class Tokenizer implements TurnTokenizer {
       ({ id, content }) => this.#specialIds.has(id) && texts.includes(content),
     );
     return new Set(found.map(({ id }) => id));
+  }
+
+  /** Tokens of the first `size` ids with `sign`, a printable ASCII character, in their text. */
+  tokensWith(sign: string, size: number): { id: number; text: string }[] {
+    const ids = Array.from({ length: size }, (_, id) => id);
+    // The vocabulary writes these characters as they are, or in a form such as <0x3E>.
+    const found = ids.filter((id) => this.#tokenizer.id_to_token(id)?.includes(sign));
+    return found.map((id) => ({ id, text: this.decode([id]) }));
   }
 
   /** `ids` with exactly one end-of-text token at the end; unchanged for a model without one. */

@@ -1,5 +1,7 @@
+import { readSentencePrompts, type SentencePrompts, trainedPrompts } from '../base-model/sentence-prompts.ts';
 import { isQuantised } from '../config/index.ts';
 import { type WrittenFile, writeAdapter } from '../files.ts';
+import { objectiveFor } from '../objectives/objectives.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
 import { evaluate, type Measurement } from './evaluation.ts';
 import { peakMemory } from './machine/peak-memory.ts';
@@ -66,6 +68,14 @@ export function validationOf({ measuring, measurement }: TrainingRun): Measureme
 
 const finite = (loss: number | undefined) => (Number.isFinite(loss) ? loss! : null);
 
+/** The prompts by which texts are embedded with the adapter; null: none, or the adapter is of another task. */
+async function promptsOf({ options, setup }: TrainingRun): Promise<SentencePrompts | null> {
+  const { promptColumns } = objectiveFor(options.peft.task_type, setup.data.format, options.method);
+  if (!promptColumns) return null;
+  const base = await readSentencePrompts(options.base.path);
+  return trainedPrompts(base, options.training.prompts, promptColumns);
+}
+
 /** Writes the files of the adapter that the program holds, which is that of `step`. */
 export async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
   const { options, setup, built, log, baseDigest } = run;
@@ -78,6 +88,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
     baseDigest,
     labels: setup.data.labels,
     chatTemplate: options.training.chat_template ?? null,
+    sentencePrompts: await promptsOf(run),
     card: {
       steps: step,
       trainedTokens: tokens[step - 1]!,

@@ -110,13 +110,15 @@ export async function setUpTraining(
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
+  const { pooling, includePrompt } = await sequencePooling(base.path, architecture);
   const layout = {
     virtualTokens,
     vocabularySize,
     arrangement,
     classes: hasLabelSets ? (data.labels?.length ?? 0) : 0,
     firstPosition: prefixLength,
-    pooling: (await sequencePooling(base.path, architecture)).pooling,
+    pooling,
+    includePrompt,
     learnsPrompts,
     keepsBatches,
     invocation,

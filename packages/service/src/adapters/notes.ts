@@ -3,9 +3,6 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { withAdapterLocked } from './adapter-tags.ts';
 
-/** Maximum length of a note, in characters. */
-export const longestNote = 10_000;
-
 /** Writes the note of an adapter or of its version `number`; null removes it. Returns false if the team has no such adapter or version. */
 export async function setNote(
   db: Database,

@@ -1,4 +1,4 @@
-import type { BaseModel, HubModel } from '@graft/peft-core/files';
+import type { BaseModel, HubModel, SentencePrompts } from '@graft/peft-core/files';
 import type { PackedTokenizer } from '@graft/peft-core/text';
 
 export interface BaseModelEntry {
@@ -27,8 +27,8 @@ export interface LocalBaseModel {
   tokenizer: PackedTokenizer;
   /** Names and shapes of the weights. */
   tensors: Pick<BaseModel['tensors'], 'names' | 'has' | 'info'>;
-  /** Bytes of config and tokenizer as JSON, and the chat template, for exports. */
-  smallFiles: { bytes: number; chatTemplate: string | null };
+  /** Bytes of config and tokenizer as JSON, the chat template, and prompts of texts to embed (null: none), for exports and jobs. */
+  smallFiles: { bytes: number; chatTemplate: string | null; prompts: SentencePrompts | null };
   /** Folder that caches `digest`, for a process that opens the model at `path` itself. */
   digestCache: string;
   /** Files that hold the weights. */

@@ -4,7 +4,13 @@ import path from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { defaultPeft, GraftError, parsePeftConfig } from '@graft/peft-core/config';
 import { exportedAdapter } from '@graft/peft-core/exports';
-import { type BaseModel, openBaseModel, type TensorInfo } from '@graft/peft-core/files';
+import {
+  type BaseModel,
+  openBaseModel,
+  readSentencePrompts,
+  type SentencePrompts,
+  type TensorInfo,
+} from '@graft/peft-core/files';
 import { loadTokenizer, type PackedTokenizer, packTokenizer } from '@graft/peft-core/text';
 
 /** The small parts of a base model, which can be posted to another thread. */
@@ -12,7 +18,7 @@ export interface ReadModel
   extends Pick<BaseModel, 'modelType' | 'config' | 'generationConfig' | 'weightFiles'> {
   tokenizer: PackedTokenizer;
   tensors: Map<string, TensorInfo>;
-  smallFiles: { bytes: number; chatTemplate: string | null };
+  smallFiles: { bytes: number; chatTemplate: string | null; prompts: SentencePrompts | null };
 }
 
 /** The file being read, followed by the result. A GraftError is sent as its fields, an internal error as text. */
@@ -37,21 +43,21 @@ async function read(location: string): Promise<ReadModel> {
       weightFiles,
       tensors,
       tokenizer: packTokenizer(tokenizerFiles),
-      smallFiles: smallFilesOf(model),
+      smallFiles: await smallFilesOf(model),
     };
   } finally {
     await model.close();
   }
 }
 
-/** What exports have to know of the model's small files; an adapter may bring another chat template. */
-function smallFilesOf(model: BaseModel): ReadModel['smallFiles'] {
+/** Facts about the model's small files for exports and jobs; an adapter may bring another chat template, and other prompts. */
+async function smallFilesOf(model: BaseModel): Promise<ReadModel['smallFiles']> {
   const { smallFileBytes, chatTemplate } = exportedAdapter(model, {
     config: parsePeftConfig(defaultPeft),
     chatTemplate: null,
     bytes: 0,
   });
-  return { bytes: smallFileBytes, chatTemplate };
+  return { bytes: smallFileBytes, chatTemplate, prompts: await readSentencePrompts(model.path) };
 }
 
 /** Finds faults before a job or an answer needs the tokenizer. Throws GraftErrors that name the file. */

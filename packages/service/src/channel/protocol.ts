@@ -4,9 +4,11 @@
  * their protocol version in `protocolHeader`. A side that receives another version, or an unreadable message without this header, logs
  * it; the worker answers 503, and the API asks another worker.
  */
+
 import type { IncomingHttpHeaders } from 'node:http';
 import { MessageSchema, ToolSchema } from '@graft/peft-core/chat';
 import { type SamplingField, samplingFields } from '@graft/peft-core/config';
+import { UsageSchema } from '@graft/wire/token-usage';
 import { type Static, type TSchema, Type } from 'typebox';
 
 export const generationPath = '/internal/generate';
@@ -139,21 +141,6 @@ export type GenerationRequest = Static<typeof GenerationRequestSchema> & {
   /** Sent as a header. */
   separate_reasoning?: boolean;
 };
-
-/** Token counts, as in OpenAI's responses. */
-export const UsageSchema = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-  prompt_tokens_details: Type.Optional(
-    Type.Object({
-      cached_tokens: Type.Integer({
-        description: 'Of the prompt: they were known from an earlier request, and were not computed again.',
-      }),
-    }),
-  ),
-});
-export type Usage = Static<typeof UsageSchema>;
 
 const Likelihood = { token: Type.String(), logprob: Type.Number() };
 /** A sampled token, its log probability, and the most probable tokens at its position in descending order. */

@@ -3,13 +3,11 @@
  * `/internal/generate` in protocol.ts. The request body is a `ScoringRequest`; each line of the response is a `ScoringLine`. Workers of
  * earlier versions do not know the path, and the API asks another.
  */
+import { maxInputs } from '@graft/wire/lists';
 import { type Static, Type } from 'typebox';
 import { AdapterRefSchema, closed, ErrorLineSchema, nullable } from './protocol.ts';
 
 export const scoringPath = '/internal/score';
-
-/** Maximum number of inputs of a request: OpenAI's. */
-export const maxInputs = 2048;
 /** Characters of base64 in a line of the response, about; a line of one result may be longer. */
 export const lineCharacters = 128 * 1024;
 
@@ -29,6 +27,8 @@ export const ScoringRequestSchema = Type.Object(
     task: Type.Enum(['embed', 'classify']),
     /** Texts, token ids, or words for a classifier of words. */
     inputs: Type.Array(Input, { minItems: 1, maxItems: maxInputs }),
+    /** Name of the prompt before each text to embed, empty for none. Absent: the model's default. */
+    prompt_name: Type.Optional(Type.String()),
   },
   closed,
 );

@@ -10,14 +10,10 @@ import { hasWorkerAccess } from './worker-grants.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
-/**
- * Checksums of earlier texts of migrations that were fixed later. A database that applied the earlier text has the same schema: the earlier
- * text failed wherever the two differ.
- */
-const earlierChecksums: Record<string, string[]> = {
-  // It changed finished jobs, which their trigger refuses.
-  '20261128230000_job_owners': ['aaed58288f4468bf73e8671637be82caf3b87ff5cde23db9bee4c800edf32ecd'],
-};
+/** The first migration: the schema of 1.0.0, which is that of the last version before it. */
+const baseline = '20261202180000_baseline';
+/** The record of that version: its first and last migrations, and the number of all. */
+const former = { first: '20260801000000_init', last: '20261202180000_team_objects', count: 63 };
 
 /** The advisory lock of Prisma's own `migrate`, so that the two never run concurrently. Here it ends with the transaction. */
 const prismaLock = 72707369;
@@ -47,10 +43,27 @@ const patience = 60_000;
 const migrationMs = 3_600_000;
 
 /**
+ * Returns whether these applied migrations are those of the last version before 1.0.0, whose schema is the baseline's. Throws if they are
+ * those of an earlier version; `subject` and `remedy` are parts of the message.
+ */
+export function isOfLastVersion(applied: string[], subject: string, remedy: string): boolean {
+  // Prisma's `migrate resolve` records the baseline beside them.
+  const names = applied.filter((name) => name !== baseline).sort();
+  const newest = names.at(-1);
+  if (!newest || !names.includes(former.first) || newest > former.last) return false;
+  if (newest === former.last && names.length === former.count) return true;
+  throw new Error(
+    `${subject} is of an earlier version of Graft: its last migration is ${newest} (${names.length} of ${former.count}). ` +
+      `This version reads those of the last version before 1.0.0, commit e1f565a2: ${remedy}`,
+  );
+}
+
+/**
  * Applies missing migrations as `prisma migrate deploy` does, with the same bookkeeping table, so that either may be used. Each migration
  * and its bookkeeping row are one transaction, so locks are held no longer: Postgres disconnects a process that freezes in the middle.
- * Processes that start together wait for one another. A migration that Prisma started but did not finish is applied again, since Postgres
- * rolled it back. Returns the names of the applied migrations. Throws if the database has a migration that was changed or is unknown here,
+ * Processes that start together wait for one another. In a database of the last version before 1.0.0 the baseline is recorded as applied,
+ * and nothing runs. A migration that Prisma started but did not finish is applied again, since Postgres rolled it back. Returns the names
+ * of the applied migrations. Throws if the database is of an earlier version, or has a migration that was changed or is unknown here,
  * because a newer Graft ran before.
  */
 export async function migrateDatabase(
@@ -115,13 +128,23 @@ async function readApplied(connection: pg.PoolClient): Promise<AppliedRow[]> {
   return rows;
 }
 
+function awaitsBaseline(applied: AppliedRow[]): boolean {
+  return isOfLastVersion(
+    applied.filter(({ finished }) => finished).map(({ name }) => name),
+    'The database',
+    'start that version on it once, then this one.',
+  );
+}
+
 function firstMissing(known: Migration[], applied: AppliedRow[]): Migration | undefined {
+  if (awaitsBaseline(applied)) return known.find(({ name }) => name === baseline);
   checkHistory(known, applied);
   return known.find(({ name }) => !applied.some((row) => row.name === name && row.finished));
 }
 
 function checkHistory(known: Migration[], applied: AppliedRow[]): void {
-  for (const row of applied) {
+  // The newest first, which an error names.
+  for (const row of applied.toReversed()) {
     const migration = known.find(({ name }) => name === row.name);
     if (!migration) {
       throw new Error(
@@ -129,8 +152,7 @@ function checkHistory(known: Migration[], applied: AppliedRow[]): void {
           'Start that version, or restore the backup from before the upgrade.',
       );
     }
-    const accepted = [migration.checksum, ...(earlierChecksums[row.name] ?? [])];
-    if (row.finished && !accepted.includes(row.checksum)) {
+    if (row.finished && row.checksum !== migration.checksum) {
       throw new Error(`The migration ${row.name} was changed after it was applied.`);
     }
   }
@@ -145,11 +167,18 @@ const bookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
 /** Applies a migration in the caller's transaction. */
 export async function applyMigration(
   connection: Pick<pg.ClientBase, 'query'>,
-  { name, sql, checksum }: Migration,
+  migration: Migration,
 ): Promise<void> {
   await connection.query(bookkeeping);
-  const statement = { text: sql, query_timeout: migrationMs };
+  const statement = { text: migration.sql, query_timeout: migrationMs };
   await connection.query(statement);
+  await recordMigration(connection, migration);
+}
+
+async function recordMigration(
+  connection: Pick<pg.ClientBase, 'query'>,
+  { name, checksum }: Migration,
+): Promise<void> {
   await connection.query(
     `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
      VALUES ($1, $2, $3, clock_timestamp(), 1)`,
@@ -167,7 +196,10 @@ async function apply(connection: pg.PoolClient, migration: Migration, known: Mig
     await connection.query(bookkeeping);
     const applied = await readApplied(connection);
     const isNext = firstMissing(known, applied)?.name === migration.name;
-    if (isNext) {
+    if (isNext && awaitsBaseline(applied)) {
+      await connection.query('DELETE FROM _prisma_migrations');
+      await recordMigration(connection, migration);
+    } else if (isNext) {
       // Prisma, which holds the same lock while it migrates, failed or was killed in the middle.
       const unfinished = applied.some(({ name }) => name === migration.name);
       if (unfinished) await giveUpUnfinished(connection, migration.name);

@@ -5,18 +5,12 @@
  * - folder: the folder that Graft and the runtimes share (GRAFT_DEPLOY_FOLDER). A target has a folder in its team's, a version one in the target's.
  * - served model: the name under which a runtime has an adapter, which requests to the runtime use as `model`.
  */
+import type { DeployState, RuntimeName } from '@graft/wire/lists';
 import type { DeployTarget as Row } from '../generated/client.ts';
 import type { ExitMaker } from '../keys/exits.ts';
-import type { RuntimeName } from './runtimes/runtimes.ts';
 
-export const deployStates = ['waiting', 'loading', 'deployed', 'failing', 'disabled'] as const;
-export type DeployState = (typeof deployStates)[number];
-
-export const maxDeployTargets = 20;
 /** With deleted ones whose adapters are not unloaded yet: each is tried for a day. */
 export const maxDeployTargetRows = 60;
-/** Default seconds for which the previous version stays loaded, so that clients can change to the new name. */
-export const usualKeepSeconds = 300;
 
 export interface DeployTarget extends ExitMaker {
   id: string;

@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { maxDeployTargets, type RuntimeName } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -11,8 +12,7 @@ import { isInside, parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { disabledTarget, holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
-import { type DeployTarget, maxDeployTargetRows, maxDeployTargets, targetOf } from './deploy-target.ts';
-import type { RuntimeName } from './runtimes/runtimes.ts';
+import { type DeployTarget, maxDeployTargetRows, targetOf } from './deploy-target.ts';
 
 type Context = Database & {
   secrets: SealingKeys;

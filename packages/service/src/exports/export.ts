@@ -4,13 +4,12 @@
  * - fingerprint: equal for exports of a version that have the same files, which a team has only once.
  * - reserved bytes: what the files have at most. They count towards the team's quota until the files are stored.
  */
+
 import { createHash } from 'node:crypto';
+import type { ExportStatus } from '@graft/wire/lists';
 import type { AdapterExport as Row } from '../generated/client.ts';
 import type { JobError } from '../jobs/job.ts';
 import type { AdapterFile } from '../storage/artifact-store.ts';
-
-export const exportStatuses = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
-export type ExportStatus = (typeof exportStatuses)[number];
 
 export interface AdapterExport {
   id: string;

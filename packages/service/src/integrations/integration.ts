@@ -4,15 +4,9 @@
  * - tracker: the client of one kind of service (`trackers/`).
  * - run: the service's record of one job.
  */
+import type { IntegrationType } from '@graft/wire/lists';
 import type { Integration as IntegrationRow } from '../generated/client.ts';
 import type { ExitMaker } from '../keys/exits.ts';
-
-/** Services that take the metrics of jobs. */
-export const trackerTypes = ['wandb', 'mlflow', 'trackio'] as const;
-export type TrackerType = (typeof trackerTypes)[number];
-
-export const integrationTypes = [...trackerTypes, 'huggingface'] as const;
-export type IntegrationType = (typeof integrationTypes)[number];
 
 /** A team's integration; a team has at most one of each type. */
 export interface Integration extends ExitMaker {
@@ -30,13 +24,6 @@ export interface Integration extends ExitMaker {
   createdAt: Date;
   updatedAt: Date;
 }
-
-/** Default URLs of the services; null for services that every team hosts itself. The operator sets that of the Hub. */
-export const defaultUrls: Record<TrackerType, string | null> = {
-  wandb: 'https://api.wandb.ai',
-  mlflow: null,
-  trackio: null,
-};
 
 export function integrationOf({ type, sealed, sealedBy: _, ...columns }: IntegrationRow): Integration {
   return { ...columns, type: type as IntegrationType, hasSecret: sealed !== null };

@@ -1,5 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import { hubEndpoint } from '@graft/peft-core/files';
+import { defaultUrls, type IntegrationType } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
@@ -11,7 +12,7 @@ import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
-import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
+import { type Integration, integrationOf } from './integration.ts';
 
 type Context = Database & {
   secrets: SealingKeys;

@@ -25,9 +25,10 @@ import type {
 } from '@graft/peft-core/config';
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
 import type { ExampleCounts, SkippedLines, UnreadColumnOf } from '@graft/peft-core/examples';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
+import type { Priority } from '@graft/wire/lists';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { Dispatch } from '../queue/job-queue.ts';
-import type { JobIntegrationRequest } from './job-integration.ts';
 
 export const jobStates = [
   'validating',
@@ -60,10 +61,6 @@ export function wireStatus(state: JobState): WireStatus {
   if (state === 'dispatched') return 'queued';
   return state;
 }
-
-/** Priorities as named in the API. */
-export const priorities = { low: -1, normal: 0, high: 1 } as const;
-export type Priority = keyof typeof priorities;
 
 export function priorityOf(job: Pick<Job, 'priority'>): Priority {
   return job.priority < 0 ? 'low' : job.priority > 0 ? 'high' : 'normal';

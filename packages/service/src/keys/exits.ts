@@ -4,14 +4,13 @@
  *   publication that has not ended.
  * - maker: the key, or the person who was signed in without a key, that made an exit or last decided where it leads.
  */
+
 import { GraftError } from '@graft/peft-core/config';
+import type { ExitKind } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { json, type Transaction } from '../database/database.ts';
 import { holdMaker } from './hold-maker.ts';
-
-export const exitKinds = ['webhook', 'integration', 'deploy_target', 'publication'] as const;
-export type ExitKind = (typeof exitKinds)[number];
 
 /** The columns of a new exit that name its maker. */
 export interface ExitMaker {

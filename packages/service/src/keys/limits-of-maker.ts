@@ -1,11 +1,9 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Role } from '@graft/wire/lists';
 import { type Database, databaseTime } from '../database/database.ts';
-import { hasRole, type Role } from './roles.ts';
+import { hasRole } from './roles.ts';
 import { checkLimits } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
-
-/** Maximum lifetime of a key in seconds: ten years. */
-export const maxKeySeconds = 10 * 366 * 24 * 3600;
 
 /** The rights of a new key. */
 export interface Rights {

@@ -1,7 +1,7 @@
+import type { Role } from '@graft/wire/lists';
 import type { Database } from '../database/database.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { ApiKey } from '../generated/client.ts';
-import type { Role } from './roles.ts';
 import { readLimit } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 

@@ -1,9 +1,10 @@
+import type { ExitKind } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { Prisma } from '../generated/client.ts';
-import { type Exit, type ExitKind, endExits, isOfMaker, readExits } from './exits.ts';
+import { type Exit, endExits, isOfMaker, readExits } from './exits.ts';
 import type { Identity } from './verify-api-key.ts';
 
 /** Ids of what a revocation ended, at most `maxListed` of each kind. */

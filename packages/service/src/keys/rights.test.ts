@@ -1,6 +1,8 @@
 /** Rights and lifetimes of keys, and who grants them: people, roles, limits, rotation, and operator keys. */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { type Role, scopes } from '@graft/wire/lists';
 import { putMember, removeMember, setMemberRole } from '../people/memberships.ts';
 import { createPerson, type PersonRecord, updatePerson } from '../people/person-records.ts';
 import type { Services } from '../services.ts';
@@ -10,9 +12,8 @@ import { createApiKey, type NewApiKey } from './create-api-key.ts';
 import { getApiKey, listApiKeys } from './manage-api-keys.ts';
 import { allowsModel } from './model-limit.ts';
 import { createOperatorKey, listOperatorKeys, revokeOperatorKey } from './operator-keys.ts';
-import type { Role } from './roles.ts';
 import { rotateApiKey } from './rotate-api-key.ts';
-import { allowsScope, checkLimits, scopes } from './scopes.ts';
+import { allowsScope, checkLimits } from './scopes.ts';
 import { type Identity, verifyApiKey, verifyKey } from './verify-api-key.ts';
 
 let services: Services;

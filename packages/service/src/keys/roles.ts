@@ -1,6 +1,4 @@
-/** Ordered by increasing rights. viewer: reads; member: everything except managing keys and members; admin: everything. */
-export const roles = ['viewer', 'member', 'admin'] as const;
-export type Role = (typeof roles)[number];
+import { type Role, roles } from '@graft/wire/lists';
 
 /** Returns whether `role` has at least the rights of `least`. */
 export function hasRole(role: Role, least: Role): boolean {

@@ -9,9 +9,6 @@ import { checkRights, endOfKey } from './limits-of-maker.ts';
 import { type ApiKeyRecord, getApiKey } from './manage-api-keys.ts';
 import type { Identity } from './verify-api-key.ts';
 
-/** Seconds for which a rotated key keeps working: by default an hour, at most 30 days. */
-export const overlapSeconds = { byDefault: 3600, most: 30 * 24 * 3600 };
-
 interface Rotation {
   /** Seconds until the old key ends. */
   overlap: number;

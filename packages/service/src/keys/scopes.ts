@@ -1,39 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
+import { type Scope, scopes } from '@graft/wire/lists';
 import { matches } from './model-limit.ts';
-
-/**
- * Scopes to which keys can be limited, as docs/teams.md lists them. Every route requires one of them, and each is used by a route. Writing
- * does not include reading: a key may be limited to uploading.
- */
-export const scopes = {
-  'files:read': 'list, read and download files',
-  'files:write': 'upload and delete files',
-  'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts; check and estimate jobs',
-  'jobs:write': 'create, cancel, pause, resume and delete jobs, and change their priority',
-  'models:read': 'list models',
-  'models:write': 'delete fine-tuned models, and checkpoints',
-  'adapters:read': 'list, compare and download adapters, checkpoints and exports',
-  'adapters:write':
-    'upload, combine, tag, note, export, delete and restore adapters; make checkpoints versions',
-  'publications:write': 'publish adapters and exports on the Hugging Face Hub with the token of the team',
-  'completions:write': 'call models: chats, completions, embeddings, classes',
-  'integrations:read':
-    'list where metrics are sent, whether a token of the Hub is stored, and where the team may publish',
-  'integrations:write':
-    'set up and delete where metrics are sent, the token of the Hub, and where the team may publish',
-  'deploy:read': 'list deploy targets and their state',
-  'deploy:write': 'make, change, retry and delete deploy targets, with their API keys',
-  'webhooks:read': 'list webhook endpoints and their deliveries',
-  'webhooks:write': 'make, change, test and delete webhook endpoints; send again',
-  'usage:read': 'read what the team used, and its budget',
-  'team:read': 'read the team, its members and invitations, and what sends to other servers',
-  'team:write': 'invite, remove and change members; delete the team',
-  'keys:read': 'list API keys',
-  'keys:write': 'make, rotate and revoke API keys',
-  'audit:read': 'list and export the audit log',
-} as const;
-
-export type Scope = keyof typeof scopes;
 
 /** Maximum number of models or scopes of a key; every request checks them. */
 const maxEntries = 64;

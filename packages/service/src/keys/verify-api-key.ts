@@ -1,10 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Role } from '@graft/wire/lists';
 import type { Requester } from '../audit/actor.ts';
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
 import { isSecret, type ParsedKey, parseApiKey, parseOperatorKey, renewSecret } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
-import { type Role, smallerRole } from './roles.ts';
+import { smallerRole } from './roles.ts';
 import { readLimit } from './scopes.ts';
 
 /** Who sends a request in a team: a key, or a person who is signed in without a key. */

@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { invitationSeconds, type Role } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
@@ -9,16 +10,12 @@ import type { Invitation } from '../generated/client.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { holdMaker } from '../keys/hold-maker.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
-import type { Role } from '../keys/roles.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import { generateApiKey, isSecret, parseInvitationToken, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
 import { lockIsVerified } from './verify-person.ts';
-
-/** Seconds for which an invitation can be accepted: by default a week, at most 30 days. */
-export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
 
 /** Maximum number of open invitations of a team. */
 const maxOpen = 500;

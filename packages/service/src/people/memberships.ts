@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Role } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -6,7 +7,7 @@ import { type Page, type PageOptions, readPage } from '../database/read-page.ts'
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { endExitsOfPerson } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
-import { hasRole, type Role } from '../keys/roles.ts';
+import { hasRole } from '../keys/roles.ts';
 import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 

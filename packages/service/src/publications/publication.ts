@@ -3,11 +3,9 @@
  * - publication: files of an adapter version, or of one of its exports, that the service sends to a repository of the Hugging Face Hub, as one
  *   commit. There is one for each repository.
  */
+import type { PublicationStatus } from '@graft/wire/lists';
 import type { Publication as Row } from '../generated/client.ts';
 import type { ExitMaker } from '../keys/exits.ts';
-
-export const publicationStatuses = ['queued', 'running', 'succeeded', 'failed'] as const;
-export type PublicationStatus = (typeof publicationStatuses)[number];
 
 export interface PublicationError {
   code: string;

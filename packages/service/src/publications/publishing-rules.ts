@@ -14,8 +14,6 @@ export interface PublishingRules {
   /** Null: no admin has set the rules. */
   updatedAt: Date | null;
 }
-
-export const maxPublishingRules = 100;
 const none: PublishingRules = { repositories: [], allowPublic: false, updatedAt: null };
 
 /** An owner alone, or with a repository whose name may end with `*`. */

@@ -1,10 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Role } from '@graft/wire/lists';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { newId } from '../ids.ts';
-import { hasRole, type Role } from '../keys/roles.ts';
+import { hasRole } from '../keys/roles.ts';
 import { syncMembership } from '../people/memberships.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
 import { verifyPerson } from '../people/verify-person.ts';

@@ -1,6 +1,7 @@
+import type { Role } from '@graft/wire/lists';
 import type { Database } from '../database/database.ts';
 import { withSystemScope } from '../database/database-scope.ts';
-import { type Role, smallerRole } from '../keys/roles.ts';
+import { smallerRole } from '../keys/roles.ts';
 import { readLimit } from '../keys/scopes.ts';
 import { type Identity, isLapsed, type Operator, recordUse } from '../keys/verify-api-key.ts';
 import { isSecret, parseSessionToken } from '../secrets/api-key.ts';

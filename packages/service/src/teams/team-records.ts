@@ -57,10 +57,6 @@ export async function createTeam(
   });
 }
 
-/** Upper bound of a team's limit of running jobs; a larger one is a mistake. */
-export const maxRunning = 10_000;
-export const maxWeight = 1000;
-
 /** Changes a team. Null: no such team. */
 export async function updateTeam(
   db: Database,

@@ -1,7 +1,6 @@
 /** Real services for tests: a separate database, data folder and queue for each. */
 
-export { readMigrations } from '../database/migrate-database.ts';
-export { insertRowsOfEveryKind } from '../database/testing/rows-of-every-kind.ts';
+export { makeLastVersion, recordLastVersion } from '../database/testing/last-version-record.ts';
 export type { RuntimeServer } from '../deploy/testing/runtime-server.ts';
 export { openVllmServer } from '../deploy/testing/vllm-server.ts';
 export { openCommitProxy } from './commit-proxy.ts';

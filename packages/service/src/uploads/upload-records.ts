@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { maxParts } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -10,7 +11,7 @@ import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { checkStorageQuota, type IncomingBytes, inQuota, limitsStorage } from '../teams/within-quota.ts';
-import { maxParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
+import { partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   keyId: string | null;

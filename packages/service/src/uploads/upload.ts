@@ -36,11 +36,6 @@ export interface UploadPart {
   createdAt: Date;
 }
 
-/** Maximum bytes of a part, as in OpenAI's API. */
-export const maxPartBytes = 64 * 2 ** 20;
-/** Maximum number of parts: allows 512 MiB in parts of half a megabyte. */
-export const maxParts = 1000;
-
 type Row = Omit<UploadRow, 'keyId' | 'completedWith' | 'finishedAt'>;
 
 export function uploadOf(row: Row): Upload {

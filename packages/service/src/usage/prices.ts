@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { UsageKind } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
@@ -6,7 +7,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import type { UsagePrice as PriceRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { dayOf, priceUnits, type UsageKind } from './usage.ts';
+import { dayOf, priceUnits } from './usage.ts';
 
 export interface UsagePrice {
   id: string;

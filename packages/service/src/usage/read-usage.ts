@@ -1,10 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
+import { maxPageDays, maxUsageDays, type UsageGroup, type UsageKind, usageGroups } from '@graft/wire/lists';
 import { type Database, databaseTime } from '../database/database.ts';
-import { dayOf, daySeconds, priceOfOne, type UsageKind } from './usage.ts';
-
-/** Dimensions by which usage can be grouped. */
-export const usageGroups = ['team', 'model', 'key', 'job', 'kind'] as const;
-export type UsageGroup = (typeof usageGroups)[number];
+import { dayOf, daySeconds, priceOfOne } from './usage.ts';
 
 /** Usage on one day. A dimension that is not grouped by is null. */
 export interface DayUse {
@@ -51,9 +48,7 @@ export interface UsageQuery {
   page?: string | undefined;
 }
 
-/** Maximum days per query, and days and results per page: they bound the cost of a request. */
-export const maxUsageDays = 366;
-export const maxPageDays = 31;
+/** Maximum results per page: bounds the cost of a request. */
 export const maxPageResults = 1000;
 
 /**

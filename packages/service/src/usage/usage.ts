@@ -6,14 +6,7 @@
  * - price: the operator's price for a unit of a kind, from a time on. An entry costs the price at its time.
  * - budget: what a team may spend in a calendar month. Days and months are those of UTC.
  */
-export const usageKinds = [
-  'trained_tokens',
-  'device_seconds',
-  'stored_bytes',
-  'input_tokens',
-  'output_tokens',
-] as const;
-export type UsageKind = (typeof usageKinds)[number];
+import type { UsageKind } from '@graft/wire/lists';
 
 /** The unit that a price of each kind applies to. */
 export const priceUnits: Record<UsageKind, string> = {

@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { DeliveryStatus } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
@@ -6,7 +7,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { enqueueOutboxEvent } from './enqueue-outbox-event.ts';
 import { takeSend } from './take-send.ts';
-import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
+import { deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
 /** Seconds from an event, or from its resending, until its delivery fails. */
 export const retrySeconds = 24 * 3600;

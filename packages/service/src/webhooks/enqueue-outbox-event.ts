@@ -1,5 +1,6 @@
+import type { WebhookEvent } from '@graft/wire/lists';
 import type { Transaction } from '../database/database.ts';
-import type { testEvent, WebhookEvent } from './webhook.ts';
+import type { testEvent } from './webhook.ts';
 
 /** Writes an event to the outbox, in the transaction that makes it true. `id` is the id of the event's subject. */
 export async function enqueueOutboxEvent(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { maxEndpoints, type WebhookEvent } from '@graft/wire/lists';
 import { graftAdmin } from '../audit/actor.ts';
 import { type SealingKeys, seal, unseal } from '../secrets/sealed-secret.ts';
 import { SecretRing, type SecretVersion } from '../secrets/secret-ring.ts';
@@ -11,7 +12,6 @@ import { spreadEvents } from './deliver/spread-events.ts';
 import { listDeliveries, resendDelivery } from './deliveries.ts';
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from './manage-endpoints.ts';
 import { sealedForWebhook } from './seal-secret.ts';
-import { maxEndpoints, type WebhookEvent } from './webhook.ts';
 
 let services: Services;
 let team: TestTeam;

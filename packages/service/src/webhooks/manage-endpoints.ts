@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { maxEndpoints, type WebhookEvent } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -12,7 +13,7 @@ import { newId } from '../ids.ts';
 import { holdExitMaker, makerOf } from '../keys/exits.ts';
 import { type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
-import { endpointOf, maxEndpoints, maxSecrets, type WebhookEndpoint, type WebhookEvent } from './webhook.ts';
+import { endpointOf, maxSecrets, type WebhookEndpoint } from './webhook.ts';
 
 type Context = Database & { secrets: SealingKeys; env: { webhookAllow: string[] } };
 

@@ -6,31 +6,12 @@
  * - subject: the object of an event, such as a job. Deliveries of one subject to one endpoint are sent in order.
  * - secret: signs deliveries. A rotation creates another one, and both sign until the old one expires.
  */
+import type { DeliveryStatus, WebhookEvent } from '@graft/wire/lists';
 import type { WebhookDelivery as DeliveryRow, WebhookEndpoint as EndpointRow } from '../generated/client.ts';
 import type { ExitMaker } from '../keys/exits.ts';
 
-/** Types of events that an endpoint may subscribe to: OpenAI's, then Graft's own. */
-export const webhookEvents = [
-  'fine_tuning.job.succeeded',
-  'fine_tuning.job.failed',
-  'fine_tuning.job.cancelled',
-  'fine_tuning.job.running',
-  'fine_tuning.job.paused',
-  'export.succeeded',
-  'export.failed',
-  'export.cancelled',
-  'budget.warning',
-  'budget.exceeded',
-] as const;
-export type WebhookEvent = (typeof webhookEvents)[number];
-
-/** Events of an endpoint that names none. */
-export const defaultWebhookEvents: readonly WebhookEvent[] = webhookEvents.slice(0, 3);
-
 /** Event that a user may send to test an endpoint; its subject is the endpoint. */
 export const testEvent = 'webhook.test';
-
-export const maxEndpoints = 20;
 /** Maximum number of secrets of one endpoint that sign at the same time. */
 export const maxSecrets = 3;
 
@@ -47,9 +28,6 @@ export interface WebhookEndpoint extends ExitMaker {
   /** Time of the first failure since the last successful delivery; null if there is none. */
   failingSince: Date | null;
 }
-
-export type DeliveryStatus = 'pending' | 'delivered' | 'failed';
-export const deliveryStatuses = ['pending', 'delivered', 'failed'] as const;
 
 /** The columns of a delivery that its team sees. */
 export type WebhookDelivery = Omit<

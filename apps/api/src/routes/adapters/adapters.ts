@@ -1,7 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { listAdapters, listAdapterVersions } from '@graft/service';
-import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
-import { sendDownload } from '../../downloads/download.ts';
 import {
   AdapterParams,
   AdapterSchema,
@@ -9,11 +7,13 @@ import {
   AdapterVersionSchema,
   ListAdaptersQuery,
   ListAdapterVersionsQuery,
-  toWireAdapter,
-  toWireAdapterVersion,
-} from '../../schemas/adapter.ts';
-import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/adapter';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { toWireAdapter, toWireAdapterVersion } from '../../answers/adapter.ts';
+import { createdSpan, toWireList } from '../../answers/list.ts';
+import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
+import { sendDownload } from '../../downloads/download.ts';
 import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 

@@ -15,16 +15,17 @@ import {
   receiveBytes,
   reportCorruption,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
-import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
-import { sendDownload } from '../../downloads/download.ts';
-import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
+import { AdapterVersionSchema } from '@graft/wire/adapter';
 import {
   CheckpointParams,
   DeletedCheckpointSchema,
   PromoteCheckpointSchema,
-} from '../../schemas/jobs/job-records.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/jobs/job-records';
+import { ref } from '@graft/wire/schema';
+import { toWireAdapterVersion } from '../../answers/adapter.ts';
+import { ApiError } from '../../api-error.ts';
+import { createAdapterDownloads } from '../../downloads/adapter-download.ts';
+import { sendDownload } from '../../downloads/download.ts';
 import { writeRow } from '../../uploads/write-row.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { operations } from '../operation.ts';

@@ -12,12 +12,13 @@ import {
   receiveBytes,
   reportCorruption,
 } from '@graft/service';
+import { AdapterVersionSchema } from '@graft/wire/adapter';
+import { CombineAdaptersSchema } from '@graft/wire/adapter-requests';
+import { ref } from '@graft/wire/schema';
 import type { Static } from 'typebox';
+import { toWireAdapterVersion } from '../../answers/adapter.ts';
 import { ApiError } from '../../api-error.ts';
 import { createCombiner } from '../../combinations/combiner.ts';
-import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
-import { CombineAdaptersSchema } from '../../schemas/adapter-requests.ts';
-import { ref } from '../../schemas/schema.ts';
 import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { type AdapterBase, openAdapterBase } from '../../uploads/open-adapter-base.ts';

@@ -1,19 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { deleteVersions, listDeletedVersions, restorableUntil, restoreVersion } from '@graft/service';
+import { AdapterParams, AdapterVersionParams, AdapterVersionSchema } from '@graft/wire/adapter';
+import { DeletedAdapterSchema, DeletedVersionSchema, ListDeletedQuery } from '@graft/wire/adapter-requests';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { toWireAdapterVersion } from '../../answers/adapter.ts';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
-import {
-  AdapterParams,
-  AdapterVersionParams,
-  AdapterVersionSchema,
-  toWireAdapterVersion,
-} from '../../schemas/adapter.ts';
-import {
-  DeletedAdapterSchema,
-  DeletedVersionSchema,
-  ListDeletedQuery,
-} from '../../schemas/adapter-requests.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref, unixSeconds } from '../../schemas/schema.ts';
 import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 

@@ -17,12 +17,7 @@ import {
   keepExport,
   listExports,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
-import { sendDownload } from '../../downloads/download.ts';
-import { createExportDownloads } from '../../downloads/export-download.ts';
-import { openBaseModel } from '../../jobs/open-base-model.ts';
-import { found } from '../../not-found.ts';
-import { AdapterVersionParams } from '../../schemas/adapter.ts';
+import { AdapterVersionParams } from '@graft/wire/adapter';
 import {
   AdapterExportSchema,
   ChangeExportSchema,
@@ -32,10 +27,16 @@ import {
   ExportFormatListSchema,
   ExportParams,
   ListExportsQuery,
-  toWireExport,
-} from '../../schemas/adapters/adapter-export.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/adapters/adapter-export';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
+import { ApiError } from '../../api-error.ts';
+import { sendDownload } from '../../downloads/download.ts';
+import { createExportDownloads } from '../../downloads/export-download.ts';
+import { openBaseModel } from '../../jobs/open-base-model.ts';
+import { found } from '../../not-found.ts';
 import { operations } from '../operation.ts';
 import { findVersion } from './find-adapter.ts';
 
@@ -280,3 +281,36 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
+
+function toWireExport(
+  made: AdapterExport,
+  { adapterId, number }: { adapterId: string; number: number },
+): Static<typeof AdapterExportSchema> {
+  const { stored, status, error } = made;
+  const path = `/v1/adapters/${adapterId}/versions/${number}/exports/${made.id}/download`;
+  const shownError = status === 'failed' || status === 'queued' ? error : null;
+  return {
+    id: made.id,
+    object: 'adapter.export',
+    created_at: unixSeconds(made.createdAt),
+    adapter_id: adapterId,
+    version: number,
+    status,
+    format: made.format,
+    options: made.options,
+    progress: status === 'running' ? { bytes: made.done, total_bytes: made.total } : null,
+    bytes: stored?.bytes ?? null,
+    reserved_bytes: made.reservedBytes,
+    files: (stored?.files ?? []).map((file) => ({
+      ...file,
+      download_path: `${path}?path=${encodeURIComponent(file.path)}`,
+    })),
+    notes: made.notes,
+    error: shownError && { code: shownError.code, message: shownError.message, param: shownError.param },
+    keep: made.keep,
+    expires_at: made.keep || !made.expiresAt ? null : unixSeconds(made.expiresAt),
+    started_at: made.startedAt && unixSeconds(made.startedAt),
+    finished_at: made.finishedAt && unixSeconds(made.finishedAt),
+    download_path: stored && path,
+  };
+}

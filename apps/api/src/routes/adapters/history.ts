@@ -6,24 +6,21 @@ import {
   readLineage,
   setNote,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
 import {
   AdapterParams,
   AdapterSchema,
   AdapterVersionParams,
   AdapterVersionSchema,
+} from '@graft/wire/adapter';
+import { CompareQuery, ComparisonSchema, LineageSchema, SetNoteSchema } from '@graft/wire/adapter-requests';
+import { ref } from '@graft/wire/schema';
+import {
   toWireAdapter,
   toWireAdapterVersion,
-} from '../../schemas/adapter.ts';
-import {
-  CompareQuery,
-  ComparisonSchema,
-  LineageSchema,
-  SetNoteSchema,
   toWireComparison,
   toWireLineage,
-} from '../../schemas/adapter-requests.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '../../answers/adapter.ts';
+import { ApiError } from '../../api-error.ts';
 import { operations } from '../operation.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 

@@ -1,18 +1,26 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { createPublication, deletePublication, getPublication, listPublications } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
-import { found } from '../../not-found.ts';
-import { AdapterVersionParams } from '../../schemas/adapter.ts';
+import {
+  createPublication,
+  deletePublication,
+  getPublication,
+  listPublications,
+  type Publication,
+} from '@graft/service';
+import { AdapterVersionParams } from '@graft/wire/adapter';
 import {
   CreatePublicationSchema,
   DeletedPublicationSchema,
   ListPublicationsQuery,
   PublicationParams,
   PublicationSchema,
-  toWirePublication,
-} from '../../schemas/adapters/publication.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/adapters/publication';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { toWireMaker } from '../../answers/exit.ts';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
+import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { operations } from '../operation.ts';
 import { findVersion } from './find-adapter.ts';
 
@@ -95,3 +103,34 @@ export const publicationRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
+
+function toWirePublication(
+  publication: Publication,
+  { adapterId, number }: { adapterId: string; number: number },
+): Static<typeof PublicationSchema> {
+  const { status, made, error, nextAttemptAt, createdAt } = publication;
+  const isAgain = status === 'queued' && error !== null && nextAttemptAt > createdAt;
+  return {
+    id: publication.id,
+    object: 'adapter.publication',
+    created_at: unixSeconds(publication.createdAt),
+    adapter_id: adapterId,
+    version: number,
+    export_id: publication.exportId,
+    format: publication.format,
+    repository: publication.repository,
+    public: publication.isPublic,
+    card: publication.card,
+    ...toWireMaker(publication),
+    status,
+    url: made?.url ?? null,
+    commit: made?.commit ?? null,
+    changed_files: made?.changed ?? null,
+    bytes: made?.bytes ?? null,
+    attempts: publication.attempts,
+    next_attempt_at: isAgain ? unixSeconds(nextAttemptAt) : null,
+    error: error && { code: error.code, message: error.message, param: error.param },
+    started_at: publication.startedAt && unixSeconds(publication.startedAt),
+    finished_at: publication.finishedAt && unixSeconds(publication.finishedAt),
+  };
+}

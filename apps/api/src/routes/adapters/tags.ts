@@ -1,17 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { listTags, moveTag, removeTag } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
-import { AdapterParams } from '../../schemas/adapter.ts';
+import { AdapterParams } from '@graft/wire/adapter';
 import {
   AdapterTagParams,
   AdapterTagSchema,
   DeletedAdapterTagSchema,
   MoveAdapterTagSchema,
   MovedAdapterTagSchema,
-  toWireTag,
-} from '../../schemas/adapter-requests.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/adapter-requests';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { toWireTag } from '../../answers/adapter.ts';
+import { toWireList } from '../../answers/list.ts';
+import { ApiError } from '../../api-error.ts';
 import { operations } from '../operation.ts';
 import { findAdapter, versionNotFound } from './find-adapter.ts';
 

@@ -1,18 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { listAuditHeads, verifyAudit } from '@graft/service';
+import { AuditChainParams, AuditChainSchema, AuditCheckQuery, AuditCheckSchema } from '@graft/wire/audit';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { ListQuery } from '@graft/wire/team';
+import { chainOf, toWireAuditChain, toWireAuditCheck } from '../../answers/audit.ts';
+import { toWireList } from '../../answers/list.ts';
 import { ApiError } from '../../api-error.ts';
-import {
-  AuditChainParams,
-  AuditChainSchema,
-  AuditCheckQuery,
-  AuditCheckSchema,
-  chainOf,
-  toWireAuditChain,
-  toWireAuditCheck,
-} from '../../schemas/audit.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
-import { ListQuery } from '../../schemas/team.ts';
 import { operation } from './operation.ts';
 
 /** /admin/audit: verifies that the audit log is unchanged. Shows no entries. */

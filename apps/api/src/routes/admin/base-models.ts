@@ -1,18 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   type AccessChange,
+  type AddedModel,
   addBaseModel,
+  type ConfiguredEntry,
   changeModelAccess,
   findAddedModel,
   forgetBaseModel,
   hideBaseModel,
   listAddedModels,
+  type ModelAccess,
   type Operator,
   readAccess,
   removeBaseModel,
   retryBaseModel,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
 import {
   AddBaseModelSchema,
   AllowBaseModelSchema,
@@ -22,12 +24,13 @@ import {
   DenyBaseModelSchema,
   ForgottenBaseModelSchema,
   ListBaseModelsQuery,
-  toWireAdded,
-  toWireConfigured,
   UpdateBaseModelSchema,
-} from '../../schemas/base-model.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/base-model';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { secondsOrNull, toWireList } from '../../answers/list.ts';
+import { ApiError } from '../../api-error.ts';
 import { operation } from './operation.ts';
 
 /** /admin/base-models: base models added at runtime, and which teams can use which model. Wakes `fetcher` when there is work for it. */
@@ -192,3 +195,61 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
       await change(params.base_model_id, { deny: teams }, operator),
   );
 };
+
+type WireBaseModel = Static<typeof BaseModelSchema>;
+
+const accessOf = ({ limited, allowed, denied }: ModelAccess) => ({
+  limited,
+  allowed_teams: allowed,
+  denied_teams: denied,
+});
+
+function toWireConfigured(model: Pick<ConfiguredEntry, 'id' | 'source'>, access: ModelAccess): WireBaseModel {
+  return {
+    id: model.id,
+    object: 'base_model',
+    source: model.source,
+    location: null,
+    revision: null,
+    commit: null,
+    file: null,
+    state: 'configured',
+    model_type: null,
+    bytes_done: 0,
+    bytes_total: null,
+    files: null,
+    weights_sha256: null,
+    error: null,
+    hidden: false,
+    ...accessOf(access),
+    added_by: null,
+    created_at: null,
+    started_at: null,
+    finished_at: null,
+  };
+}
+
+function toWireAdded(model: AddedModel, access: ModelAccess): WireBaseModel {
+  return {
+    id: model.modelId,
+    object: 'base_model',
+    source: model.source,
+    location: model.location,
+    revision: model.revision,
+    commit: model.commit,
+    file: model.file,
+    state: model.state,
+    model_type: model.modelType,
+    bytes_done: model.bytesDone,
+    bytes_total: model.bytesTotal,
+    files: model.files,
+    weights_sha256: model.digest,
+    error: model.error,
+    hidden: model.hiddenAt !== null,
+    ...accessOf(access),
+    added_by: model.addedBy,
+    created_at: secondsOrNull(model.createdAt),
+    started_at: secondsOrNull(model.startedAt),
+    finished_at: secondsOrNull(model.finishedAt),
+  };
+}

@@ -9,24 +9,21 @@ import {
   unlinkIdentity,
   updatePerson,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
-import {
-  IdentityOfPersonParams,
-  IdentitySchema,
-  toWireIdentity,
-  UnlinkedIdentitySchema,
-} from '../../schemas/session.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { IdentityOfPersonParams, IdentitySchema, UnlinkedIdentitySchema } from '@graft/wire/session';
 import {
   CreatePersonSchema,
   ErasedPersonSchema,
   ListPeopleQuery,
   MemberParams,
   PersonSchema,
-  toWirePerson,
   UpdatePersonSchema,
-} from '../../schemas/team.ts';
+} from '@graft/wire/team';
+import { toWireList } from '../../answers/list.ts';
+import { toWireIdentity } from '../../answers/session.ts';
+import { toWirePerson } from '../../answers/team.ts';
+import { found } from '../../not-found.ts';
 import { operation } from './operation.ts';
 
 /** /admin/people: all people of the service. */

@@ -1,7 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { countWorkers, describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
-import { ref, unixSeconds } from '../../schemas/schema.ts';
-import { QueueSchema, ServiceStateSchema, toWireQueue, toWireWorkers } from '../../schemas/service-state.ts';
+import {
+  countWorkers,
+  describeDatabase,
+  type Queue,
+  readCodeVersion,
+  readQueue,
+  versionText,
+  type WorkerCounts,
+} from '@graft/service';
+import { ref } from '@graft/wire/schema';
+import { QueueSchema, ServiceStateSchema } from '@graft/wire/service-state';
+import type { Static } from 'typebox';
+import { unixSeconds } from '../../answers/list.ts';
 import { inTime } from '../health.ts';
 import { operation } from './operation.ts';
 
@@ -46,3 +56,20 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async () => toWireQueue(await readQueue(services)),
   );
 };
+
+const toWireWorkers = ({ otherProtocol, unknownProtocol, ...counts }: WorkerCounts) => ({
+  ...counts,
+  other_protocol: otherProtocol,
+  unknown_protocol: unknownProtocol,
+});
+
+const toWireQueue = ({ slots, teams }: Queue): Static<typeof QueueSchema> => ({
+  object: 'queue',
+  slots,
+  teams: teams.map(({ runningLimit, waitingSince, ...team }) => ({
+    ...team,
+    object: 'queue.team',
+    running_limit: runningLimit,
+    waiting_since: waitingSince && unixSeconds(waitingSince),
+  })),
+});

@@ -9,7 +9,6 @@ import {
   removeMember,
   revokeApiKey,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
 import {
   ApiKeySchema,
   CreatedApiKeySchema,
@@ -17,11 +16,9 @@ import {
   DeletedApiKeySchema,
   ListApiKeysQuery,
   TeamKeyParams,
-  toWireApiKey,
-  toWireRevoked,
-} from '../../schemas/api-key.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/api-key';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import {
   MemberSchema,
   RemovedMemberSchema,
@@ -29,9 +26,11 @@ import {
   SetRoleSchema,
   TeamMemberParams,
   TeamParams,
-  toWireMember,
-  toWireRemoved,
-} from '../../schemas/team.ts';
+} from '@graft/wire/team';
+import { toWireApiKey, toWireRevoked } from '../../answers/api-key.ts';
+import { toWireList } from '../../answers/list.ts';
+import { toWireMember, toWireRemoved } from '../../answers/team.ts';
+import { found } from '../../not-found.ts';
 import { operation } from './operation.ts';
 
 /** /admin/teams/{id}/keys and members: who has access to a team, as recorded in its audit log. Shows nothing else of a team. */

@@ -8,9 +8,8 @@ import {
   type Team,
   updateTeam,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import {
   CreatedInvitationSchema,
   CreateInvitationSchema,
@@ -20,10 +19,11 @@ import {
   ListTeamsQuery,
   TeamParams,
   TeamSchema,
-  toWireInvitation,
-  toWireTeam,
   UpdateTeamSchema,
-} from '../../schemas/team.ts';
+} from '@graft/wire/team';
+import { toWireList } from '../../answers/list.ts';
+import { toWireInvitation, toWireTeam } from '../../answers/team.ts';
+import { found } from '../../not-found.ts';
 import { operation } from './operation.ts';
 
 /** /admin/teams: manages teams. The operator does not see a team's data. */

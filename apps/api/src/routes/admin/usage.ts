@@ -10,10 +10,9 @@ import {
   setBudget,
   setPrice,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref, toDate } from '../../schemas/schema.ts';
-import { TeamParams } from '../../schemas/team.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { TeamParams } from '@graft/wire/team';
 import {
   AdminUsageQuery,
   BudgetSchema,
@@ -24,10 +23,11 @@ import {
   PriceSchema,
   SetBudgetSchema,
   SetPriceSchema,
-  toWireBudget,
-  toWirePrice,
   UsagePageSchema,
-} from '../../schemas/usage.ts';
+} from '@graft/wire/usage';
+import { toDate, toWireList } from '../../answers/list.ts';
+import { toWireBudget, toWirePrice } from '../../answers/usage.ts';
+import { found } from '../../not-found.ts';
 import { answerUsage, budgetNotFound } from '../usage/usage.ts';
 import { operation } from './operation.ts';
 

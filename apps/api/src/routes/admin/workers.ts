@@ -4,25 +4,27 @@ import {
   listOperatorKeys,
   listWorkers,
   type Operator,
+  type OperatorKeyRecord,
   revokeOperatorKey,
   setWorkerService,
+  type WorkerRecord,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
-import { ApiKeyParams } from '../../schemas/api-key.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
-import { ListQuery } from '../../schemas/team.ts';
+import { ApiKeyParams } from '@graft/wire/api-key';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { ListQuery } from '@graft/wire/team';
 import {
   CreatedOperatorKeySchema,
   CreateOperatorKeySchema,
   DeletedOperatorKeySchema,
   OperatorKeySchema,
   QuarantineSchema,
-  toWireOperatorKey,
-  toWireWorker,
   WorkerParams,
   WorkerSchema,
-} from '../../schemas/worker.ts';
+} from '@graft/wire/worker';
+import type { Static } from 'typebox';
+import { secondsOrNull, toWireList, unixSeconds } from '../../answers/list.ts';
+import { found } from '../../not-found.ts';
 import { operation } from './operation.ts';
 
 /** /admin/workers and /admin/keys: the workers of the service, and the operator's keys. */
@@ -99,3 +101,52 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
+
+function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> {
+  return {
+    id: worker.id,
+    object: 'worker',
+    hostname: worker.hostname,
+    slots: worker.slots,
+    running: worker.running,
+    load: worker.load,
+    base_models: worker.bases,
+    draining: worker.draining,
+    device: worker.capabilities?.device ?? null,
+    gpus: worker.capabilities?.gpus ?? null,
+    gpu_faults: worker.capabilities?.gpuFaults ?? [],
+    threads: worker.capabilities?.threads ?? null,
+    memory_bytes: worker.capabilities?.memoryBytes ?? null,
+    flops: worker.capabilities?.flops ?? null,
+    confinement: worker.capabilities?.confinement ?? null,
+    started_at: unixSeconds(worker.startedAt),
+    heartbeat_at: unixSeconds(worker.heartbeatAt),
+    consecutive_faults: worker.consecutiveFaults,
+    quarantined_at: secondsOrNull(worker.quarantinedAt),
+    quarantine_reason: worker.quarantineReason,
+    version: worker.version,
+    protocol: worker.protocol,
+    leases: worker.leases.map((lease) => ({
+      team_id: lease.teamId,
+      team_name: lease.teamName,
+      lease_epoch: lease.leaseEpoch,
+      since: unixSeconds(lease.since),
+      until: unixSeconds(lease.until),
+      leaving: lease.isLeaving,
+    })),
+  };
+}
+
+function toWireOperatorKey(record: OperatorKeyRecord): Static<typeof OperatorKeySchema> {
+  return {
+    id: record.id,
+    object: 'operator_key',
+    created_at: unixSeconds(record.createdAt),
+    name: record.name,
+    person_id: record.personId,
+    created_by: record.createdBy,
+    last_used_at: secondsOrNull(record.lastUsedAt),
+    expires_at: secondsOrNull(record.expiresAt),
+    revoked_at: secondsOrNull(record.revokedAt),
+  };
+}

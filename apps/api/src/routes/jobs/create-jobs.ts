@@ -1,20 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { createJob, type Identity } from '@graft/service';
+import { CloneJobSchema } from '@graft/wire/jobs/clone-job';
+import { CreateJobHeaders, CreateJobSchema, JobParams, JobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { hyperparametersOf } from '@graft/wire/jobs/method';
+import { ref } from '@graft/wire/schema';
 import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
 import type { Waiting } from '../../jobs/check-training.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
-import { CloneJobSchema } from '../../schemas/jobs/clone-job.ts';
-import {
-  CreateJobHeaders,
-  CreateJobSchema,
-  JobParams,
-  JobSchema,
-} from '../../schemas/jobs/fine-tuning-job.ts';
-import { hyperparametersOf } from '../../schemas/jobs/method.ts';
-import { ref } from '../../schemas/schema.ts';
 import type { LeasedWork } from '../../threads/leased-work.ts';
 import { findJob } from './find-job.ts';
 import { operation, readingJob } from './operation.ts';

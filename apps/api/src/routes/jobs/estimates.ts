@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { EstimateSchema } from '@graft/wire/jobs/estimate';
+import { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { ref } from '@graft/wire/schema';
+import { toWireEstimate } from '../../answers/job.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { planJob } from '../../jobs/plan-job.ts';
-import { EstimateSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
-import { EstimateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
-import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
 import { operation } from './operation.ts';
 

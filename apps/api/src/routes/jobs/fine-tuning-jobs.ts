@@ -1,13 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { cancelJob, deleteJob, listJobs, pauseJob, resumeJob, setJobPriority } from '@graft/service';
+import { DeletedJobSchema, DeleteJobQuery } from '@graft/wire/jobs/delete-job';
+import { JobParams, JobSchema, ListJobsQuery, UpdateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import type { Static } from 'typebox';
+import { createdSpan, toWireList } from '../../answers/list.ts';
 import type { JobWriter } from '../../jobs/job-writer.ts';
 import { found } from '../../not-found.ts';
 import { checkScope } from '../../plugins/auth.ts';
-import { DeletedJobSchema, DeleteJobQuery } from '../../schemas/jobs/delete-job.ts';
-import { JobParams, JobSchema, ListJobsQuery, UpdateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
-import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
 import { findJob } from './find-job.ts';
 import { operation, readingJob } from './operation.ts';
 

@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Job, listEvents } from '@graft/service';
+import { JobParams } from '@graft/wire/jobs/fine-tuning-job';
+import { EventSchema, ListEventsQuery } from '@graft/wire/jobs/job-records';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { toWireEvent } from '../../answers/job-records.ts';
+import { toWireList } from '../../answers/list.ts';
 import { createEventFeed } from '../../jobs/event-feed.ts';
-import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
-import { EventSchema, ListEventsQuery, toWireEvent } from '../../schemas/jobs/job-records.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { findJob } from './find-job.ts';
 import { operation } from './operation.ts';

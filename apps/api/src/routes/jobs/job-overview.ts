@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { allowsJob, type ModelLimit, sampleLosses } from '@graft/service';
+import { errorResponses } from '@graft/wire/error';
+import { JobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { LossCurveListSchema, LossCurvesQuery } from '@graft/wire/jobs/job-records';
+import { ref } from '@graft/wire/schema';
 import { createJobChanges } from '../../jobs/job-changes.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import { notFound } from '../../not-found.ts';
-import { errorResponses } from '../../schemas/error.ts';
-import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
-import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
-import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { operation } from './operation.ts';
 

@@ -2,15 +2,17 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   fineTunedModelName,
   isTerminal,
+  type JobTrial,
   listAttempts,
   listJobCheckpoints,
   listTrials,
+  type QueueForecast,
   readMetricStretches,
   readMetrics,
   readQueueForecast,
 } from '@graft/service';
-import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
-import { toWireOutlook } from '../../schemas/jobs/job-outlook.ts';
+import { JobParams } from '@graft/wire/jobs/fine-tuning-job';
+import type { OutlookSchema } from '@graft/wire/jobs/job-outlook';
 import {
   AttemptListSchema,
   CheckpointSchema,
@@ -18,13 +20,13 @@ import {
   ListCheckpointsQuery,
   ListMetricsQuery,
   MetricListSchema,
-  toWireAttempt,
-  toWireCheckpoint,
-  toWireMetric,
-} from '../../schemas/jobs/job-records.ts';
-import { TrialListSchema, toWireTrials } from '../../schemas/jobs/job-trial.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/jobs/job-records';
+import { TrialListSchema, type TrialSchema } from '@graft/wire/jobs/job-trial';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { toWireAttempt, toWireCheckpoint, toWireMetric } from '../../answers/job-records.ts';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
 import { findJob } from './find-job.ts';
 import { operation, readingJob } from './operation.ts';
 
@@ -104,3 +106,46 @@ export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
+
+function toWireOutlook(outlook: QueueForecast): Static<typeof OutlookSchema> {
+  return {
+    run_after: outlook.runAfter && unixSeconds(outlook.runAfter),
+    avoids_worker: outlook.avoidsWorker,
+    quarantined_workers: outlook.quarantined,
+    attempts_left: outlook.attemptsLeft,
+    requirements: outlook.requirements && {
+      precision: outlook.requirements.precision,
+      threads: outlook.requirements.threads,
+      device: outlook.requirements.device,
+      kernels: outlook.requirements.kernels ?? 'stock',
+      gpu: outlook.requirements.gpu ?? null,
+      micro_batch: outlook.requirements.microBatch ?? null,
+    },
+    has_worker: outlook.hasWorker,
+  };
+}
+
+/** All trials of a sweep, in order. */
+function toWireTrials(trials: readonly JobTrial[]): Static<typeof TrialSchema>[] {
+  return trials.map((trial) => ({
+    object: 'fine_tuning.job.trial',
+    trial: trial.trial,
+    status: trial.status,
+    tied_with: tiedWith(trial, trials),
+    step: trial.step,
+    rungs: trial.rungs.map(({ step, loss, ...value }) => ({ step, valid_loss: loss, ...value })),
+    peft: trial.peft,
+    training: trial.resolvedTraining ?? trial.training,
+  }));
+}
+
+function tiedWith({ status, trial, rungs }: JobTrial, trials: readonly JobTrial[]): number | null {
+  const last = rungs.at(-1);
+  if (status !== 'stopped' || !last || last.loss === null) return null;
+  const same = trials.find((other) => {
+    const rung = other.rungs.find(({ step }) => step === last.step);
+    const continued = other.status !== 'stopped' || other.rungs.at(-1) !== rung;
+    return other.trial < trial && rung?.loss === last.loss && rung.value === last.value && continued;
+  });
+  return same?.trial ?? null;
+}

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { endProviderSessions, pruneLogoutTokens, repeat } from '@graft/service';
+import { LogoutTokenSchema } from '@graft/wire/session';
 import { ApiError } from '../../api-error.ts';
-import { LogoutTokenSchema } from '../../schemas/session.ts';
 import type { OidcClient } from '../../sign-in/oidc-client.ts';
 
 const form = 'application/x-www-form-urlencoded';

@@ -11,12 +11,8 @@ import {
   unlinkIdentity,
   withSystemScope,
 } from '@graft/service';
-import type { FastifyRequest } from 'fastify';
-import { ApiError } from '../../api-error.ts';
-import { found, notFound } from '../../not-found.ts';
-import { secondsOrNull } from '../../schemas/api-key.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref, unixSeconds } from '../../schemas/schema.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import {
   AcceptAsMeSchema,
   ChooseTeamSchema,
@@ -27,11 +23,14 @@ import {
   JoinedSchema,
   SessionParams,
   SessionSchema,
-  toWireIdentity,
-  toWireSession,
   UnlinkedIdentitySchema,
-} from '../../schemas/session.ts';
-import { ListQuery, MeSchema } from '../../schemas/team.ts';
+} from '@graft/wire/session';
+import { ListQuery, MeSchema } from '@graft/wire/team';
+import type { FastifyRequest } from 'fastify';
+import { secondsOrNull, toWireList, unixSeconds } from '../../answers/list.ts';
+import { toWireIdentity, toWireSession } from '../../answers/session.ts';
+import { ApiError } from '../../api-error.ts';
+import { found, notFound } from '../../not-found.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 

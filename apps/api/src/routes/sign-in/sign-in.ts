@@ -11,12 +11,8 @@ import {
   signInPerson,
   verifySession,
 } from '@graft/service';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { randomNonce, randomPKCECodeVerifier, randomState } from 'openid-client';
-import { Type } from 'typebox';
-import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
-import { ref } from '../../schemas/schema.ts';
+import { errorResponses } from '@graft/wire/error';
+import { ref } from '@graft/wire/schema';
 import {
   CallbackQuery,
   KeySignInSchema,
@@ -24,7 +20,11 @@ import {
   SignedOutSchema,
   SignInOptionsSchema,
   SignInQuery,
-} from '../../schemas/session.ts';
+} from '@graft/wire/session';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { randomNonce, randomPKCECodeVerifier, randomState } from 'openid-client';
+import { Type } from 'typebox';
+import { ApiError } from '../../api-error.ts';
 import { checkSameOrigin } from '../../sign-in/check-same-origin.ts';
 import { cookies } from '../../sign-in/cookies.ts';
 import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.ts';

@@ -1,15 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { exportAudit, listAudit } from '@graft/service';
-import {
-  AuditEntrySchema,
-  auditCsvHead,
-  auditFilter,
-  ExportAuditQuery,
-  ListAuditQuery,
-  toCsvAuditEntry,
-  toWireAuditEntry,
-} from '../../schemas/audit.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
+import { AuditEntrySchema, ExportAuditQuery, ListAuditQuery } from '@graft/wire/audit';
+import { listOf } from '@graft/wire/list';
+import { auditCsvHead, auditFilter, toCsvAuditEntry, toWireAuditEntry } from '../../answers/audit.ts';
+import { toWireList } from '../../answers/list.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

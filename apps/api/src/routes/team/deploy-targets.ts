@@ -1,14 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   createDeployTarget,
+  type DeployTarget,
   deleteDeployTarget,
   getDeployTarget,
   listDeployTargets,
   retryDeployTarget,
   updateDeployTarget,
-  usualKeepSeconds,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
 import {
   DeletedDeployTargetSchema,
   DeployTargetChangesSchema,
@@ -16,10 +15,14 @@ import {
   DeployTargetSchema,
   ListDeployTargetsQuery,
   NewDeployTargetSchema,
-  toWireDeployTarget,
-} from '../../schemas/adapters/deploy-target.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/adapters/deploy-target';
+import { listOf } from '@graft/wire/list';
+import { usualKeepSeconds } from '@graft/wire/lists';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { toWireMaker } from '../../answers/exit.ts';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
+import { found } from '../../not-found.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Deploy targets');
@@ -126,3 +129,32 @@ export const deployTargetRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 };
+
+function toWireDeployTarget(target: DeployTarget): Static<typeof DeployTargetSchema> {
+  const seconds = (time: Date | null) => time && unixSeconds(time);
+  return {
+    id: target.id,
+    object: 'deploy_target',
+    created_at: unixSeconds(target.createdAt),
+    updated_at: unixSeconds(target.updatedAt),
+    name: target.name,
+    runtime: target.runtime,
+    url: target.url,
+    adapter_id: target.adapterId,
+    tag: target.tag,
+    folder: target.folder,
+    model_name: target.modelName,
+    versioned_names: target.versionedNames,
+    keep_seconds: target.keepSeconds,
+    has_api_key: target.hasApiKey,
+    ...toWireMaker(target),
+    state: target.state,
+    reason: target.reason,
+    deployed_version: target.deployedVersion,
+    served_model: target.servedModel,
+    deployed_at: seconds(target.deployedAt),
+    checked_at: seconds(target.checkedAt),
+    failing_since: seconds(target.failingSince),
+    next_attempt_at: unixSeconds(target.nextAttemptAt),
+  };
+}

@@ -6,7 +6,6 @@ import {
   listLeftovers,
   setPublishingRules,
 } from '@graft/service';
-import { found } from '../../not-found.ts';
 import {
   DismissedLeftoverSchema,
   ExitSchema,
@@ -16,12 +15,12 @@ import {
   ListLeftoversQuery,
   PublishingRulesSchema,
   SetPublishingRulesSchema,
-  toWireExit,
-  toWireLeftover,
-  toWirePublishingRules,
-} from '../../schemas/adapters/exit.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/adapters/exit';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
+import { toWireExit, toWireLeftover, toWirePublishingRules } from '../../answers/exit.ts';
+import { toWireList } from '../../answers/list.ts';
+import { found } from '../../not-found.ts';
 import { operation as operatorOperation } from '../admin/operation.ts';
 import { operations } from '../operation.ts';
 

@@ -2,21 +2,23 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   deleteIntegration,
   getIntegration,
-  type IntegrationType,
-  integrationTypes,
+  type Integration,
   listIntegrations,
   putIntegration,
 } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
 import {
   DeletedIntegrationSchema,
   IntegrationParams,
   IntegrationSchema,
   PutIntegrationSchema,
-  toWireIntegration,
-} from '../../schemas/integration.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/integration';
+import { listOf } from '@graft/wire/list';
+import { type IntegrationType, integrationTypes } from '@graft/wire/lists';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { toWireMaker } from '../../answers/exit.ts';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
+import { ApiError } from '../../api-error.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Integrations');
@@ -89,4 +91,20 @@ function integrationNotFound(type: string): ApiError {
   return new ApiError('integration_not_found', `No such integration: ${type}. Types are: ${known}.`, {
     param: 'type',
   });
+}
+
+function toWireIntegration(integration: Integration): Static<typeof IntegrationSchema> {
+  return {
+    id: integration.id,
+    object: 'integration',
+    created_at: unixSeconds(integration.createdAt),
+    updated_at: unixSeconds(integration.updatedAt),
+    type: integration.type,
+    url: integration.url,
+    username: integration.username,
+    has_secret: integration.hasSecret,
+    ...toWireMaker(integration),
+    enabled: integration.disabledAt === null,
+    disabled_reason: integration.disabledReason,
+  };
 }

@@ -1,10 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service';
-import { Type } from 'typebox';
-import { ApiError } from '../../api-error.ts';
-import { found } from '../../not-found.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import {
   AcceptedInvitationSchema,
   AcceptInvitationSchema,
@@ -14,8 +11,12 @@ import {
   InvitationSchema,
   ListQuery,
   RevokedInvitationSchema,
-  toWireInvitation,
-} from '../../schemas/team.ts';
+} from '@graft/wire/team';
+import { Type } from 'typebox';
+import { toWireList } from '../../answers/list.ts';
+import { toWireInvitation } from '../../answers/team.ts';
+import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createPerson, putMember, type Role } from '@graft/service';
+import { createPerson, putMember } from '@graft/service';
+import type { Role } from '@graft/wire/lists';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 

@@ -6,14 +6,10 @@ import {
   hasRole,
   type Identity,
   listApiKeys,
-  overlapSeconds,
   previewRevocation,
   revokeApiKey,
   rotateApiKey,
 } from '@graft/service';
-import type { Static } from 'typebox';
-import { ApiError } from '../../api-error.ts';
-import { found } from '../../not-found.ts';
 import {
   ApiKeyParams,
   ApiKeySchema,
@@ -24,11 +20,15 @@ import {
   RevocationSchema,
   RevokeApiKeyQuery,
   RotateApiKeySchema,
-  toWireApiKey,
-  toWireRevoked,
-} from '../../schemas/api-key.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+} from '@graft/wire/api-key';
+import { listOf } from '@graft/wire/list';
+import { overlapSeconds } from '@graft/wire/lists';
+import { ref } from '@graft/wire/schema';
+import type { Static } from 'typebox';
+import { toWireApiKey, toWireRevoked } from '../../answers/api-key.ts';
+import { toWireList } from '../../answers/list.ts';
+import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

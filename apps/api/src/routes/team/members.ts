@@ -1,9 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Identity, listMembers, removeMember, setMemberRole } from '@graft/service';
-import { ApiError } from '../../api-error.ts';
-import { found } from '../../not-found.ts';
-import { listOf, toWireList } from '../../schemas/list.ts';
-import { ref } from '../../schemas/schema.ts';
+import { listOf } from '@graft/wire/list';
+import { ref } from '@graft/wire/schema';
 import {
   ListQuery,
   MemberParams,
@@ -11,9 +9,11 @@ import {
   RemovedMemberSchema,
   RemoveMemberQuery,
   SetRoleSchema,
-  toWireMember,
-  toWireRemoved,
-} from '../../schemas/team.ts';
+} from '@graft/wire/team';
+import { toWireList } from '../../answers/list.ts';
+import { toWireMember, toWireRemoved } from '../../answers/team.ts';
+import { ApiError } from '../../api-error.ts';
+import { found } from '../../not-found.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

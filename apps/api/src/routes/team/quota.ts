@@ -1,14 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { readQuota, readQuotaUse, setQuota, type TeamQuota } from '@graft/service';
+import { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from '@graft/service';
+import { ref } from '@graft/wire/schema';
+import { TeamParams } from '@graft/wire/team';
+import { TeamQuotaSchema, UpdateTeamQuotaSchema } from '@graft/wire/team-quota';
+import type { Static } from 'typebox';
+import { unixSeconds } from '../../answers/list.ts';
 import { found } from '../../not-found.ts';
-import { ref } from '../../schemas/schema.ts';
-import { TeamParams } from '../../schemas/team.ts';
-import {
-  quotaChange,
-  TeamQuotaSchema,
-  toWireQuota,
-  UpdateTeamQuotaSchema,
-} from '../../schemas/team-quota.ts';
 import { operation } from '../admin/operation.ts';
 import { operations } from '../operation.ts';
 
@@ -57,3 +54,57 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
       await wire(team_id, await setQuota(services, team_id, quotaChange(body), operator)),
   );
 };
+
+function toWireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): Static<typeof TeamQuotaSchema> {
+  return {
+    object: 'team.quota',
+    team_id: teamId,
+    running_jobs: quota.runningJobs,
+    queued_jobs: quota.queuedJobs,
+    stored_bytes: quota.storedBytes,
+    files: quota.files,
+    adapters: quota.adapters,
+    exports: quota.exports,
+    tokens_per_month: quota.tokensPerMonth,
+    open_uploads: quota.openUploads,
+    models: quota.models && [...quota.models],
+    methods: quota.methods && [...quota.methods],
+    max_rank: quota.maxRank,
+    max_seq_length: quota.maxSeqLength,
+    tokens_per_job: quota.tokensPerJob,
+    use: {
+      running_jobs: use.runningJobs,
+      queued_jobs: use.queuedJobs,
+      stored_bytes: use.storedBytes,
+      files: use.files,
+      adapters: use.adapters,
+      exports: use.exports,
+      trained_tokens: use.trainedTokens,
+      planned_tokens: use.plannedTokens,
+      open_uploads: use.openUploads,
+    },
+    has_budget: use.hasBudget,
+    month_ends: unixSeconds(use.monthEnds),
+  };
+}
+
+/** Converts the fields of a request to the service's names. */
+function quotaChange(body: Static<typeof UpdateTeamQuotaSchema>): Partial<TeamQuota> {
+  const change = {
+    runningJobs: body.running_jobs,
+    queuedJobs: body.queued_jobs,
+    storedBytes: body.stored_bytes,
+    files: body.files,
+    adapters: body.adapters,
+    exports: body.exports,
+    tokensPerMonth: body.tokens_per_month,
+    openUploads: body.open_uploads,
+    models: body.models,
+    methods: body.methods,
+    maxRank: body.max_rank,
+    maxSeqLength: body.max_seq_length,
+    tokensPerJob: body.tokens_per_job,
+  };
+  const named = Object.entries(change).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(named) as Partial<TeamQuota>;
+}

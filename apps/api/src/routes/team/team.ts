@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { deleteTeam, findTeam, purgeDeletedTeams, repeat } from '@graft/service';
+import { ref } from '@graft/wire/schema';
+import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema } from '@graft/wire/team';
+import { toWireTeam } from '../../answers/team.ts';
 import { found } from '../../not-found.ts';
-import { ref } from '../../schemas/schema.ts';
-import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema, toWireTeam } from '../../schemas/team.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Team');

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { GenerationError, randomText } from '@graft/service';
-import { ref, unixSeconds } from '../../schemas/schema.ts';
-import { ClassificationListSchema, CreateClassificationSchema } from '../../schemas/texts/classification.ts';
+import { ref } from '@graft/wire/schema';
+import { ClassificationListSchema, CreateClassificationSchema } from '@graft/wire/texts/classification';
+import { unixSeconds } from '../../answers/list.ts';
 import { findModel } from '../../serving/find-model.ts';
 import { numbersOf, type ScoresStart, scoreTexts } from '../../serving/score-texts.ts';
 import { sendList } from '../../serving/send-list.ts';

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { randomText } from '@graft/service';
+import { ref } from '@graft/wire/schema';
+import { CreateEmbeddingSchema, EmbeddingListSchema } from '@graft/wire/texts/embedding';
 import { ApiError } from '../../api-error.ts';
-import { ref } from '../../schemas/schema.ts';
-import { CreateEmbeddingSchema, EmbeddingListSchema } from '../../schemas/texts/embedding.ts';
 import { findModel } from '../../serving/find-model.ts';
 import { numbersOf, scoreTexts } from '../../serving/score-texts.ts';
 import { sendList } from '../../serving/send-list.ts';
@@ -41,6 +41,7 @@ export const embeddingRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings 
         model,
         task: 'embed',
         inputs: inputsOf(body.input),
+        promptName: body.prompt_name ?? null,
         check: ({ width }) => {
           if (dimensions && dimensions > width)
             throw new ApiError(

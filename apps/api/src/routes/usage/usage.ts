@@ -1,18 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { readBudget, readUsage, type UsageGroup } from '@graft/service';
+import { readBudget, readUsage } from '@graft/service';
+import type { UsageGroup } from '@graft/wire/lists';
+import { ref } from '@graft/wire/schema';
+import { BudgetSchema, UsagePageSchema, UsageQuery } from '@graft/wire/usage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
+import { toDate } from '../../answers/list.ts';
+import { groupsOf, toCsv, toWireBudget, toWireUsage } from '../../answers/usage.ts';
 import { ApiError } from '../../api-error.ts';
-import { ref, toDate } from '../../schemas/schema.ts';
-import {
-  BudgetSchema,
-  groupsOf,
-  toCsv,
-  toWireBudget,
-  toWireUsage,
-  UsagePageSchema,
-  UsageQuery,
-} from '../../schemas/usage.ts';
 import { operations } from '../operation.ts';
 
 const operation = operations('Usage');

@@ -15,6 +15,7 @@ interface Options extends RemoteOptions {
   input?: string;
   output?: string;
   dimensions?: number;
+  promptName?: string;
 }
 
 export function addEmbedVerb(program: Command): void {
@@ -30,11 +31,12 @@ export function addEmbedVerb(program: Command): void {
     .option('--input <file>', 'JSONL with {"text"} per line; - is stdin')
     .option('--output <file>', 'JSONL with "text" and "embedding"; - is stdout')
     .option('--dimensions <n>', 'keep only the first n numbers of each vector', wholeNumber(1))
+    .option('--prompt-name <name>', "the model's prompt before each text, such as query; '' is none")
     .run(embed);
 }
 
 async function embed(client: GraftClient, texts: string[], options: Options): Promise<Answer> {
-  const { model, input, output, dimensions } = options;
+  const { model, input, output, dimensions, promptName: prompt_name } = options;
   if (input !== undefined && output === undefined)
     throw new UsageError('--input needs --output, a file or - for stdout.');
   let tokens = 0;
@@ -43,7 +45,11 @@ async function embed(client: GraftClient, texts: string[], options: Options): Pr
       if (group.some(Array.isArray))
         throw new UsageError('Embeddings are of texts: give "text" in each line.');
       const own = group as string[];
-      const { data, usage } = await client.embeddings.create({ model, input: own, ...given({ dimensions }) });
+      const { data, usage } = await client.embeddings.create({
+        model,
+        input: own,
+        ...given({ dimensions, prompt_name }),
+      });
       tokens += usage.prompt_tokens;
       for (const { index, embedding } of data) yield { text: own[index]!, embedding };
     }

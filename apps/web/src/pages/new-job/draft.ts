@@ -34,7 +34,7 @@ export function withValue(draft: Draft, path: string, value: unknown): Draft {
 
 /** A draft from an existing job's request, without null, empty and automatic values. */
 export function draftFromRequest(request: JobCreateParams): Draft {
-  const { method, ...rest } = request as Draft;
+  const { method, ...rest }: Draft = { ...request };
   const draft = Object.fromEntries(Object.entries(rest).filter(([, value]) => isPresent(value)));
   const type = isRecord(method) ? String(method.type) : SUPERVISED;
   const hyperparameters = Object.entries(partAt({ method }, `method.${type}.hyperparameters`)).filter(

@@ -7,7 +7,7 @@ import type {
   AdapterExportFormatList,
   CreateAdapterExport,
   DeletedAdapterExport,
-} from '../../wire-adapters.ts';
+} from '../../types.ts';
 import { AdapterDownload, type DownloadOptions } from './download.ts';
 
 /** Exports of adapter versions in the formats of other programs. `id` is the adapter's. */

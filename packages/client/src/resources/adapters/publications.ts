@@ -1,11 +1,7 @@
 import { PageList } from '../../page-list.ts';
 import { pause } from '../../retry.ts';
 import type { Transport } from '../../transport.ts';
-import type {
-  AdapterPublication,
-  CreateAdapterPublication,
-  DeletedAdapterPublication,
-} from '../../wire-adapters.ts';
+import type { AdapterPublication, CreateAdapterPublication, DeletedAdapterPublication } from '../../types.ts';
 
 /** Versions and exports that the service publishes on the Hugging Face Hub. `id` is the adapter's. */
 export class AdapterPublications {

@@ -43,9 +43,6 @@ export function createAnswerReader({
     reader = new ThinkingReader(reasoning, isOpen, pieces, reader);
   }
   return {
-    get isReasoning() {
-      return reader.isReasoning ?? false;
-    },
     get isOver() {
       return pieces.isOver;
     },
@@ -73,8 +70,8 @@ class Pieces implements PieceSink {
   /** Spaces at the end of reasoning and of content. */
   #spaces = { reasoning: '', content: '' };
   #has = { reasoning: false, content: false };
-  /** Whether reasoning or a call came before the content. */
-  #isAfterOther = false;
+  /** Spaces at the start of content are the template's: after reasoning or a call, and in an answer with a grammar. */
+  #isAfterOther: boolean;
   readonly holds: boolean;
   readonly #maxCalls: number;
   /** Calls that have not ended yet. */
@@ -88,6 +85,7 @@ class Pieces implements PieceSink {
     this.#canCall = options.canCall;
     this.#maxCalls = options.maxCalls;
     this.holds = options.holds;
+    this.#isAfterOther = !options.holds;
   }
 
   get isOver(): boolean {

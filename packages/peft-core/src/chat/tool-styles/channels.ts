@@ -26,10 +26,6 @@ class ChannelReader implements TextReader {
     this.#sink = sink;
   }
 
-  get isReasoning(): boolean {
-    return this.#body === 'reasoning';
-  }
-
   push(text: string): void {
     this.#rest += text;
     while (this.#rest !== '') if (!(this.#body === null ? this.#readHeader() : this.#readBody())) return;
@@ -111,4 +107,5 @@ export const channels: ToolStyle = {
     several: false,
   }),
   contentTag: { begin: `${CHANNEL}final${MESSAGE}`, end: '' },
+  reasoning: { open: `${CHANNEL}analysis${MESSAGE}`, close: '<|end|>', next: `${START}assistant` },
 };

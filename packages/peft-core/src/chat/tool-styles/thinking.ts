@@ -40,10 +40,6 @@ export class ThinkingReader implements TextReader {
     this.#state = isOpen ? 'within' : 'before';
   }
 
-  get isReasoning(): boolean {
-    return this.#state === 'within';
-  }
-
   push(text: string): void {
     if (this.#state === 'after') {
       this.#next.push(text);

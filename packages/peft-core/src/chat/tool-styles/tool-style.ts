@@ -27,8 +27,6 @@ export interface AnswerReader {
   push(text: string): AnswerPiece[];
   /** The pieces of the text that was held back. */
   end(): AnswerPiece[];
-  /** Whether the text so far ends within reasoning. */
-  readonly isReasoning: boolean;
   /** The answer has the calls that it may have, so it ends. */
   readonly isOver: boolean;
 }
@@ -83,6 +81,8 @@ export interface ToolStyle {
   reader(tools: readonly Tool[], out: PieceSink, template: string): TextReader;
   /** The form of an answer that calls at least one tool. `template`: its source. */
   constraint(options: CallOptions, template: string): ConstraintFormat;
+  /** Marks around reasoning in this style, and what is between the second one and the rest of the answer. */
+  reasoning?: { open: string; close: string; next: string };
   /** The form around content that is constrained; absent: nothing. */
   contentTag?: { begin: string; end: string };
 }
@@ -91,7 +91,6 @@ export interface ToolStyle {
 export interface TextReader {
   push(text: string): void;
   end(): void;
-  readonly isReasoning?: boolean;
 }
 
 /** Where readers write. */

@@ -241,15 +241,6 @@ describe('reasoning', () => {
     assert.deepEqual(readEachWay(template, 'a <think>b</think>'), { ...none, content: 'a <think>b</think>' });
     assert.deepEqual(readEachWay(template, '<thi'), { ...none, content: '<thi' });
   });
-
-  test('knows when it is over', () => {
-    const reader = createAnswerReader({ ...answerFormOf(template), tools: [], promptEnd: '<think>\n' })!;
-    assert.equal(reader.isReasoning, true);
-    reader.push('So</thi');
-    assert.equal(reader.isReasoning, true);
-    reader.push('nk>');
-    assert.equal(reader.isReasoning, false);
-  });
 });
 
 test('arguments of a constrained answer arrive in pieces, after the name', () => {

@@ -19,8 +19,14 @@ export const toolStyles: readonly ToolStyle[] = [
   bareJson,
 ];
 
-/** Marks of all styles: an adapter's own template may have another style than its base model's. */
-export const styleMarks: readonly string[] = [...new Set(toolStyles.flatMap(({ marks = [] }) => marks))];
+/** Marks of all answers: an adapter's own template may have another style than its base model's. */
+export const answerMarks: readonly string[] = [
+  ...new Set([
+    ...toolStyles.flatMap(({ marks }) => marks),
+    ...reasoningMarks.flatMap(({ open, close }) => [open, close]),
+    '<|channel>',
+  ]),
+];
 
 /** The form of a model's answers, as its chat template writes them. */
 export interface AnswerForm {

@@ -1,4 +1,4 @@
-import { TextNumbers } from '../text-numbers.ts';
+import { TextNumbers, textOf } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { firstActiveInExample, promptTargets } from './example-size.ts';
 import { placeOf } from './pack-flat.ts';
@@ -13,6 +13,8 @@ export interface SequenceLayout {
   firstPosition: number;
   /** Which token's hidden state represents a whole sequence; mean: the average of all. */
   pooling: 'first' | 'last' | 'mean';
+  /** The tokens of a text's prompt are pooled, too. Absent: true. */
+  includePrompt?: boolean;
   /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
   /** Of preference pairs: the tokens of a prompt are targets of the chosen sequence, too. Absent: false. */
@@ -185,7 +187,8 @@ export function fillBatch(
   for (const [number, piece] of micro(step, i).entries()) {
     const { example: index, part, row, offset, inputOffset, from, to, prefix, shared } = piece;
     const example = examples[index] as TrainingExample;
-    const { ids, input, targets, weights } = example.sequences[part] as TrainingExample['sequences'][0];
+    const sequence = example.sequences[part] as TrainingExample['sequences'][0];
+    const { ids, input, targets, weights } = sequence;
     const { weight = 1 } = example;
     const start = row * shape.tokens + offset;
     const end = start + to - from;
@@ -236,7 +239,8 @@ export function fillBatch(
           addLabel(start + leading + t - from, target, number, weight * (weights?.[t] ?? 1));
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
-    const pooled = pooling === 'last' ? end - 1 : start;
+    const skipped = layout.includePrompt === false ? (sequence.promptLength ?? 0) : 0;
+    const pooled = pooling === 'last' ? end - 1 : start + (skipped > 0 ? leading + skipped : 0);
     if (example.labels) {
       for (const label of example.labels) batch.labelTargets[batch.labelCount * layout.classes! + label] = 1;
       addLabel(pooled, 0, number, weight);
@@ -252,10 +256,10 @@ export function fillBatch(
     batch.labelWeights[k] = weight;
     batch.scores[k] = example.score ?? 0;
     const vector = part * shape.labels + k;
-    batch.texts[vector] = texts.of(ids);
-    const [first, last] = pooling === 'mean' ? [start, end] : [pooled, pooled + 1];
-    batch.poolVectors.fill(vector, first, last);
-    batch.poolWeights.fill(1 / (last - first), first, last);
+    batch.texts[vector] = texts.of(textOf(sequence));
+    const pooledTo = pooling === 'mean' ? end : pooled + 1;
+    batch.poolVectors.fill(vector, pooled, pooledTo);
+    batch.poolWeights.fill(1 / (pooledTo - pooled), pooled, pooledTo);
   }
   if (batch.pairs) shareLikelihood(batch, batch.pairs);
   return batch;

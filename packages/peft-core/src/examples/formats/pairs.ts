@@ -1,5 +1,5 @@
 import { GraftError } from '../../errors.ts';
-import { textKey } from '../text-numbers.ts';
+import { textKey, textOf } from '../text-numbers.ts';
 import type { Sequence, TrainingExample } from '../training-example.ts';
 import { textFault } from './fields.ts';
 import type { Contrast, DatasetFormat, FileCheck } from './format.ts';
@@ -32,7 +32,9 @@ export const pairs: DatasetFormat<'pairs', Pair> = {
     return fault ?? { texts: fields.map((field) => line[field] as string) };
   },
   tokenize({ texts }, reading) {
-    const sequences = texts.map((text, i): Sequence => ({ ids: reading.textIds(text), role: ROLES[i]! }));
+    const sequences = texts.map(
+      (text, i): Sequence => ({ ...reading.promptedText(ROLES[i]!, text), role: ROLES[i]! }),
+    );
     const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
     return [{ sequences, tokens }];
   },
@@ -55,7 +57,7 @@ class PairContrast implements FileCheck {
   add({ sequences }: Pick<TrainingExample, 'sequences'>): void {
     this.#hasNegative ||= sequences.some(({ role }) => role === 'negative');
     if (this.#hasNegative) return;
-    const texts = new Set(sequences.map(({ ids }) => textKey(ids)));
+    const texts = new Set(sequences.map((each) => textKey(textOf(each))));
     const common = this.#common;
     this.#common = common ? new Set([...common].filter((text) => texts.has(text))) : texts;
     if (texts.size === 1) this.#hasOneText = true;

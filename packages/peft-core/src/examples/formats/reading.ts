@@ -3,7 +3,9 @@ import { GraftError, MAX_MESSAGE, shortened } from '../../errors.ts';
 import { show } from '../../schema/check-fields.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { Deadline } from '../../text/deadline.ts';
+import { promptLength } from '../../text/prompt-length.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
+import type { Sequence } from '../training-example.ts';
 import type { Label } from './fields.ts';
 
 /** The class of a label in a classifier's head; null if there is none. */
@@ -25,6 +27,8 @@ export interface TokenizeOptions {
   textStride?: number | null;
   /** Texts that begin with the bos token get a second one, as in jobs of earlier versions. Default false. */
   repeatsBos?: boolean;
+  /** Texts to embed have these before them, by column. Default none. */
+  prompts?: Readonly<Record<string, string>>;
   /** Time limit for tokenising a line. */
   lineMilliseconds?: number;
   /** Number of positions of a soft prompt before every sequence. */
@@ -65,13 +69,16 @@ export class Reading {
   readonly tokenizer: Tokenizer;
   readonly options: TokenizeOptions;
   readonly deadline: Deadline;
+  readonly #promptLengths: Map<string, number>;
   isTruncated = false;
   /** Examples of a line that has several: those that were truncated, and those that `overlong` left out. */
   readonly counts = { truncated: 0, skipped: 0 };
 
-  constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
+  /** `promptLengths`: tokens of the prompt of each column, which all lines share. */
+  constructor(tokenizer: Tokenizer, options: TokenizeOptions, promptLengths: Map<string, number>) {
     this.tokenizer = tokenizer;
     this.options = options;
+    this.#promptLengths = promptLengths;
     this.deadline = new Deadline(options.lineMilliseconds);
   }
 
@@ -127,6 +134,21 @@ export class Reading {
     const ids = this.tokenizer.encode(text, { specialTokens, repeatsBos, deadline: this.deadline });
     if (ids.length === 0) throw new BadExample('example_empty', `has a text without tokens: ${show(text)}`);
     return Int32Array.from(this.fit(ids, this.tokenizer.specialTokensAround().after));
+  }
+
+  /** The sequence of a text to embed, after the prompt of its column. Throws `example_too_long` if truncation leaves only the prompt. */
+  promptedText(column: string, text: string): Pick<Sequence, 'ids' | 'promptLength'> {
+    const prompt = this.options.prompts?.[column] ?? '';
+    const ids = this.textIds(prompt + text);
+    if (prompt === '') return { ids };
+    const length = this.#promptLengths.get(column) ?? promptLength(this.tokenizer, prompt);
+    this.#promptLengths.set(column, length);
+    if (length < ids.length - this.tokenizer.specialTokensAround().after.length)
+      return { ids, promptLength: length };
+    throw new BadExample(
+      'example_too_long',
+      `has no token of its ${column} left after a prompt of ${length} tokens; the limit (max_seq_length) is ${this.options.maxSeqLength}`,
+    );
   }
 
   /** Throws `unknown_label`. */

@@ -27,7 +27,7 @@ export const scoredPairs: DatasetFormat<'scored_pairs', ScoredPair> = {
     return { texts: [sentence1 as string, sentence2 as string], score };
   },
   tokenize({ texts, score }, reading) {
-    const sequences = texts.map((text) => ({ ids: reading.textIds(text) }));
+    const sequences = texts.map((text, i) => reading.promptedText(`sentence${i + 1}`, text));
     const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
     return [{ sequences, tokens, score }];
   },

@@ -2,12 +2,12 @@ import { companionNames, copyCompanions } from '../../base-model/companion-files
 import { GraftError } from '../../errors.ts';
 import {
   type BaseModel,
-  copySentencePooling,
   type ModelTensor,
   type QuantisedBase,
   untiedFields,
   withTurnEnds,
   writeModelFolder,
+  writeSentenceFiles,
 } from '../../files.ts';
 import { familyOf } from '../../outlines/families.ts';
 import { writesText } from '../../outlines/index.ts';
@@ -58,7 +58,10 @@ export const writeMerged: ExportWriter<MergedOptions> = async ({
     onBytes,
   });
   files.push(...(await copyCompanions(base.path, outputDir, companionNames)));
-  if (task === 'FEATURE_EXTRACTION') files.push(...(await copySentencePooling(base.path, outputDir)));
+  if (task === 'FEATURE_EXTRACTION')
+    files.push(
+      ...(await writeSentenceFiles(outputDir, base.path, fitting.architecture, adapter.sentencePrompts)),
+    );
   return { files, notes: adapter.quantised ? [whatIsLost(options.base, adapter.quantised)] : [] };
 };
 

@@ -12,14 +12,41 @@ import { Generator } from '../generator.ts';
 
 const inFolder = tempFolder();
 
-/** Texts by which a template is recognised. `special`: marks that are special tokens. */
-const templates: Record<string, { text: string; special?: string[] }[]> = {
+interface Template {
+  /** Text by which it is recognised. */
+  text: string;
+  /** Marks that are special tokens. */
+  special?: string[];
+  /** Marks, of those, that open and close reasoning. */
+  reasoning?: [string, string];
+}
+
+const templates: Record<string, Template[]> = {
   channels: [
-    { text: '<|channel|><|message|>', special: ['<|channel|>', '<|message|>', '<|call|>', '<|end|>'] },
+    {
+      text: '<|channel|><|message|>',
+      special: ['<|channel|>', '<|message|>', '<|call|>', '<|end|>'],
+      reasoning: ['<|channel|>', '<|end|>'],
+    },
   ],
-  braces: [{ text: '<|tool_call>call:', special: ['<|tool_call>', '<tool_call|>', '<|"|>'] }],
+  braces: [
+    { text: '<|tool_call>call:', special: ['<|tool_call>', '<tool_call|>', '<|"|>'] },
+    {
+      text: '<|tool_call>call:<|channel>thought',
+      special: ['<|tool_call>', '<tool_call|>', '<|"|>', '<|channel>', '<channel|>'],
+      reasoning: ['<|channel>', '<channel|>'],
+    },
+  ],
   'tagged-parameters': [{ text: '<tool_call><function=<parameter=' }],
-  'listed-json': [{ text: '[TOOL_CALLS]', special: ['[TOOL_CALLS]'] }, { text: '[TOOL_CALLS][ARGS]' }],
+  'listed-json': [
+    { text: '[TOOL_CALLS]', special: ['[TOOL_CALLS]'] },
+    { text: '[TOOL_CALLS][ARGS]' },
+    {
+      text: '[TOOL_CALLS][ARGS][/THINK]',
+      special: ['[TOOL_CALLS]', '[ARGS]', '[THINK]', '[/THINK]'],
+      reasoning: ['[THINK]', '[/THINK]'],
+    },
+  ],
   pythonic: [{ text: '<|tool_call_start|>', special: ['<|tool_call_start|>'] }, { text: '[func_name1(' }],
   'tagged-json': [{ text: '<tool_call>' }, { text: '<tool_call>', special: ['<tool_call>', '</tool_call>'] }],
   'bare-json': [{ text: '{"name": "parameters": ' }],
@@ -47,8 +74,8 @@ const tools: Tool[] = [
 
 async function openModel(name: string, text: string, special: readonly string[]): Promise<string> {
   const folder = inFolder(name);
-  // Ids 260 to 263 are for special tokens of a style.
-  await writeTinyModel(folder, { max_position_embeddings: 2048, vocab_size: 264 });
+  // Ids from 260 on are for special tokens of a style.
+  await writeTinyModel(folder, { max_position_embeddings: 2048, vocab_size: 266 });
   const chat_template = `{{ tools | length }}{% for message in messages %}{{ message['content'] }}</s>{% endfor %}{# ${text} #}`;
   await writeFile(
     path.join(folder, 'tokenizer_config.json'),
@@ -63,8 +90,11 @@ async function openModel(name: string, text: string, special: readonly string[])
 }
 
 for (const style of toolStyles)
-  for (const [i, { text, special = [] }] of templates[style.name]!.entries())
+  for (const [i, { text, special = [], reasoning }] of templates[style.name]!.entries())
     test(`${style.name}: ${text}${special.length > 0 ? ', special' : ''}`, async () => {
+      // The model reasons "o", until the penalty makes the end of the reasoning more probable.
+      const [open, close] = (reasoning ?? []).map((mark) => 260 + special.indexOf(mark));
+      const logit_bias = reasoning ? { [open!]: 30, 111: 60, [close!]: 40 } : {};
       const base = await openBaseModel(await openModel(`${style.name}-${i}`, text, special), {
         digestCache: inFolder(),
       });
@@ -78,8 +108,12 @@ for (const style of toolStyles)
             tools,
             tool_choice,
             parallel_tool_calls: false,
+            logit_bias,
+            frequency_penalty: 2,
+            separate_reasoning: true,
           };
           const answer = generator.generate({ ...request, temperature: 1, seed: i, max_tokens: 400 });
+          let thought = '';
           for (;;) {
             const next = await answer.next();
             if (next.done) {
@@ -87,11 +121,13 @@ for (const style of toolStyles)
               break;
             }
             assert.equal(next.value.text, '');
+            thought += next.value.reasoning ?? '';
             for (const { index, name, arguments: part } of next.value.calls ?? []) {
               calls[index] ??= { name: name!, arguments: '' };
               calls[index].arguments += part;
             }
           }
+          assert.match(thought, reasoning ? /^o{8,12}$/ : /^$/);
           assert.equal(calls.length, 1);
           const values = JSON.parse(calls[0]!.arguments) as Record<string, unknown>;
           seen.add(calls[0]!.name);

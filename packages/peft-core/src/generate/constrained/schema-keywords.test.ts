@@ -14,9 +14,19 @@ const repository = path.join(import.meta.dirname, '../../../../..');
 
 test('the table has every keyword of the draft, and the documentation has the table', () => {
   const load = createRequire(import.meta.url);
-  const vocabularies = ['applicator', 'content', 'core', 'format-annotation', 'meta-data', 'unevaluated', 'validation'];
+  const vocabularies = [
+    'applicator',
+    'content',
+    'core',
+    'format-annotation',
+    'meta-data',
+    'unevaluated',
+    'validation',
+  ];
   const keywords = vocabularies.flatMap((name) => {
-    const { properties } = load(`ajv/dist/refs/json-schema-2020-12/meta/${name}.json`) as { properties: object };
+    const { properties } = load(`ajv/dist/refs/json-schema-2020-12/meta/${name}.json`) as {
+      properties: object;
+    };
     return Object.keys(properties);
   });
   assert.deepEqual(keywordTable.flatMap((row) => row.keywords).sort(), keywords.sort());
@@ -30,12 +40,18 @@ for (const { keywords, status, examples } of keywordTable)
       const what = JSON.stringify(schema);
       if (!accepted) {
         const [keyword] = Object.keys(schema as object).filter((each) => keywords.includes(each));
-        assert.match(answerSchemaFault(schema, { strict: true }) ?? '', new RegExp(`must not have ["'].?${keyword!.replace('$', '')}`), what);
+        assert.match(
+          answerSchemaFault(schema, { strict: true }) ?? '',
+          new RegExp(`must not have ["'].?${keyword!.replace('$', '')}`),
+          what,
+        );
         assert.equal(answerSchemaFault(schema), null, what);
         continue;
       }
       assert.equal(answerSchemaFault(schema, { strict: true }), null, what);
-      const grammar = await ByteGrammar.compile(grammarText({ type: 'json_schema', json_schema: schema as never }));
+      const grammar = await ByteGrammar.compile(
+        grammarText({ type: 'json_schema', json_schema: schema as never }),
+      );
       const isValid = validatorOf(schema);
       try {
         for (const [texts, isAnswer, isAllowed] of [
@@ -54,10 +70,27 @@ for (const { keywords, status, examples } of keywordTable)
   });
 
 test('bytes that are no UTF-8 are in no string', async () => {
-  for (const schema of [{ type: 'string' }, { type: 'string', pattern: '^[^a]*$' }, { type: 'string', maxLength: 9 }, {}]) {
+  for (const schema of [
+    { type: 'string' },
+    { type: 'string', pattern: '^[^a]*$' },
+    { type: 'string', maxLength: 9 },
+    {},
+  ]) {
     const grammar = await ByteGrammar.compile(grammarText({ type: 'json_schema', json_schema: schema }));
-    for (const bytes of [[0x80], [0xc3], [0xc0, 0x80], [0xe0, 0x80, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xff]])
-      assert.equal(await grammar.accepts(Uint8Array.from([34, ...bytes, 34])), false, `${JSON.stringify(schema)} ${bytes}`);
+    for (const bytes of [
+      [0x80],
+      [0xc3],
+      [0xc0, 0x80],
+      [0xe0, 0x80, 0x80],
+      [0xed, 0xa0, 0x80],
+      [0xf4, 0x90, 0x80, 0x80],
+      [0xff],
+    ])
+      assert.equal(
+        await grammar.accepts(Uint8Array.from([34, ...bytes, 34])),
+        false,
+        `${JSON.stringify(schema)} ${bytes}`,
+      );
     grammar.close();
   }
 });

@@ -7,6 +7,9 @@ const usualBatch = 32;
 /** Whether the pairs were ranked in pools; jobs of earlier versions measure them batch by batch. */
 const isRanked = ({ means }: Outcome) => means.reciprocal_rank !== undefined;
 
+/** As in `encode_document` of sentence-transformers. */
+const document = ['document', 'passage', 'corpus'];
+
 /** Cross entropy of an anchor's own positive among the texts of the batch. */
 export const contrastive = {
   name: 'contrastive',
@@ -14,6 +17,7 @@ export const contrastive = {
   formats: ['pairs'],
   tasks: ['FEATURE_EXTRACTION'],
   options: {},
+  promptColumns: { anchor: ['query'], positive: document, negative: document },
   refuses: { label_smoothing_factor: 'is of tokens and classes, and FEATURE_EXTRACTION has neither' },
   metrics: [
     accuracy,

@@ -9,6 +9,7 @@ export const cosine = {
   examples: 'scored pairs',
   tasks: ['FEATURE_EXTRACTION'],
   options: {},
+  promptColumns: { sentence1: [], sentence2: [] },
   refuses: { label_smoothing_factor: 'is of tokens and classes, and FEATURE_EXTRACTION has neither' },
   metrics: [
     {

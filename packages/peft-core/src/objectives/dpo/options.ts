@@ -21,7 +21,7 @@ export interface DpoOptions {
 const lossType = Type.Enum([...dpoLosses], { type: 'string' });
 
 /** Names and defaults: trl, trainer/dpo_config.py. */
-export const dpoOptions: PreferenceOptions = {
+export const dpoOptions = {
   properties: {
     beta: betaOf('how strongly the model is held to the reference. Default 0.1.'),
     loss_type: Type.Optional(
@@ -67,7 +67,7 @@ export const dpoOptions: PreferenceOptions = {
       ]);
     return faults;
   },
-};
+} satisfies PreferenceOptions;
 
 export const lossesOf = (given: DpoOptions['loss_type']): readonly DpoLossName[] =>
   typeof given === 'string' ? [given] : given;

@@ -18,11 +18,11 @@ const weight = (of: string) =>
   );
 
 /** Names and defaults: trl, trainer/kto_config.py. */
-export const ktoOptions: PreferenceOptions = {
+export const ktoOptions = {
   properties: {
     beta: betaOf('how strongly the model is held to the reference. Default 0.1.'),
     desirable_weight: weight('desirable'),
     undesirable_weight: weight('undesirable'),
   },
   defaults: { beta: 0.1, desirable_weight: 1, undesirable_weight: 1 },
-};
+} satisfies PreferenceOptions;

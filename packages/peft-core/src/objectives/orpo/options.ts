@@ -6,7 +6,7 @@ export interface OrpoOptions {
 }
 
 /** Names and defaults: trl, experimental/orpo. */
-export const orpoOptions: PreferenceOptions = {
+export const orpoOptions = {
   properties: { beta: betaOf('factor of the odds ratio in the loss. Default 0.1.') },
   defaults: { beta: 0.1 },
-};
+} satisfies PreferenceOptions;

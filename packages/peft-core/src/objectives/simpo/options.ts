@@ -9,7 +9,7 @@ export interface SimpoOptions {
 }
 
 /** Names and defaults: trl, experimental/cpo; beta and cpo_alpha are those of the paper. */
-export const simpoOptions: PreferenceOptions = {
+export const simpoOptions = {
   properties: {
     beta: betaOf('factor of the mean log-probabilities. Default 2.'),
     simpo_gamma: Type.Optional(
@@ -28,4 +28,4 @@ export const simpoOptions: PreferenceOptions = {
     ),
   },
   defaults: { beta: 2, simpo_gamma: 0.5, cpo_alpha: 0 },
-};
+} satisfies PreferenceOptions;

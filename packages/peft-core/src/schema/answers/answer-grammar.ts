@@ -1,8 +1,8 @@
 /** Grammars of the values that a JSON schema allows, as JSON or as a style of tool calls writes them. */
 import { show } from '../check-fields.ts';
 import {
-  accepts,
   type Automaton,
+  accepts,
   charactersOf,
   complement,
   everyCharacter,
@@ -54,7 +54,11 @@ export interface AnswerSchemaOptions {
 export function answerExpression(
   schema: unknown,
   rules: Rules,
-  { strict = false, budget = { left: MAX_STEPS }, form = json }: AnswerSchemaOptions & { form?: ValueForm } = {},
+  {
+    strict = false,
+    budget = { left: MAX_STEPS },
+    form = json,
+  }: AnswerSchemaOptions & { form?: ValueForm } = {},
 ): string {
   const writer = new Writer({ root: schema, rules, form, strict, budget });
   return writer.value([{ schema, path: '' }]) ?? nothingAllowed('');
@@ -101,7 +105,9 @@ class Writer {
 
   /** The expression of values that follow all parts; null if there is none. */
   value(parts: readonly SchemaPart[]): string | null {
-    const texts = [...new Set(parts.map(({ schema }) => JSON.stringify(schema)))].filter((text) => text !== 'true');
+    const texts = [...new Set(parts.map(({ schema }) => JSON.stringify(schema)))].filter(
+      (text) => text !== 'true',
+    );
     const key = texts.join();
     const known = this.#known.get(key);
     if (known) {
@@ -182,7 +188,11 @@ class Writer {
   #numbers({ number: { min, max, divisors }, path }: FlatSchema, isInteger: boolean): Automaton {
     const known = divisors.flatMap(({ schema, path: at }) => {
       if (isDivisor(schema)) return [schema];
-      this.#refuse(`'multipleOf' ${show(schema)}`, at, 'it must be a whole number up to 200 or a power of ten');
+      this.#refuse(
+        `'multipleOf' ${show(schema)}`,
+        at,
+        'it must be a whole number up to 200 or a power of ten',
+      );
       return [];
     });
     return numberAutomaton({ isInteger, min, max, divisors: known }, this.#place(path));
@@ -191,7 +201,8 @@ class Writer {
   #text(flat: FlatSchema): string | null {
     const { form, rules } = this.#given;
     const { patterns, formats: named, min, max } = flat.text;
-    const [open, close, barred] = form.text === 'json' ? ['"', '"', ''] : [form.text.open, form.text.close, form.text.barred];
+    const [open, close, barred] =
+      form.text === 'json' ? ['"', '"', ''] : [form.text.open, form.text.close, form.text.barred];
     const kind = form.text === 'json' ? 'json' : 'raw';
     if (max !== null && min > max) return null;
     const isFormed = patterns.length > 0 || named.length > 0;
@@ -216,7 +227,11 @@ class Writer {
     for (const { schema, path: at } of named) {
       const pattern = Object.hasOwn(formats, String(schema)) ? formats[String(schema)] : undefined;
       if (pattern === undefined)
-        this.#refuse(`the format ${show(schema)}`, at, `it must be one of ${Object.keys(formats).join(', ')}`);
+        this.#refuse(
+          `the format ${show(schema)}`,
+          at,
+          `it must be one of ${Object.keys(formats).join(', ')}`,
+        );
       else if (!isWide) parts.push(patternAutomaton(pattern, this.#place(at)));
       if (schema === 'hostname') parts.push(textsOfLength(1, MAX_HOST, place));
     }
@@ -258,7 +273,9 @@ class Writer {
       ? { type, prefixItems: value.map((each) => ({ const: each })), items: false, minItems: value.length }
       : {
           type,
-          properties: Object.fromEntries(Object.entries(value).map(([name, each]) => [name, { const: each }])),
+          properties: Object.fromEntries(
+            Object.entries(value).map(([name, each]) => [name, { const: each }]),
+          ),
           required: Object.keys(value),
           additionalProperties: false,
         };
@@ -289,11 +306,15 @@ class Writer {
     if (typeof value === 'boolean') return value ? form.words.true : form.words.false;
     if (value === null) return form.words.null;
     if (typeof value !== 'object') return String(value);
-    const { list, object } = Array.isArray(value) ? { list: form.list, object: json.object! } : { list: json.list!, object: form.object };
+    const { list, object } = Array.isArray(value)
+      ? { list: form.list, object: json.object! }
+      : { list: json.list!, object: form.object };
     if (!list || !object) return this.#json().#written(value);
     if (Array.isArray(value))
       return list.open + value.map((each) => this.#written(each)).join(list.separator) + list.close;
-    const fields = Object.entries(value).map(([name, each]) => named(name, object) + this.#written(each) + object.end);
+    const fields = Object.entries(value).map(
+      ([name, each]) => named(name, object) + this.#written(each) + object.end,
+    );
     return object.open + fields.join(object.separator) + object.close;
   }
 
@@ -308,11 +329,18 @@ class Writer {
     return this.#json().#ofType(type, flat);
   }
 
-  #list({ list: { shapes, min, max, isUnique }, path }: FlatSchema, form: NonNullable<ValueForm['list']>): string | null {
+  #list(
+    { list: { shapes, min, max, isUnique }, path }: FlatSchema,
+    form: NonNullable<ValueForm['list']>,
+  ): string | null {
     const { rules } = this.#given;
     const { open, separator, close } = form;
     if (isUnique && (max ?? 2) > 1)
-      this.#refuse("'uniqueItems'", path, 'answers are not guaranteed to follow it; write the items as properties');
+      this.#refuse(
+        "'uniqueItems'",
+        path,
+        'answers are not guaranteed to follow it; write the items as properties',
+      );
     const between = literal(separator);
     const first = Math.max(0, ...shapes.map(({ prefix }) => prefix.length));
     const itemAt = (i: number) => this.value(shapes.flatMap(({ prefix, rest }) => prefix[i] ?? rest ?? []));
@@ -357,14 +385,21 @@ class Writer {
       const isRequired = required.has(name);
       if (value === null && isRequired) return null;
       if (value !== null)
-        fields.push({ isRequired, text: rules.add(`${literal(named(name, form))} ${value} ${literal(form.end)}`) });
+        fields.push({
+          isRequired,
+          text: rules.add(`${literal(named(name, form))} ${value} ${literal(form.end)}`),
+        });
     }
     const isOpen = rests.length > 0 || names.length === 0;
     const other = isOpen ? this.#others(new Set(names), rests, form) : null;
     // Values of tools keep the order that templates show: what they need first.
     if (form.name === 'raw') fields.sort((a, b) => Number(b.isRequired) - Number(a.isRequired));
     if (other !== null && min > fields.length && min > 1)
-      this.#refuse("'minProperties'", flat.path, `it must be at most the number of 'properties', ${fields.length}, as others may repeat`);
+      this.#refuse(
+        "'minProperties'",
+        flat.path,
+        `it must be at most the number of 'properties', ${fields.length}, as others may repeat`,
+      );
     const least = other === null ? min : Math.min(min, Math.max(1, fields.length));
     return new FieldsText(fields, { other, min: least, max }, literal(form.separator), rules).text;
   }
@@ -377,7 +412,9 @@ class Writer {
     const after = `${literal(form.assign)} ${value} ${literal(form.end)}`;
     const place = { path: '', budget };
     if (names.size === 0 && form.name === 'json')
-      return rules.add(`"\\"" ${countedText({ set: everyCharacter, min: 0, max: null }, 'json', '"', rules)} ${after}`);
+      return rules.add(
+        `"\\"" ${countedText({ set: everyCharacter, min: 0, max: null }, 'json', '"', rules)} ${after}`,
+      );
     const allowed = patternAutomaton(form.name === 'json' ? '[^]+' : '[A-Za-z_]\\w*', place);
     const key = names.size === 0 ? allowed : intersection(allowed, besides(names, place), place);
     if (key.length === 0) return null;
@@ -432,7 +469,10 @@ class FieldsText {
     const field = this.#fields[i];
     if (field) {
       // Counts beyond both limits are alike.
-      const next = count < most ? this.#from(i + 1, max === null ? Math.min(count + 1, Math.max(1, min)) : count + 1) : null;
+      const next =
+        count < most
+          ? this.#from(i + 1, max === null ? Math.min(count + 1, Math.max(1, min)) : count + 1)
+          : null;
       if (next !== null) texts.push(`${before}${field.text} ${next}`);
       const without = field.isRequired ? null : this.#from(i + 1, count);
       if (without !== null) texts.push(without);
@@ -440,9 +480,16 @@ class FieldsText {
       if (count >= min) texts.push('""');
       // Others may have one name, and so count as one.
       if (other !== null && count < most && count + 1 >= min)
-        texts.push(`${before}${other} (${this.#separator} ${other}){0,${max === null ? '' : max - count - 1}}`);
+        texts.push(
+          `${before}${other} (${this.#separator} ${other}){0,${max === null ? '' : max - count - 1}}`,
+        );
     }
-    const text = texts.length === 0 ? null : texts.length === 1 && texts[0] === '""' ? '""' : this.#rules.add(texts.join(' | '));
+    const text =
+      texts.length === 0
+        ? null
+        : texts.length === 1 && texts[0] === '""'
+          ? '""'
+          : this.#rules.add(texts.join(' | '));
     this.#known.set(`${i} ${count}`, text);
     return text;
   }
@@ -451,7 +498,8 @@ class FieldsText {
 const named = (name: string, form: FieldForm): string =>
   form.before + (form.name === 'json' ? JSON.stringify(name) : name) + form.assign;
 
-const either = (texts: readonly string[]): string => (texts.length === 1 ? texts[0]! : `(${texts.join(' | ')})`);
+const either = (texts: readonly string[]): string =>
+  texts.length === 1 ? texts[0]! : `(${texts.join(' | ')})`;
 
 /** States of undeclared names: each takes as long to prepare as a string. */
 const MAX_NAME_STATES = 8;
@@ -459,7 +507,11 @@ const MAX_NAME_STATES = 8;
 /** Names that are none of the declared ones. If these are many, others differ from them in their first characters. */
 function besides(names: ReadonlySet<string>, place: Place): Automaton {
   const startsOf = (depth: number) =>
-    new Set([...names].flatMap((name) => Array.from({ length: Math.min(depth, name.length) }, (_, i) => name.slice(0, i))));
+    new Set(
+      [...names].flatMap((name) =>
+        Array.from({ length: Math.min(depth, name.length) }, (_, i) => name.slice(0, i)),
+      ),
+    );
   const longest = Math.max(...[...names].map((name) => name.length), 1);
   let depth = 1;
   while (depth < longest && startsOf(depth + 1).size <= MAX_NAME_STATES) depth++;

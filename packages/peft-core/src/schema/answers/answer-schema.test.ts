@@ -24,11 +24,28 @@ test('schemas that answers can follow', () => {
 test('each fault names its place', () => {
   const strict: [schema: unknown, fault: RegExp][] = [
     [{ properties: { a: { not: {} } } }, /"not" at properties\.a/],
-    [{ anyOf: [{}, { type: 'integer', multipleOf: 0.3 }] }, /'multipleOf' 0\.3 at anyOf\[1\] with 'strict': it must be a whole/],
-    [{ items: { type: 'string', format: 'iri' } }, /the format "iri" at items with 'strict': it must be one of date, /],
-    [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, /'oneOf' with 'strict': .* both "oneOf\[0\]" and "oneOf\[1\]"/],
+    [
+      { anyOf: [{}, { type: 'integer', multipleOf: 0.3 }] },
+      /'multipleOf' 0\.3 at anyOf\[1\] with 'strict': it must be a whole/,
+    ],
+    [
+      { items: { type: 'string', format: 'iri' } },
+      /the format "iri" at items with 'strict': it must be one of date, /,
+    ],
+    [
+      { oneOf: [{ type: 'integer' }, { type: 'number' }] },
+      /'oneOf' with 'strict': .* both "oneOf\[0\]" and "oneOf\[1\]"/,
+    ],
     // A pattern matches anywhere in a string, so that "ab" may follow both.
-    [{ oneOf: [{ type: 'string', pattern: '^a' }, { type: 'string', pattern: 'b$' }] }, /must not have 'oneOf'/],
+    [
+      {
+        oneOf: [
+          { type: 'string', pattern: '^a' },
+          { type: 'string', pattern: 'b$' },
+        ],
+      },
+      /must not have 'oneOf'/,
+    ],
     [
       { type: 'object', properties: { a: true }, additionalProperties: true, minProperties: 2 },
       /'minProperties' with 'strict': it must be at most the number of 'properties', 1/,
@@ -72,7 +89,10 @@ test('each fault names its place', () => {
     [{ pattern: '^\\p{L}$' }, /without properties of characters/],
     [{ $ref: '#/hidden', hidden: { type: 'null' } }, /a schema where \$ref "#\/hidden" leads/],
     [{ $ref: '#/enum/0', enum: [{ type: 'null' }] }, /a schema where \$ref "#\/enum\/0" leads/],
-    [{ anyOf: [{ pattern: 'a{1000}' }, { pattern: '(b{90}c){90}' }] }, /at most 4096 states each, .* exceeded at anyOf\[1\]/],
+    [
+      { anyOf: [{ pattern: 'a{1000}' }, { pattern: '(b{90}c){90}' }] },
+      /at most 4096 states each, .* exceeded at anyOf\[1\]/,
+    ],
     [{ pattern: '(.?.?a){30}.*b.{40}' }, /4096 states each|must be simpler/],
     [{ type: 'string', maxLength: 5000 }, /maxLength from 0 to 4096, got 5000/],
     [{ type: 'array', maxItems: -1 }, /maxItems from 0/],

@@ -142,7 +142,9 @@ function formFault(schema: unknown, strict: boolean): string | null {
 
   function keywordFault(keyword: string, part: unknown, at: string): string | null {
     if (keyword === 'type') {
-      const isKnown = [part].flat().every((each) => each === 'integer' || TYPES.some((type) => type === each));
+      const isKnown = [part]
+        .flat()
+        .every((each) => each === 'integer' || TYPES.some((type) => type === each));
       return isKnown ? null : `must have a type${at} among integer, ${TYPES.join(', ')}, got ${show(part)}`;
     }
     if (keyword === 'required') {

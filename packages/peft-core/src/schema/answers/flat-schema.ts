@@ -77,7 +77,9 @@ export function flatSchemas(parts: readonly SchemaPart[], options: FlatOptions):
     if (!isRecord(schema)) continue;
     const { $ref, allOf, anyOf, oneOf, ...own } = schema;
     const list = (value: unknown, name: string): SchemaPart[] =>
-      Array.isArray(value) ? value.map((each, i) => ({ schema: each, path: within(path, `${name}[${i}]`) })) : [];
+      Array.isArray(value)
+        ? value.map((each, i) => ({ schema: each, path: within(path, `${name}[${i}]`) }))
+        : [];
     if (typeof $ref === 'string' && !references.has($ref)) {
       references.add($ref);
       waiting.push({ schema: schemaPart(options.root, $ref), path });
@@ -99,7 +101,8 @@ export function flatSchemas(parts: readonly SchemaPart[], options: FlatOptions):
     return [flat];
   }
   for (const { from, path, isOne } of choices)
-    if (isOne) options.onlyOne(from, [...plain, ...choices.filter((each) => each.from !== from).map(anyOfPart)], path);
+    if (isOne)
+      options.onlyOne(from, [...plain, ...choices.filter((each) => each.from !== from).map(anyOfPart)], path);
   return combinations(choices).flatMap((chosen) => {
     spend({ path: flat.path, budget: options.budget }, 10 * (plain.length + chosen.length));
     return flatSchemas([...plain, ...chosen], options);
@@ -133,8 +136,18 @@ function restrict(flat: FlatSchema, own: Record<string, unknown>, path: string):
   if (own.pattern !== undefined) text.patterns.push({ schema: own.pattern, path });
   if (own.format !== undefined) text.formats.push({ schema: own.format, path });
   if (own.multipleOf !== undefined) number.divisors.push({ schema: own.multipleOf, path });
-  number.min = narrower(1, number.min, numberOf(own, 'minimum', path), numberOf(own, 'exclusiveMinimum', path));
-  number.max = narrower(-1, number.max, numberOf(own, 'maximum', path), numberOf(own, 'exclusiveMaximum', path));
+  number.min = narrower(
+    1,
+    number.min,
+    numberOf(own, 'minimum', path),
+    numberOf(own, 'exclusiveMinimum', path),
+  );
+  number.max = narrower(
+    -1,
+    number.max,
+    numberOf(own, 'maximum', path),
+    numberOf(own, 'exclusiveMaximum', path),
+  );
   for (const [limits, noun] of [
     [text, 'Length'],
     [list, 'Items'],
@@ -148,7 +161,10 @@ function restrict(flat: FlatSchema, own: Record<string, unknown>, path: string):
     own[name] === undefined ? null : { schema: own[name], path: within(path, name) };
   if (own.items !== undefined || own.prefixItems !== undefined) {
     const first = Array.isArray(own.prefixItems) ? own.prefixItems : [];
-    const prefix = first.map((each, i) => ({ schema: each as unknown, path: within(path, `prefixItems[${i}]`) }));
+    const prefix = first.map((each, i) => ({
+      schema: each as unknown,
+      path: within(path, `prefixItems[${i}]`),
+    }));
     list.shapes.push({ prefix, rest: part('items') });
   }
   list.isUnique ||= own.uniqueItems === true;
@@ -171,7 +187,9 @@ function typesOf(type: unknown): Type[] | null {
 
 /** An integer is a number, too. */
 function commonTypes(known: ReadonlySet<Type>, types: readonly Type[]): Set<Type> {
-  const given = new Set(types.flatMap((type) => (type === 'number' ? (['number', 'integer'] as const) : [type])));
+  const given = new Set(
+    types.flatMap((type) => (type === 'number' ? (['number', 'integer'] as const) : [type])),
+  );
   return new Set([...known].filter((type) => given.has(type)));
 }
 

@@ -11,7 +11,11 @@ const group = '[\\da-fA-F]{1,4}';
 /** Two colons after each number of groups stand for at least one. */
 const ipv6 = [
   `(${group}:){7}${group}`,
-  ...Array.from({ length: 7 }, (_, i) => `${i === 0 ? ':' : `(${group}:){${i}}`}:${i === 6 ? group : `(${group}(:${group}){0,${5 - i}})?`}`),
+  ...Array.from(
+    { length: 7 },
+    (_, i) =>
+      `${i === 0 ? ':' : `(${group}:){${i}}`}:${i === 6 ? group : `(${group}(:${group}){0,${5 - i}})?`}`,
+  ),
   `(${group}:){7}:`,
 ].join('|');
 const hex = '[\\da-fA-F]';
@@ -22,7 +26,8 @@ export const formats: Readonly<Record<string, string>> = {
   date,
   time,
   'date-time': `${date}T${time}`,
-  duration: 'P(\\d{1,9}W|(\\d{1,9}D|\\d{1,9}M(\\d{1,9}D)?|\\d{1,9}Y(\\d{1,9}M(\\d{1,9}D)?)?)(T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S))?|T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S))',
+  duration:
+    'P(\\d{1,9}W|(\\d{1,9}D|\\d{1,9}M(\\d{1,9}D)?|\\d{1,9}Y(\\d{1,9}M(\\d{1,9}D)?)?)(T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S))?|T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S))',
   email: `${word}(\\.${word})*@(${label}\\.)+${label}`,
   hostname: host,
   ipv4: `${byte}(\\.${byte}){3}`,

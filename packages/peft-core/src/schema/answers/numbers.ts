@@ -51,7 +51,10 @@ export function numberAutomaton({ isInteger, min, max, divisors }: NumberLimits,
     throw new SchemaFault(
       `must have limits of numbers that are below 10^${DIGITS}${placeOf(place)}, got ${show(min?.value ?? max?.value)}`,
     );
-  const places = Math.min(...powers.map((power) => Math.max(0, -(power ?? 0))), ...[lower, upper].map((limit) => limit?.room ?? DIGITS - 1));
+  const places = Math.min(
+    ...powers.map((power) => Math.max(0, -(power ?? 0))),
+    ...[lower, upper].map((limit) => limit?.room ?? DIGITS - 1),
+  );
   const fraction = isWhole || places === 0 ? '' : `(\\.\\d{1,${places}})?`;
   const parts = [`-?(0|[1-9]\\d{0,${DIGITS - 1}})${fraction}`];
   if (lower)
@@ -91,7 +94,8 @@ function decimalOf({ value, isExclusive }: NumberLimit, isUp: boolean): Decimal 
   const [mantissa, exponent] = Math.abs(value).toExponential().split('e');
   const digits = mantissa!.replace('.', '');
   const point = Number(exponent) + 1;
-  if (point > DIGITS) return isUp ? 'beyond' : { whole: '9'.repeat(DIGITS), fraction: '', isExclusive: false, room: 0 };
+  if (point > DIGITS)
+    return isUp ? 'beyond' : { whole: '9'.repeat(DIGITS), fraction: '', isExclusive: false, room: 0 };
   const room = DIGITS - Math.max(point, 1);
   const scaled = point >= 0 ? digits.padEnd(point + room, '0') : '0'.repeat(-point) + digits;
   const length = Math.max(point, 0) + room;
@@ -130,7 +134,9 @@ function atLeast({ whole, fraction, isExclusive }: Decimal): string {
 function atMost({ whole, fraction, isExclusive }: Decimal): string {
   const smaller = Array.from(fraction, (digit, i) => digitsBelow(digit, fraction.slice(0, i), '\\d*'));
   const starts = Array.from(fraction, (_, i) => fraction.slice(0, i)).filter((each) => each !== '');
-  const same = [...smaller, ...starts, ...(isExclusive ? [] : [`${fraction}0*`])].filter((each) => each !== '');
+  const same = [...smaller, ...starts, ...(isExclusive ? [] : [`${fraction}0*`])].filter(
+    (each) => each !== '',
+  );
   const isBelow = fraction !== '' || !isExclusive;
   return [
     ...(whole.length > 1 ? [`(0|[1-9]\\d{0,${whole.length - 2}})${anyFraction}`] : []),
@@ -164,7 +170,10 @@ const multiplesOf = (divisor: number, place: Place): Automaton =>
       }));
       const sign = { from: 45, to: 45, next: divisor };
       if (rest === divisor)
-        return { accepts: false, edges: digits.map(({ from, to }) => ({ from, to, next: (from - 48) % divisor })) };
+        return {
+          accepts: false,
+          edges: digits.map(({ from, to }) => ({ from, to, next: (from - 48) % divisor })),
+        };
       return { accepts: rest === 0, edges: rest === -1 ? [sign, ...digits] : digits };
     },
     place,

@@ -73,9 +73,15 @@ class Reader {
     // Preferring short texts changes nothing about which match.
     this.#take('?');
     const sign = count[0][0]!;
-    const most = count[2] === '' ? Number(count[1]) : count[3] === '' ? Number.POSITIVE_INFINITY : Number(count[3]);
+    const most =
+      count[2] === '' ? Number(count[1]) : count[3] === '' ? Number.POSITIVE_INFINITY : Number(count[3]);
     if (sign === '{') return { type: 'repeat', part, min: Number(count[1]), max: most };
-    return { type: 'repeat', part, min: sign === '+' ? 1 : 0, max: sign === '?' ? 1 : Number.POSITIVE_INFINITY };
+    return {
+      type: 'repeat',
+      part,
+      min: sign === '+' ? 1 : 0,
+      max: sign === '?' ? 1 : Number.POSITIVE_INFINITY,
+    };
   }
 
   #atom(): Part {
@@ -100,7 +106,8 @@ class Reader {
     const ranges: CharacterRange[] = [];
     while (this.#i < this.#text.length && !this.#take(']')) {
       const first = this.#classAtom();
-      const isRange = this.#text[this.#i] === '-' && !/^-(?:\]|$)/.test(this.#text.slice(this.#i, this.#i + 2));
+      const isRange =
+        this.#text[this.#i] === '-' && !/^-(?:\]|$)/.test(this.#text.slice(this.#i, this.#i + 2));
       if (!isRange || !isOne(first)) ranges.push(...first);
       else {
         this.#i++;
@@ -248,7 +255,9 @@ export function patternAutomaton(pattern: string, place: Place, { anywhere = fal
       const edges = cuts.slice(0, -1).flatMap((from, i) => {
         const to = cuts[i + 1]! - 1;
         const nexts = moves.filter((move) => move.from <= from && to <= move.to).map(({ next }) => next);
-        return nexts.length === 0 ? [] : [{ from, to, next: { nodes: closure(nexts, null), isStart: false } }];
+        return nexts.length === 0
+          ? []
+          : [{ from, to, next: { nodes: closure(nexts, null), isStart: false } }];
       });
       return { accepts: isEnd, edges };
     },

@@ -1,5 +1,11 @@
 /** Rules of grammars in XGrammar's EBNF. */
-import { type Automaton, type CharacterRange, type CharacterSet, LAST_CHARACTER, union } from './automaton.ts';
+import {
+  type Automaton,
+  type CharacterRange,
+  type CharacterSet,
+  LAST_CHARACTER,
+  union,
+} from './automaton.ts';
 import { SchemaFault } from './schema-fault.ts';
 
 /** Limits of a grammar. */
@@ -58,7 +64,10 @@ export class Rules {
   }
 
   grammar(root: string): string {
-    return [...Array.from(this.#bodies, ([name, body]) => (body === '' ? [] : `${name} ::= ${body}`)).flat(), `root ::= ${root}`].join('\n');
+    return [
+      ...Array.from(this.#bodies, ([name, body]) => (body === '' ? [] : `${name} ::= ${body}`)).flat(),
+      `root ::= ${root}`,
+    ].join('\n');
   }
 }
 
@@ -70,12 +79,15 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\t': '\\t',
 };
 
-export const literal = (text: string): string => `"${text.replace(/["\\\n\r\t]/g, (char) => ESCAPES[char]!)}"`;
+export const literal = (text: string): string =>
+  `"${text.replace(/["\\\n\r\t]/g, (char) => ESCAPES[char]!)}"`;
 
 /** Bytes as a class. */
 function classOf(ranges: readonly CharacterRange[]): string {
   const single = ranges.length === 1 && ranges[0]!.from === ranges[0]!.to;
-  const parts = ranges.map(({ from, to }) => (from === to ? byteText(from) : `${byteText(from)}-${byteText(to)}`));
+  const parts = ranges.map(({ from, to }) =>
+    from === to ? byteText(from) : `${byteText(from)}-${byteText(to)}`,
+  );
   return `[${(single ? [...parts, ...parts] : parts).join('')}]`;
 }
 
@@ -106,7 +118,11 @@ function beyondAscii(set: CharacterSet): string[] {
       }
     }
     const last = encoded(to);
-    texts.push(encoded(from).map((byte, i) => classOf([{ from: byte, to: last[i]! }])).join(' '));
+    texts.push(
+      encoded(from)
+        .map((byte, i) => classOf([{ from: byte, to: last[i]! }]))
+        .join(' '),
+    );
   }
   for (const part of UTF8_LENGTHS)
     for (const { from, to } of set) write(Math.max(from, part.from), Math.min(to, part.to));
@@ -133,13 +149,16 @@ function characterTexts(set: CharacterSet, form: TextForm, rules: Rules): string
     set
       .map((range) => ({ from: Math.max(range.from, from), to: Math.min(range.to, to) }))
       .filter((range) => range.from <= range.to);
-  const raw = form === 'raw' ? among(1, 0x7f) : [...among(0x20, 0x21), ...among(0x23, 0x5b), ...among(0x5d, 0x7f)];
+  const raw =
+    form === 'raw' ? among(1, 0x7f) : [...among(0x20, 0x21), ...among(0x23, 0x5b), ...among(0x5d, 0x7f)];
   if (raw.length > 0) parts.push(classOf(raw));
   if (form === 'json' && isAny) parts.push(rules.add(ANY_ESCAPE));
   else if (form === 'json') {
     const escaped = [...among(0, 0x1f), ...among(0x22, 0x22), ...among(0x5c, 0x5c)];
     const texts = escaped.flatMap(({ from, to }) =>
-      Array.from({ length: to - from + 1 }, (_, i) => literal(JSON.stringify(String.fromCharCode(from + i)).slice(1, -1))),
+      Array.from({ length: to - from + 1 }, (_, i) =>
+        literal(JSON.stringify(String.fromCharCode(from + i)).slice(1, -1)),
+      ),
     );
     if (texts.length > 0) parts.push(rules.add(texts.join(' | ')));
   }
@@ -180,7 +199,9 @@ function countedBody({ set, min, max }: Counted, form: TextForm, end: string, ru
   const chain = (length: number, isOpen: (count: number) => boolean, last: string): string => {
     let next = last;
     for (let count = length - 1; count >= 0; count--)
-      next = rules.add([...(isOpen(count) ? [ending] : []), ...one.map((each) => `${each} ${next}`)].join(' | '));
+      next = rules.add(
+        [...(isOpen(count) ? [ending] : []), ...one.map((each) => `${each} ${next}`)].join(' | '),
+      );
     return next;
   };
   if (max === null) {
@@ -193,7 +214,11 @@ function countedBody({ set, min, max }: Counted, form: TextForm, end: string, ru
   // The rest may be as long as a block less one, so the last block is left out where both would be longer than the maximum.
   const blocks = Math.floor((max - min) / BLOCK);
   const left = max - min - blocks * BLOCK;
-  const whole = rules.add(Array(BLOCK).fill(`(${one.join(' | ')})`).join(' '));
+  const whole = rules.add(
+    Array(BLOCK)
+      .fill(`(${one.join(' | ')})`)
+      .join(' '),
+  );
   const short = (length: number) => chain(length, () => true, rules.add(ending));
   return `${exactly(min)} (${whole}{0,${blocks - 1}} ${short(BLOCK - 1)} | ${whole}{${blocks},${blocks}} ${short(left)})`;
 
@@ -202,6 +227,9 @@ function countedBody({ set, min, max }: Counted, form: TextForm, end: string, ru
     const each = `(${one.join(' | ')})`;
     const block = rules.add(Array(BLOCK).fill(each).join(' '));
     const times = Math.floor(count / BLOCK);
-    return [...(times > 0 ? [`${block}{${times},${times}}`] : []), ...Array<string>(count % BLOCK).fill(each)].join(' ');
+    return [
+      ...(times > 0 ? [`${block}{${times},${times}}`] : []),
+      ...Array<string>(count % BLOCK).fill(each),
+    ].join(' ');
   }
 }

@@ -2,6 +2,7 @@ import { GraftError } from '../../errors.ts';
 import { wordTokens } from '../../examples/formats/token-classification.ts';
 import type { PromptReader } from '../../generate/prompts/prompt-reader.ts';
 import type { Owned } from '../../generate/turns/fair-rows.ts';
+import { promptLength } from '../../text/prompt-length.ts';
 import { splitWords } from '../../text/split-words.ts';
 import type { ScoredModel } from './scored-models.ts';
 
@@ -11,16 +12,24 @@ export type ScoredInput = string | readonly number[] | readonly string[];
 /** The tokens of an input. `words`: the position of each word's first token, −1 for a word that the tokenizer drops. */
 export interface InputTokens {
   ids: number[];
+  /** Number of tokens of the prompt at the start; absent: 0. */
+  promptLength?: number;
   words?: number[];
 }
 
 type Limits = Pick<ScoredModel, 'kind' | 'longest' | 'vocabularySize'>;
 
+interface Asked {
+  owner: Owned;
+  signal: AbortSignal | undefined;
+  onRead(tokens: number): void;
+}
+
 /** Milliseconds of tokenising after which other work gets its turn. */
 const TURN = 5;
 
 /**
- * The tokens of all inputs, without an adapter's virtual ones. `onRead` gets the number of tokens of each input, also of one that is refused.
+ * The tokens of all inputs, each text after `prompt`, without an adapter's virtual ones. `onRead` gets the number of tokens of each input, also of one that is refused.
  * Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized` and `unsupported_input`, which name the input,
  * and the reason of `signal`.
  */
@@ -28,13 +37,17 @@ export async function readInputs(
   inputs: readonly ScoredInput[],
   reader: PromptReader,
   model: Limits,
-  { owner, signal, onRead }: { owner: Owned; signal: AbortSignal | undefined; onRead(tokens: number): void },
+  { prompt, ...asked }: Asked & { prompt: string },
 ): Promise<InputTokens[]> {
+  const { signal, onRead } = asked;
   const read: InputTokens[] = [];
+  const length = promptLength(reader.tokenizer, prompt);
   let since = performance.now();
   for (const [i, input] of inputs.entries()) {
     const name = inputs.length === 1 ? 'the input' : `input[${i}]`;
-    const tokens = await tokensOf(input, name, reader, model, { owner, signal, onRead });
+    const text = typeof input === 'string' ? prompt + input : input;
+    const tokens = await tokensOf(text, name, reader, model, asked);
+    if (typeof input === 'string' && length > 0) tokens.promptLength = length;
     read.push(tokens);
     onRead(tokens.ids.length);
     if (performance.now() - since < TURN) continue;
@@ -50,7 +63,7 @@ async function tokensOf(
   name: string,
   reader: PromptReader,
   model: Limits,
-  asked: { owner: Owned; signal: AbortSignal | undefined; onRead(tokens: number): void },
+  asked: Asked,
 ): Promise<InputTokens> {
   if (typeof input === 'string' && model.kind !== 'words')
     return await textTokens(input, name, reader, model, asked);
@@ -82,7 +95,7 @@ async function textTokens(
   name: string,
   reader: PromptReader,
   { longest }: Limits,
-  { owner, signal, onRead }: { owner: Owned; signal: AbortSignal | undefined; onRead(tokens: number): void },
+  { owner, signal, onRead }: Asked,
 ): Promise<InputTokens> {
   // A prompt leaves one position for its answer, which a text does not need.
   const read = await reader.read({ prompt: text }, { context: longest + 1, leading: 0 }, owner, signal);
@@ -102,7 +115,7 @@ async function tokensOfWords(
   name: string,
   reader: PromptReader,
   model: Limits,
-  asked: Parameters<typeof textTokens>[4],
+  asked: Asked,
 ): Promise<InputTokens> {
   const { longest } = model;
   if (words.length === 0 || words.some((word) => word.trim() === ''))

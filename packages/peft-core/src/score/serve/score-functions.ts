@@ -20,6 +20,8 @@ const LENGTHS = [32, 128, 256, 512, MAX_POSITIONS, 2048];
 export interface ScoredSequence {
   ids: readonly number[];
   updates: PlacedUpdates | null;
+  /** Index of its position that represents it where `rows` is `first`. Absent: 0. */
+  first?: number;
 }
 
 export interface ScoreParts {
@@ -28,7 +30,7 @@ export interface ScoreParts {
   /** Unique name in the program. */
   name: string;
   model: PeftModel;
-  /** Which rows the result has: one for each sequence, of its first or last position, or one for each position. */
+  /** Which rows the result has: one for each sequence, of its first (`first`) or last position, or one for each position. */
   rows: 'first' | 'last' | 'all';
   /** Maximum length of a sequence. */
   longest: number;
@@ -103,14 +105,14 @@ export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSe
     const read = new Int32Array(MAX_SEQUENCES);
     const adapters = [...new Set(sequences.flatMap(({ updates }) => updates ?? []))];
     let start = 0;
-    for (const [i, { ids, updates }] of sequences.entries()) {
+    for (const [i, { ids, updates, first = 0 }] of sequences.entries()) {
       const end = start + ids.length;
       feeds.ids.set(ids, start);
       for (let at = start; at < end; at++) feeds.positions[at] = prefix + at - start;
       feeds.segments.fill(i + 1, start, end);
       if (updates) feeds.owners.fill(adapters.indexOf(updates), start, end);
       spans.set([start, end, 0, 0], 4 * i);
-      read[i] = rows === 'last' ? end - 1 : start;
+      read[i] = rows === 'last' ? end - 1 : start + first;
       start = end;
     }
     const { owners, ...others } = feeds;

@@ -1,4 +1,5 @@
 import { type Program, ProgramBuilder } from '@graft/tf-graph';
+import { readSentencePrompts, type SentencePrompts } from '../../base-model/sentence-prompts.ts';
 import { checkScoreTask, otherTask, type ScoreTask } from '../../base-model/serving-tasks.ts';
 import type { PeftConfig } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
@@ -44,6 +45,10 @@ interface Model {
   /** How a text becomes one row; `all`: the mean of its positions, or the words' own rows. */
   rows: 'first' | 'last' | 'all';
   normalise: boolean;
+  /** The tokens of a prompt count in a vector. */
+  includePrompt: boolean;
+  /** Prompts of an adapter or the base model; null: none. */
+  prompts: SentencePrompts | null;
   /** Names of the classes; null for vectors. */
   labels: string[] | null;
   /** Whether a text may have several classes. */
@@ -213,7 +218,8 @@ export class ScoredModels {
     await checkScoreTask(this.#base, config.task_type, task);
     const labels = adapterLabels(this.#base, adapter);
     const leading = leadingPositions(config);
-    const model = await this.#modelOf(architecture, labels, leading);
+    const { sentencePrompts } = adapter;
+    const model = await this.#modelOf(architecture, labels, leading, sentencePrompts);
     const { severalLabels } = adapter;
     const built = this.#program();
     const together = await this.#place(built, adapter, architecture, model);
@@ -236,7 +242,8 @@ export class ScoredModels {
       task === 'embed' ? 'FEATURE_EXTRACTION' : own,
     );
     const labels = task === 'embed' ? null : ownLabels(base.config, own);
-    const model = await this.#modelOf(architecture, labels, { virtualTokens: 0, prefixLength: 0 });
+    const prompts = task === 'embed' ? await readSentencePrompts(base.path) : null;
+    const model = await this.#modelOf(architecture, labels, noPositions, prompts);
     const severalLabels = base.config.problem_type === 'multi_label_classification';
     const built = this.#program();
     const shared = task === 'embed' ? await this.#shared(built, architecture, model) : null;
@@ -248,15 +255,17 @@ export class ScoredModels {
     architecture: Architecture,
     labels: string[] | null,
     { virtualTokens, prefixLength }: ReturnType<typeof leadingPositions>,
+    prompts: SentencePrompts | null,
   ): Promise<Omit<Model, 'severalLabels'>> {
-    const { pooling, normalise } = await sequencePooling(this.#base.path, architecture);
+    const { pooling, ...vectors } = await sequencePooling(this.#base.path, architecture);
     const kind = kinds[architecture.task as keyof typeof kinds];
     const { vocabularySize, maxPositions } = architecture;
     checkLabels(labels ?? []);
     return {
       kind,
       rows: kind === 'words' || pooling === 'mean' ? 'all' : pooling,
-      normalise,
+      ...vectors,
+      prompts,
       labels,
       virtualTokens: Array.from({ length: virtualTokens }, (_, i) => vocabularySize + i),
       longest: Math.min(maxPositions - prefixLength, this.#limits.context) - virtualTokens,
@@ -355,6 +364,8 @@ export class ScoredModels {
     for (const [key] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) this.#loaded.delete(key);
   }
 }
+
+const noPositions = { virtualTokens: 0, prefixLength: 0 };
 
 /** Maximum characters of a class name of adapters, and of all names of one, which every answer lists. */
 const labelCharacters = { one: 4096, all: 2 ** 20 };

@@ -1,3 +1,4 @@
+import { promptText } from '../../base-model/sentence-prompts.ts';
 import type { ScoreTask } from '../../base-model/serving-tasks.ts';
 import { GraftError } from '../../errors.ts';
 import type { BaseModel } from '../../files.ts';
@@ -17,6 +18,8 @@ export interface ScoreRequest {
   task: ScoreTask;
   /** At least one. */
   inputs: readonly ScoredInput[];
+  /** Name of the prompt before each text, empty for none; null or absent: the model's default. Token ids have none. */
+  promptName?: string | null;
   /** Owner of the request: teams take turns by weight. */
   team?: string;
   weight?: number;
@@ -81,7 +84,7 @@ export class TextScorer {
   }
 
   /**
-   * Yields first what the results describe, then the results, in no particular order. Throws `unsupported_task`, `non_finite_logits`, the errors
+   * Yields first what the results describe, then the results, in no particular order. Throws `unsupported_task`, `unknown_prompt`, `non_finite_logits`, the errors
    * of `readInputs`, `readFittingAdapter` and `loadWeights`, and the reason of `signal`; none affects other requests.
    */
   async *score(request: ScoreRequest): AsyncGenerator<ScoreStart | InputScore[], void> {
@@ -96,7 +99,10 @@ export class TextScorer {
     const onAbort = () => asked?.fail(signal?.reason);
     try {
       checkSize(request.inputs.length, model);
-      const inputs = await readInputs(request.inputs, this.#reader, model, { owner, signal, onRead });
+      const prompt = promptText(model.prompts, request.promptName ?? null);
+      if (request.promptName) checkTexts(request.inputs);
+      const asking = { prompt, owner, signal, onRead };
+      const inputs = await readInputs(request.inputs, this.#reader, model, asking);
       const { kind, labels, severalLabels, width } = model;
       yield {
         kind,
@@ -172,6 +178,7 @@ export class TextScorer {
       const rows = model.run(
         going.map(({ asked, sequence }) => ({
           ids: [...asked.model.virtualTokens, ...sequence.ids],
+          first: firstPooled(asked.model, sequence),
           updates: asked.model.updates,
         })),
       );
@@ -217,7 +224,8 @@ function batchOf(requests: readonly Asked[]): Item[] {
 }
 
 /** The result of a sequence from its rows, which are one or those of all positions, virtual ones first. */
-function valuesOf(model: ScoredModel, { ids, words }: Sequence, rows: Float32Array): Float32Array {
+function valuesOf(model: ScoredModel, sequence: Sequence, rows: Float32Array): Float32Array {
+  const { ids, words } = sequence;
   const leading = model.virtualTokens.length;
   if (words) {
     const width = rows.length / (ids.length + leading);
@@ -229,7 +237,10 @@ function valuesOf(model: ScoredModel, { ids, words }: Sequence, rows: Float32Arr
     );
   }
   if (model.kind !== 'embedding') return rows;
-  const vector = model.rows === 'all' ? meanOf(rows, ids.length + leading) : Float64Array.from(rows);
+  const vector =
+    model.rows === 'all'
+      ? meanOf(rows, { count: ids.length + leading, first: firstPooled(model, sequence) })
+      : Float64Array.from(rows);
   // As in `unitRows`: a vector of zeros stays zero.
   const length = model.normalise ? Math.sqrt(vector.reduce((sum, x) => sum + x * x, 1e-24)) : 1;
   return Float32Array.from(vector, (x) => x / length);
@@ -242,12 +253,19 @@ function bestClass(logits: Float32Array): [number, number] {
   return [best, 1 / logits.reduce((sum, x) => sum + Math.exp(x - logits[best]!), 0)];
 }
 
-/** The mean of `count` rows, summed in double precision. */
-function meanOf(rows: Float32Array, count: number): Float64Array {
+/** The first position, virtual ones included, that counts in the vector: after a prompt, if the model excludes prompts. */
+const firstPooled = (
+  { includePrompt, virtualTokens }: ScoredModel,
+  { promptLength = 0 }: Sequence,
+): number => (includePrompt || promptLength === 0 ? 0 : virtualTokens.length + promptLength);
+
+/** The mean of `count` rows without those before `first`, summed in double precision. */
+function meanOf(rows: Float32Array, { count, first }: { count: number; first: number }): Float64Array {
   const width = rows.length / count;
   const sum = new Float64Array(width);
-  for (let at = 0; at < rows.length; at += width) for (let i = 0; i < width; i++) sum[i]! += rows[at + i]!;
-  return sum.map((x) => x / count);
+  for (let at = first * width; at < rows.length; at += width)
+    for (let i = 0; i < width; i++) sum[i]! += rows[at + i]!;
+  return sum.map((x) => x / (count - first));
 }
 
 /** Whether a logit or a number of a vector is NaN or infinite. Words without tokens have NaN. */
@@ -258,6 +276,14 @@ function checkSize(inputs: number, { kind, width }: ScoredModel): void {
   if (kind === 'words' || inputs * width <= MAX_VALUES) return;
   const message = `the results of ${inputs} inputs with ${width} ${kind === 'text' ? 'classes' : 'numbers'} each have more than ${MAX_VALUES} values; send at most ${Math.floor(MAX_VALUES / width)} inputs at a time`;
   throw new GraftError('input_too_large', message, { param: 'input' });
+}
+
+/** A prompt is put before a text, while token ids are the whole input of the model. Throws `unsupported_input`. */
+function checkTexts(inputs: readonly ScoredInput[]): void {
+  const ids = inputs.findIndex((input) => typeof input !== 'string');
+  if (ids === -1) return;
+  const message = `${inputs.length === 1 ? 'the input' : `input[${ids}]`} has token ids, which have no prompt; send texts, or leave out prompt_name`;
+  throw new GraftError('unsupported_input', message, { param: 'input' });
 }
 
 function nonFinite(name: string | null): GraftError {

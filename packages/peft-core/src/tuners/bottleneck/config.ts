@@ -112,7 +112,7 @@ export const BottleneckConfigSchema = Type.Object(
 );
 
 /** The config with every field set. The preset is replaced by the fields that it sets. */
-export type BottleneckConfig = Omit<Static<typeof BottleneckConfigSchema>, 'preset'>;
+export type BottleneckConfig = Static<typeof BottleneckConfigSchema>;
 
 /** The presets' differences from BnConfig's defaults. Source: adapters, configuration/adapter_config.py. */
 const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckConfig>> = {

@@ -52,7 +52,7 @@ const SelectiveConfigSchema = Type.Object(
   },
 );
 
-export type SelectiveConfig = Omit<Static<typeof SelectiveConfigSchema>, 'preset'>;
+export type SelectiveConfig = Static<typeof SelectiveConfigSchema>;
 
 const presetKinds: Record<(typeof PRESETS)[number], Kind[]> = {
   bitfit: ['bias'],

@@ -20,10 +20,7 @@ export async function insertRowsOfEveryKind(sql: pg.Pool, prefix: string): Promi
   for (const [table, ofTable] of byTable) {
     const known = columns.get(table);
     if (!known) continue;
-    const rows = ofTable
-      .map(([, row]) => Object.entries(row).filter(([name]) => known.has(name)))
-      // An uploaded version has no job, but earlier schemas require one.
-      .filter((row) => row.every(([name, value]) => value !== null || known.get(name) === 'YES'));
+    const rows = ofTable.map(([, row]) => Object.entries(row).filter(([name]) => known.has(name)));
     const made: Row[] = [];
     // One statement for rows with the same columns; other columns get their defaults.
     for (const [names, alike] of groupBy(rows, (row) => row.map(([name]) => name).join(', '))) {
@@ -48,16 +45,13 @@ function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string): Map<string,
   return groups;
 }
 
-/** Returns the columns of every table in the schema, with `YES` for nullable ones. */
-export async function readColumns(sql: pg.Pool): Promise<Map<string, Map<string, string>>> {
-  const { rows } = await sql.query<{ table: string; column: string; nullable: string }>(
-    `SELECT table_name AS table, column_name AS column, is_nullable AS nullable FROM information_schema.columns
-     WHERE table_schema = 'public' AND table_name <> '_prisma_migrations'`,
+/** Returns the columns of every table in the schema. */
+export async function readColumns(sql: pg.Pool): Promise<Map<string, Set<string>>> {
+  const { rows } = await sql.query<{ table: string; columns: string[] }>(
+    `SELECT table_name AS table, array_agg(column_name::text) AS columns FROM information_schema.columns
+     WHERE table_schema = 'public' AND table_name <> '_prisma_migrations' GROUP BY table_name`,
   );
-  const columns = new Map<string, Map<string, string>>();
-  for (const { table, column, nullable } of rows)
-    columns.set(table, (columns.get(table) ?? new Map()).set(column, nullable));
-  return columns;
+  return new Map(rows.map(({ table, columns }) => [table, new Set(columns)]));
 }
 
 /** Yields the rows in an order that satisfies foreign keys. */
@@ -193,9 +187,8 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
           'job_events',
           { id: `${job_id}-event`, ...of, level: 'info', type: 'message', message: 'Created' },
         ];
-        // These values are columns in older schemas and part of `metrics` in newer ones.
         const measured = { token_accuracy: 0.1, learning_rate: 1e-4, grad_norm: 1.5, memory_bytes: 8e9 };
-        yield ['job_metrics', { ...of, kind: 'train', step: 1, loss: 2, ...measured, metrics: measured }];
+        yield ['job_metrics', { ...of, kind: 'train', step: 1, loss: 2, metrics: measured }];
         yield ['job_metrics', { ...of, kind: 'evaluation', step: 1, loss: 2, metrics: {} }];
         for (const step of [20, 40])
           yield [

@@ -8,9 +8,6 @@ import { vllm } from './vllm.ts';
  */
 export const runtimes = [vllm, sglang] as const satisfies readonly Runtime[];
 
-export const runtimeNames = ['vllm', 'sglang'] as const;
-export type RuntimeName = (typeof runtimeNames)[number];
-
 export function runtimeOf(name: string): Runtime {
   return runtimes.find((runtime) => runtime.name === name)!;
 }

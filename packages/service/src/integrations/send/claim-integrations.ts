@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
+import type { TrackerType } from '@graft/wire/lists';
 import type { Database } from '../../database/database.ts';
-import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { metricColumns, type StoredMetric } from '../../jobs/records/read-metrics.ts';
-import type { TrackerType } from '../integration.ts';
 import type { TrackerRun } from '../trackers/tracker.ts';
 
 /** What was sent of a job's metrics to one service; this process may send until the lease ends. */

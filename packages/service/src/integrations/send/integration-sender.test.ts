@@ -1,9 +1,10 @@
 /** Sends jobs' metrics to a server with wandb's protocol, on real Postgres. */
+
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
 import { graftAdmin } from '../../audit/actor.ts';
 import { leaseOf } from '../../jobs/job.ts';
-import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { publishAdapterVersion } from '../../jobs/transitions/publish-adapter-version.ts';
 import { cancelRunningJob } from '../../jobs/transitions/stop-running-job.ts';
 import { cancelJob } from '../../jobs/transitions/user-requests.ts';

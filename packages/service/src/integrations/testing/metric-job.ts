@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
 import { type Job, leaseOf } from '../../jobs/job.ts';
-import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { type JobMetric, recordMetrics } from '../../jobs/leases/job-metrics.ts';
 import { listEvents } from '../../jobs/records/read-job-history.ts';
 import type { Services } from '../../services.ts';

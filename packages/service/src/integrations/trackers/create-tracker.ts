@@ -1,6 +1,6 @@
+import type { JobIntegrationRequest } from '@graft/wire/integration';
 import type { Egress } from '../../egress/post-pinned.ts';
 import type { Job } from '../../jobs/job.ts';
-import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import type { Integration } from '../integration.ts';
 import { createMlflowTracker } from './mlflow.ts';
 import { createAsk } from './service-http.ts';

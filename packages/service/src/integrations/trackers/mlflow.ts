@@ -1,6 +1,5 @@
 /** Client of MLflow's REST API 2.0: https://mlflow.org/docs/latest/rest-api.html */
-
-import type { MlflowSettings } from '../../jobs/job-integration.ts';
+import type { MlflowSettings } from '@graft/wire/integration';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 import { type Answered, type Ask, type AskService, bodyOf } from './service-http.ts';
 import { type Tracker, TrackerError, type TrackerRun, valuesOf } from './tracker.ts';

@@ -1,5 +1,5 @@
 /** Client of trackio's server: `POST /api/bulk_log`, used as trackio's own client does. */
-import type { TrackioSettings } from '../../jobs/job-integration.ts';
+import type { TrackioSettings } from '@graft/wire/integration';
 import { type AskService, bodyOf } from './service-http.ts';
 import { type Tracker, TrackerError, valuesOf } from './tracker.ts';
 

@@ -2,8 +2,7 @@
  * Client of Weights & Biases, using the protocol of the official client: the GraphQL mutation `upsertBucket` creates or resumes a run;
  * `file_stream` receives its history as lines with an offset.
  */
-
-import type { WandbSettings } from '../../jobs/job-integration.ts';
+import type { WandbSettings } from '@graft/wire/integration';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 import { type AskService, bodyOf, checkSuccess } from './service-http.ts';
 import { type Tracker, TrackerError, type TrackerRun, valuesOf } from './tracker.ts';

@@ -58,16 +58,15 @@ test('trials are returned with their job, and are recorded under its lease alone
   assert.deepEqual([plain.sweep, await listTrials(services, team.id, plain.id)], [null, []]);
 });
 
-test('processes of a version before sweeps neither queue one nor train it', async () => {
+test('a sweep is queued with what each trial resolved to, and claimed', async () => {
   const job = await createTestJob(services, team, 'validating', { sweep: { grid, peft: null, trials } });
   const claim = { workerId: 'validator-test', leaseSeconds: 60, id: job.id };
   const validating = leaseOf((await claimValidation(services, claim))!);
   const resolved = trials.map(({ peft, training }) =>
     resolveTraining({ peft, training: { ...training, validation_split: 0.5 }, exampleCount: 9, trials: 2 }),
   );
-  const plain = { ok: true, resolvedTraining: resolved[0]! } as const;
-  assert.equal(await finishValidation(services, validating, plain), null);
-  const queued = await finishValidation(services, validating, { ...plain, trials: resolved });
+  const outcome = { ok: true, resolvedTraining: resolved[0]!, trials: resolved } as const;
+  const queued = await finishValidation(services, validating, outcome);
   assert.equal(queued?.state, 'queued');
   const listed = await listTrials(services, team.id, job.id);
   assert.deepEqual(
@@ -75,14 +74,12 @@ test('processes of a version before sweeps neither queue one nor train it', asyn
     resolved,
   );
 
-  const capabilities: WorkerCapabilities = { device: 'cpu', threads: 1, precisions: ['fp32'] };
-  const worker = { id: 'worker-before', address: null, hostname: 'test', pid: process.pid, slots: 1 };
+  const capabilities: WorkerCapabilities = { device: 'cpu', threads: 1, precisions: ['fp32'], sweeps: true };
+  const worker = { id: 'worker-of-sweeps', address: null, hostname: 'test', pid: process.pid, slots: 1 };
   await registerWorker(services, { ...worker, capabilities });
   await clearWorkerFaults(services, worker.id);
   const lease = await dispatch(services, job.id);
   const by = { workerId: worker.id, leaseSeconds: 60, capabilities };
-  assert.equal(await claimJob(services, lease, by), null);
-  await registerWorker(services, { ...worker, capabilities: { ...capabilities, sweeps: true } });
   assert.equal((await claimJob(services, lease, by))?.state, 'running');
 });
 

@@ -6,26 +6,19 @@ import {
   type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
+import type { JobIntegrationRequest } from '@graft/wire/integration';
+import { type Priority, priorities } from '@graft/wire/lists';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, deleteInBatches, json, type Transaction } from '../../database/database.ts';
 import { tryLockName, waitForRow } from '../../database/wait-for-row.ts';
-import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
+import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { checkJobCount, inQuota, limitsJobs } from '../../teams/within-quota.ts';
-import {
-  type Job,
-  type JobSweep,
-  type JobTrainingFile,
-  type JobValidationFile,
-  jobOf,
-  type Priority,
-  priorities,
-} from '../job.ts';
+import { type Job, type JobSweep, type JobTrainingFile, type JobValidationFile, jobOf } from '../job.ts';
 import { filesOfJob } from '../job-files.ts';
-import type { JobIntegrationRequest } from '../job-integration.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
 
@@ -193,7 +186,7 @@ async function findEarlier(
     await tx.$executeRaw`
       DELETE FROM idempotency_keys
       WHERE team_id = ${teamId} AND key = ${key} AND created_at < now() - make_interval(hours => ${keptHours})`;
-    const found = await findKey(tx, teamId, actorOf(input), key);
+    const found = await tx.idempotencyKey.findFirst({ where: { teamId, actor: actorOf(input), key } });
     if (!found) return null;
     if (found.requestHash !== requestHash) {
       throw new GraftError(
@@ -210,20 +203,6 @@ async function findEarlier(
       AND request_hash = ${requestHash}
       AND created_at > now() - interval '2 minutes' ORDER BY created_at DESC LIMIT 1`;
   return latest ? await readJob(tx, teamId, latest.id) : null;
-}
-
-/** Finds the row of this requester's Idempotency-Key, or a row of an earlier version if its job is this requester's. */
-async function findKey(
-  tx: Transaction,
-  teamId: string,
-  actor: string,
-  key: string,
-): Promise<IdempotencyKey | null> {
-  const own = await tx.idempotencyKey.findFirst({ where: { teamId, actor, key } });
-  if (own) return own;
-  const earlier = await tx.idempotencyKey.findFirst({ where: { teamId, actor: '', key } });
-  const job = earlier && (await readJob(tx, teamId, earlier.jobId));
-  return job && actorOf(job) === actor ? earlier : null;
 }
 
 /** Deletes expired keys; called every hour. */

@@ -1,5 +1,7 @@
 /** Requests of users for a job: cancel, pause, resume, or another priority. */
+
 import { GraftError } from '@graft/peft-core/config';
+import { type Priority, priorities } from '@graft/wire/lists';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database, Transaction } from '../../database/database.ts';
@@ -7,15 +9,7 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
-import {
-  isTerminal,
-  type Job,
-  type JobState,
-  leaseOf,
-  type Priority,
-  priorities,
-  wireStatus,
-} from '../job.ts';
+import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';

@@ -20,7 +20,7 @@ export interface WorkerCapabilities {
   memoryBytes?: number;
   /** Floating-point operations per second of large matrix products, measured on the worker in some of its precisions. */
   flops?: Partial<Record<JobRequirements['precision'], number>>;
-  /** It can train sweeps. Absent in versions before sweeps, which get none (by a trigger of `jobs`). */
+  /** It can train sweeps, as all workers since 1.0.0. Processes of the last version before still read it. */
   sweeps?: true;
   /** Mechanisms that isolate its trainers from the rest of the machine. Absent in versions that did not report them. */
   confinement?: string[];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type WebhookEvent, webhookEvents } from '@graft/wire/lists';
 import { Webhook } from 'standardwebhooks';
 import type { Actor } from '../../audit/actor.ts';
 import { type Job, leaseOf } from '../../jobs/job.ts';
@@ -12,7 +13,6 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { listDeliveries, resendDelivery, testWebhook } from '../deliveries.ts';
 import { createWebhook, getWebhook, rotateWebhookSecret, updateWebhook } from '../manage-endpoints.ts';
 import { openReceiver, type Received } from '../testing/receiver.ts';
-import { type WebhookEvent, webhookEvents } from '../webhook.ts';
 import { claimDeliveries } from './claim-deliveries.ts';
 import { recordFailure } from './record-attempt.ts';
 import { spreadEvents } from './spread-events.ts';

@@ -7,14 +7,38 @@ import { grammarVocabulary } from '../grammar-vocabulary.ts';
 const library = loadGrammarLibrary();
 const END = 257;
 /** Tokens of several bytes, some of which are parts of characters. */
-const LONGER = ['", "', '": ', '"}', '\\"', 'ab', '12', 'é', '日本', ' the', '[{', 'T0', '😀'].map((text) => Buffer.from(text));
-const PARTS = [[0xc3], [0xe6, 0x97], [0x98, 0x80], [0x61, 0xc3], [0x80, 0x22], [0xed, 0xa0], [0xf4, 0x90]].map((bytes) =>
-  Buffer.from(bytes),
+const LONGER = ['", "', '": ', '"}', '\\"', 'ab', '12', 'é', '日本', ' the', '[{', 'T0', '😀'].map((text) =>
+  Buffer.from(text),
 );
-const bytesOf = [...Array.from({ length: 256 }, (_, byte) => Buffer.from([byte])), null, null, null, null, ...LONGER, ...PARTS];
+const PARTS = [
+  [0xc3],
+  [0xe6, 0x97],
+  [0x98, 0x80],
+  [0x61, 0xc3],
+  [0x80, 0x22],
+  [0xed, 0xa0],
+  [0xf4, 0x90],
+].map((bytes) => Buffer.from(bytes));
+const bytesOf = [
+  ...Array.from({ length: 256 }, (_, byte) => Buffer.from([byte])),
+  null,
+  null,
+  null,
+  null,
+  ...LONGER,
+  ...PARTS,
+];
 const { tokens } = grammarVocabulary({ tokenizerJson: byteTokenizer() }, 260, []);
-const vocabulary = bytesOf.map((bytes) => (bytes === null ? '' : Array.from(bytes, (byte) => tokens[byte]).join('')));
-const info = await library.TokenizerInfo.createTokenizerInfo(vocabulary, 'byte_level', false, bytesOf.length, []);
+const vocabulary = bytesOf.map((bytes) =>
+  bytes === null ? '' : Array.from(bytes, (byte) => tokens[byte]).join(''),
+);
+const info = await library.TokenizerInfo.createTokenizerInfo(
+  vocabulary,
+  'byte_level',
+  false,
+  bytesOf.length,
+  [],
+);
 const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
 
 /** Bytes that end strings, numbers and lists, so that most walks end. */
@@ -40,7 +64,10 @@ export class ByteGrammar {
   async accepts(text: string | Uint8Array): Promise<boolean> {
     const matcher = await this.#matcher();
     try {
-      return [...Buffer.from(text as string)].every((byte) => matcher.acceptToken(byte)) && matcher.acceptToken(END);
+      return (
+        [...Buffer.from(text as string)].every((byte) => matcher.acceptToken(byte)) &&
+        matcher.acceptToken(END)
+      );
     } finally {
       matcher.dispose();
     }
@@ -53,7 +80,9 @@ export class ByteGrammar {
     try {
       for (let step = 0; step < most; step++) {
         const mask = await matcher.getNextTokenBitmask();
-        const allowed = bytesOf.flatMap((_, token) => ((mask[token >> 5]! >> (token & 31)) & 1 ? [token] : []));
+        const allowed = bytesOf.flatMap((_, token) =>
+          (mask[token >> 5]! >> (token & 31)) & 1 ? [token] : [],
+        );
         const closing = allowed.filter((token) => CLOSING.has(token) || token === END);
         const few = closing.length > 0 && random.integer(step < most / 2 ? 6 : 2) === 0 ? closing : allowed;
         if (few.length === 0) throw new Error(`no token may follow ${Buffer.concat(taken)}`);

@@ -1,2 +1,0 @@
--- AlterTable
-ALTER TABLE "installation" ADD COLUMN     "data_folder" UUID;

@@ -1,3 +1,0 @@
--- AlterTable
-ALTER TABLE "workers" ADD COLUMN     "process" TEXT,
-ADD COLUMN     "process_namespace" TEXT;

@@ -1,2 +1,0 @@
--- What a job comes to, told before it runs.
-ALTER TABLE "jobs" ADD COLUMN "estimate" JSONB;
