@@ -31,6 +31,7 @@ export {
   trainingMethods,
 } from '../objectives/objectives.ts';
 export { answerSchemaFault } from '../schema/answers/answer-schema.ts';
+export { GrammarRules } from '../schema/answers/rules.ts';
 export {
   COMBINED_ADAPTERS,
   type Combination,

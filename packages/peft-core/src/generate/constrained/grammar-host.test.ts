@@ -92,7 +92,9 @@ const several: ConstraintFormat = {
   elements: Array.from({ length: 10 }, (_, i) => constant('a'.repeat(i))),
 };
 /** After the quotation mark, a mask takes some 250 milliseconds: `((a{0,9}){60})+)+`, which no schema's grammar has. */
-const ambiguous = repeated(repeated({ type: 'sequence', elements: Array<ConstraintFormat>(60).fill(several) }));
+const ambiguous = repeated(
+  repeated({ type: 'sequence', elements: Array<ConstraintFormat>(60).fill(several) }),
+);
 const slowMasks = {
   ...request({}),
   format: { type: 'sequence', elements: [constant('"'), ambiguous] } satisfies ConstraintFormat,

@@ -1,17 +1,17 @@
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { answerExpression, fieldsExpression } from '../../schema/answers/answer-grammar.ts';
-import { literal, Rules } from '../../schema/answers/rules.ts';
+import { GrammarRules, literal } from '../../schema/answers/rules.ts';
 
 /**
  * A constraint as a grammar in XGrammar's EBNF. Neither its JSON schemas nor its structural tags are used: the former allow values that
  * the schema does not, and the latter cannot repeat a tag within another form, nor without a separator. Throws SchemaFault.
  */
 export function grammarText(format: ConstraintFormat): string {
-  const rules = new Rules();
+  const rules = new GrammarRules();
   return rules.grammar(expression(format, rules));
 }
 
-function expression(part: ConstraintFormat, rules: Rules): string {
+function expression(part: ConstraintFormat, rules: GrammarRules): string {
   switch (part.type) {
     case 'const_string':
       return literal(part.value);

@@ -5,6 +5,7 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
+import { SchemaFault } from '../../schema/answers/schema-fault.ts';
 import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
 import { ownProcessorTime } from '../../threads/thread.ts';
 import { FairRows, type Owned } from '../turns/fair-rows.ts';
@@ -99,8 +100,13 @@ function arrive({ id, message: call }: { id: number; message: GrammarCall }): vo
   for (const other of waiting)
     if (other.id !== id && 'answer' in other.call && other.call.answer === call.answer) {
       waiting.delete(other);
-      parentPort!.postMessage({ id: other.id, answer: { milliseconds: 0 } });
+      parentPort!.postMessage({ id: other.id, answer: { milliseconds: 0, fault: null } });
     }
+}
+
+function schemaFault(error: unknown): string {
+  if (error instanceof SchemaFault) return error.message;
+  throw error;
 }
 
 async function run(next: Waiting): Promise<void> {
@@ -110,11 +116,11 @@ async function run(next: Waiting): Promise<void> {
   work[WORK.opens] = call.type === 'open' ? 1 : 0;
   work[WORK.answer] = 'answer' in call ? call.answer : IDLE;
   // If it fails, `work` names the answer whose call is at fault.
-  await answer(call);
+  const fault = await answer(call).then(() => null, schemaFault);
   work[WORK.answer] = IDLE;
   const milliseconds = ownProcessorTime() - start;
   turns.charge(next, milliseconds - 1);
-  parentPort!.postMessage({ id, answer: { milliseconds } });
+  parentPort!.postMessage({ id, answer: { milliseconds, fault } });
 }
 
 parentPort!.on('message', async (first) => {

@@ -15,8 +15,8 @@ import { type FlatSchema, flatSchemas, type SchemaPart, type Type } from './flat
 import { formats } from './formats.ts';
 import { isDivisor, numberAutomaton } from './numbers.ts';
 import { patternAutomaton } from './regular-expression.ts';
-import { automatonText, countedText, literal, Rules } from './rules.ts';
-import { MAX_STEPS, type Place, placeOf, SchemaFault, spend } from './schema-fault.ts';
+import { automatonText, countedText, GrammarRules, literal } from './rules.ts';
+import { type Place, placeOf, SchemaFault, spend } from './schema-fault.ts';
 
 /** How values are written. Lists and objects for which there is no form are written as JSON. */
 export interface ValueForm {
@@ -44,29 +44,20 @@ const json: ValueForm = {
   object: { open: '{', before: '', name: 'json', assign: ': ', end: '', separator: ', ', close: '}' },
 };
 
-export interface AnswerSchemaOptions {
-  /** Whether what answers may not follow is a fault; otherwise it is ignored. */
-  strict?: boolean;
-  budget?: Place['budget'];
-}
-
-/** The expression of the values of a schema. Throws SchemaFault. */
-export function answerExpression(
-  schema: unknown,
-  rules: Rules,
-  {
-    strict = false,
-    budget = { left: MAX_STEPS },
-    form = json,
-  }: AnswerSchemaOptions & { form?: ValueForm } = {},
-): string {
-  const writer = new Writer({ root: schema, rules, form, strict, budget });
+/** The expression of the values of a schema. `strict`: what answers may not follow is a fault; otherwise it is ignored. Throws SchemaFault. */
+export function answerExpression(schema: unknown, rules: GrammarRules, { strict = false } = {}): string {
+  const writer = new Writer({ root: schema, rules, form: json, strict });
   return writer.value([{ schema, path: '' }]) ?? nothingAllowed('');
 }
 
 /** The expression of the fields of a schema of an object, such as a tool's arguments. Throws SchemaFault. */
-export function fieldsExpression(schema: unknown, fields: FieldForm, form: ValueForm, rules: Rules): string {
-  const writer = new Writer({ root: schema, rules, form, strict: false, budget: { left: MAX_STEPS } });
+export function fieldsExpression(
+  schema: unknown,
+  fields: FieldForm,
+  form: ValueForm,
+  rules: GrammarRules,
+): string {
+  const writer = new Writer({ root: schema, rules, form, strict: false });
   const flat = flatSchemas([{ schema, path: '' }], writer.options).filter(({ types }) => types.has('object'));
   const texts = flat.flatMap((each) => writer.fields(each, fields) ?? []);
   return texts.length > 0 ? either(texts) : nothingAllowed('');
@@ -78,10 +69,9 @@ function nothingAllowed(path: string): never {
 
 interface Given {
   root: unknown;
-  rules: Rules;
+  rules: GrammarRules;
   form: ValueForm;
   strict: boolean;
-  budget: Place['budget'];
   /** Whether only what certainly is no value of the schema is left out: patterns match anywhere, formats are any text. */
   isWide?: boolean;
 }
@@ -93,10 +83,10 @@ class Writer {
 
   constructor(given: Given) {
     this.#given = given;
-    const { root, budget, isWide = false } = given;
+    const { root, rules, isWide = false } = given;
     this.options = {
       root,
-      budget,
+      budget: rules.budget,
       implied: !isWide,
       onlyOne: (alternatives: readonly SchemaPart[], beside: readonly SchemaPart[], path: string) =>
         this.#checkOnlyOne(alternatives, beside, path),
@@ -129,7 +119,7 @@ class Writer {
   }
 
   #place(path: string): Place {
-    return { path, budget: this.#given.budget };
+    return { path, budget: this.#given.rules.budget };
   }
 
   /** `strict` refuses it, and otherwise it is ignored. */
@@ -139,12 +129,18 @@ class Writer {
   }
 
   #checkOnlyOne(alternatives: readonly SchemaPart[], beside: readonly SchemaPart[], path: string): void {
-    const { strict, isWide, root, budget } = this.#given;
+    const { strict, isWide, root, rules } = this.#given;
     if (!strict || isWide) return;
     for (const [i, one] of alternatives.entries())
       for (const other of alternatives.slice(i + 1)) {
         spend(this.#place(path), 100);
-        const wide = new Writer({ root, rules: new Rules(), form: json, strict, budget, isWide: true });
+        const wide = new Writer({
+          root,
+          rules: new GrammarRules(rules.budget),
+          form: json,
+          strict,
+          isWide: true,
+        });
         if (wide.value([one, other, ...beside]) !== null)
           this.#refuse(
             "'oneOf'",
@@ -195,7 +191,10 @@ class Writer {
       );
       return [];
     });
-    return numberAutomaton({ isInteger, min, max, divisors: known }, this.#place(path));
+    const limits = { isInteger, min, max, divisors: known };
+    return this.#given.rules.automaton(JSON.stringify(limits), () =>
+      numberAutomaton(limits, this.#place(path)),
+    );
   }
 
   #text(flat: FlatSchema): string | null {
@@ -217,13 +216,28 @@ class Writer {
     return automaton.length === 0 ? null : start + automatonText(automaton, kind, close, rules);
   }
 
-  /** The strings of a schema that has a pattern, a format, or texts that must not be in them. */
-  #texts({ path, text: { patterns, formats: named, min, max } }: FlatSchema): Automaton {
+  /** The strings of a schema that has a pattern, a format, or texts that must not be in them. `anywhere`: also of which a pattern matches a part. */
+  #texts(flat: FlatSchema, anywhere = this.#given.isWide ?? false): Automaton {
+    const key = JSON.stringify([
+      flat.text.patterns,
+      flat.text.formats,
+      flat.text.min,
+      flat.text.max,
+      anywhere,
+      this.#given.form.text,
+    ]);
+    return this.#given.rules.automaton(key, () => this.#newTexts(flat, anywhere));
+  }
+
+  #newTexts(
+    { path, text: { patterns, formats: named, min, max } }: FlatSchema,
+    anywhere: boolean,
+  ): Automaton {
     const { form, isWide = false } = this.#given;
     const place = this.#place(path);
     const parts: Automaton[] = [];
     for (const { schema, path: at } of patterns)
-      parts.push(patternAutomaton(String(schema), this.#place(at), { anywhere: isWide }));
+      parts.push(patternAutomaton(String(schema), this.#place(at), { anywhere }));
     for (const { schema, path: at } of named) {
       const pattern = Object.hasOwn(formats, String(schema)) ? formats[String(schema)] : undefined;
       if (pattern === undefined)
@@ -247,7 +261,7 @@ class Writer {
     if (typeof value === 'string') {
       const { patterns, formats: named, min, max } = flat.text;
       const isPlain = patterns.length === 0 && named.length === 0 && min === 0 && max === null;
-      const isFine = isPlain || accepts(this.#texts(flat), value);
+      const isFine = isPlain || accepts(this.#texts(flat, true), value);
       const isBarred = form.text !== 'json' && value.includes(form.text.barred);
       return types.has('string') && isFine && !isBarred ? [literal(this.#written(value))] : [];
     }
@@ -406,11 +420,11 @@ class Writer {
 
   /** A field with a name that is not declared. */
   #others(names: ReadonlySet<string>, rests: readonly SchemaPart[], form: FieldForm): string | null {
-    const { rules, budget } = this.#given;
+    const { rules } = this.#given;
     const value = this.value(rests);
     if (value === null) return null;
     const after = `${literal(form.assign)} ${value} ${literal(form.end)}`;
-    const place = { path: '', budget };
+    const place = this.#place('');
     if (names.size === 0 && form.name === 'json')
       return rules.add(
         `"\\"" ${countedText({ set: everyCharacter, min: 0, max: null }, 'json', '"', rules)} ${after}`,
@@ -439,14 +453,14 @@ class FieldsText {
   readonly #fields: readonly Field[];
   readonly #limits: { other: string | null; min: number; max: number | null };
   readonly #separator: string;
-  readonly #rules: Rules;
+  readonly #rules: GrammarRules;
   readonly #known = new Map<string, string | null>();
 
   constructor(
     fields: readonly Field[],
     limits: { other: string | null; min: number; max: number | null },
     separator: string,
-    rules: Rules,
+    rules: GrammarRules,
   ) {
     this.#fields = fields;
     this.#limits = limits;
@@ -502,7 +516,7 @@ const either = (texts: readonly string[]): string =>
   texts.length === 1 ? texts[0]! : `(${texts.join(' | ')})`;
 
 /** States of undeclared names: each takes as long to prepare as a string. */
-const MAX_NAME_STATES = 8;
+const MAX_NAME_STATES = 4;
 
 /** Names that are none of the declared ones. If these are many, others differ from them in their first characters. */
 function besides(names: ReadonlySet<string>, place: Place): Automaton {

@@ -1,7 +1,7 @@
 import { isRecord, show } from '../check-fields.ts';
 import { answerExpression } from './answer-grammar.ts';
 import { schemaPart, TYPES } from './flat-schema.ts';
-import { Rules } from './rules.ts';
+import { GrammarRules } from './rules.ts';
 import { SchemaFault } from './schema-fault.ts';
 
 /** Limits on the JSON schema of an answer or of a tool's arguments: larger ones take seconds to prepare, and are mistakes. */
@@ -85,13 +85,16 @@ const NAMED = new Set(['properties', '$defs', 'definitions', 'patternProperties'
 
 /**
  * Why answers cannot be restricted to a JSON schema, as "must …", with the place in the schema; null if they can. `strict`: also keywords
- * that answers may not follow are faults. The cost is bounded, whatever the schema.
+ * that answers may not follow are faults. `rules`: shared by the schemas of a request, whose cost is bounded together.
  */
-export function answerSchemaFault(schema: unknown, { strict = false } = {}): string | null {
+export function answerSchemaFault(
+  schema: unknown,
+  { strict = false, rules = new GrammarRules() } = {},
+): string | null {
   const fault = formFault(schema, strict);
   if (fault !== null) return fault;
   try {
-    answerExpression(schema, new Rules(), { strict });
+    answerExpression(schema, rules, { strict });
     return null;
   } catch (error) {
     if (error instanceof SchemaFault) return error.message;

@@ -6,11 +6,8 @@ import {
   LAST_CHARACTER,
   union,
 } from './automaton.ts';
-import { SchemaFault } from './schema-fault.ts';
+import { MAX_STEPS, type Place, spend } from './schema-fault.ts';
 
-/** Limits of a grammar. */
-const MAX_RULES = 20_000;
-const MAX_LENGTH = 4_000_000;
 /** Length up to which strings have a rule for each number of characters, which XGrammar reads fastest; and the block that longer ones repeat. */
 const MAX_CHAIN = 64;
 const BLOCK = 32;
@@ -22,10 +19,17 @@ const BLOCK = 32;
  */
 export type TextForm = 'json' | 'raw';
 
-export class Rules {
+export class GrammarRules {
+  /** Steps that the schemas of the grammar may still take. */
+  readonly budget: Place['budget'];
   readonly #bodies = new Map<string, string>();
   readonly #names = new Map<string, string>();
-  #length = 0;
+  readonly #automata = new Map<string, Automaton>();
+  readonly #characters = new Map<string, string[]>();
+
+  constructor(budget: Place['budget'] = { left: MAX_STEPS }) {
+    this.budget = budget;
+  }
 
   /** The name of the rule with this body, which is added if there is none. */
   add(body: string): string {
@@ -46,11 +50,19 @@ export class Rules {
 
   define(name: string, body: string): void {
     this.#bodies.set(name, body);
-    this.#length += body.length;
-    if (this.#bodies.size > MAX_RULES || this.#length > MAX_LENGTH)
-      throw new SchemaFault(
-        'must be simpler: use fewer optional properties, alternatives and counted repetitions, and shorter patterns',
-      );
+    spend({ path: '', budget: this.budget }, 5 + body.length / 2);
+  }
+
+  /** The automaton made by `make` for a key, at its first use. */
+  automaton(key: string, make: () => Automaton): Automaton {
+    return kept(this.#automata, key, make);
+  }
+
+  /** The ways in which a character of a set is written. */
+  characters(set: CharacterSet, form: TextForm): string[] {
+    return kept(this.#characters, form + set.map(({ from, to }) => `,${from}-${to}`).join(''), () =>
+      characterTexts(set, form, this),
+    );
   }
 
   /** The rule made by `write` for a key, at its first use. */
@@ -69,6 +81,12 @@ export class Rules {
       `root ::= ${root}`,
     ].join('\n');
   }
+}
+
+function kept<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const value = known.get(key) ?? make();
+  known.set(key, value);
+  return value;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -142,7 +160,7 @@ const hex = '[0-9a-fA-F]';
 const ANY_ESCAPE = `"\\\\" (["\\x5c/bfnrt] | "u" ([0-9abcefABCEF] ${hex} | [dD] [0-7]) ${hex} ${hex} | "u" [dD] [89abAB] ${hex} ${hex} "\\\\u" [dD] [c-fC-F] ${hex} ${hex})`;
 
 /** The ways in which a character of a set is written. */
-function characterTexts(set: CharacterSet, form: TextForm, rules: Rules): string[] {
+function characterTexts(set: CharacterSet, form: TextForm, rules: GrammarRules): string[] {
   const isAny = set.length === 1 && set[0]!.from === 0 && set[0]!.to === LAST_CHARACTER;
   const parts: string[] = [];
   const among = (from: number, to: number) =>
@@ -168,14 +186,19 @@ function characterTexts(set: CharacterSet, form: TextForm, rules: Rules): string
 }
 
 /** The texts of an automaton. Its rules end in `end`, so that a mask knows what may follow. */
-export function automatonText(automaton: Automaton, form: TextForm, end: string, rules: Rules): string {
+export function automatonText(
+  automaton: Automaton,
+  form: TextForm,
+  end: string,
+  rules: GrammarRules,
+): string {
   const key = `${form} ${end} ${JSON.stringify(automaton)}`;
   return rules.once(key, () => {
     const names = automaton.map(() => rules.reserve());
     for (const [i, { accepts, edges }] of automaton.entries()) {
       const moves = [...new Set(edges.map(({ next }) => next))].flatMap((next) => {
         const set = union(edges.filter((edge) => edge.next === next));
-        return characterTexts(set, form, rules).map((text) => `${text} ${names[next]}`);
+        return rules.characters(set, form).map((text) => `${text} ${names[next]}`);
       });
       rules.define(names[i]!, [...(accepts ? [end === '' ? '""' : literal(end)] : []), ...moves].join(' | '));
     }
@@ -184,7 +207,7 @@ export function automatonText(automaton: Automaton, form: TextForm, end: string,
 }
 
 /** Texts of a number of characters of a set. */
-export const countedText = (counted: Counted, form: TextForm, end: string, rules: Rules): string =>
+export const countedText = (counted: Counted, form: TextForm, end: string, rules: GrammarRules): string =>
   rules.once(`${form} ${end} ${JSON.stringify(counted)}`, () => countedBody(counted, form, end, rules));
 
 interface Counted {
@@ -193,8 +216,8 @@ interface Counted {
   max: number | null;
 }
 
-function countedBody({ set, min, max }: Counted, form: TextForm, end: string, rules: Rules): string {
-  const one = characterTexts(set, form, rules);
+function countedBody({ set, min, max }: Counted, form: TextForm, end: string, rules: GrammarRules): string {
+  const one = rules.characters(set, form);
   const ending = end === '' ? '""' : literal(end);
   const chain = (length: number, isOpen: (count: number) => boolean, last: string): string => {
     let next = last;

@@ -7,16 +7,16 @@ export interface Place {
   budget: { left: number };
 }
 
-/** Steps of reading a schema: at most about 0.2 s of processor time. */
-export const MAX_STEPS = 500_000;
+/** Steps of reading the schemas of a request: at most about 0.1 s of processor time. */
+export const MAX_STEPS = 300_000;
 
 export const placeOf = ({ path }: Pick<Place, 'path'>): string => (path === '' ? '' : ` at ${path}`);
 
-/** Throws SchemaFault if the schema has cost too much. */
+/** Throws SchemaFault if the schemas have cost too much. */
 export function spend(place: Place, steps: number): void {
   place.budget.left -= steps;
   if (place.budget.left < 0)
     throw new SchemaFault(
-      `must be simpler${placeOf(place)}: use fewer alternatives, shorter counted repetitions and smaller lengths beside a pattern`,
+      `must be simpler${placeOf(place)}: use fewer alternatives and optional properties, shorter patterns and counted repetitions, and smaller lengths beside a pattern`,
     );
 }
