@@ -5,7 +5,7 @@ import { validatorOf } from '../../packages/peft-core/src/generate/constrained/t
 import { Random } from '../../packages/peft-core/src/random.ts';
 import { answerSchemaFault } from '../../packages/peft-core/src/schema/answers/answer-schema.ts';
 import { formats } from '../../packages/peft-core/src/schema/answers/formats.ts';
-import { Draw } from './cases.ts';
+import { Draw, patternOf } from './cases.ts';
 
 export interface Walks {
   /** Answers that ended, all of which were checked. */
@@ -34,8 +34,9 @@ export async function walkAnswers(seed: number, count: number): Promise<Walks> {
     const fault = (what: string) =>
       walks.faults.push(`seed ${seed}, schema ${number}: ${what}\n  ${JSON.stringify(schema)}`);
     const isValid = validatorOf(schema);
-    const grammar = await ByteGrammar.compile(grammarText({ type: 'json_schema', json_schema: schema }));
+    let grammar: ByteGrammar | null = null;
     try {
+      grammar = await ByteGrammar.compile(grammarText({ type: 'json_schema', json_schema: schema }));
       for (let i = 0; i < ANSWERS; i++) {
         const bytes = await grammar.walk(random, MOST_TOKENS);
         if (bytes === null) {
@@ -48,8 +49,10 @@ export async function walkAnswers(seed: number, count: number): Promise<Walks> {
       }
     } catch (error) {
       fault(String(error));
+      // The library is of no use after a failure.
+      if (error instanceof Error && error.name === 'RuntimeError') return walks;
     } finally {
-      grammar.close();
+      grammar?.close();
     }
   }
   return walks;
@@ -67,6 +70,18 @@ const patterns = [
   '^[\\u0000-\\uffff]{2}$',
   '^(\\\\|"|\\n){1,3}$',
 ];
+/** A random pattern that ajv reads, too. */
+function readablePattern(d: Draw): string {
+  for (;;)
+    try {
+      const pattern = patternOf(d, 2);
+      new RegExp(pattern, 'u');
+      return pattern;
+    } catch {
+      // Another one.
+    }
+}
+
 const $defs = {
   list: { type: 'object', properties: { a: { $ref: '#/$defs/list' }, b: { type: 'integer' } } },
 };
@@ -106,7 +121,7 @@ function schemaOf(d: Draw, depth: number): Record<string, unknown> {
       type: 'string',
       ...maybe('minLength', () => d.number(6)),
       ...maybe('maxLength', () => d.one([3, 8, 70, 100])),
-      ...maybe('pattern', () => d.one(patterns)),
+      ...maybe('pattern', () => (d.number(2) === 0 ? d.one(patterns) : readablePattern(d))),
     }),
     () => ({ type: 'string', format: d.one(Object.keys(formats)), ...maybe('maxLength', () => 30) }),
     () => ({

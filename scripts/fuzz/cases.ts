@@ -114,7 +114,7 @@ function expression(d: Draw, depth: number): string {
   ]);
 }
 
-function patternOf(d: Draw, depth: number): string {
+export function patternOf(d: Draw, depth: number): string {
   const atom = (): string =>
     d.from([
       () =>
