@@ -21,7 +21,7 @@ export interface Walks {
 const MOST_TOKENS = 600;
 const ANSWERS = 5;
 
-/** Random answers until so many have ended; the same for a seed. */
+/** Random answers until `count` have ended; the same for a seed. */
 export async function walkAnswers(seed: number, count: number): Promise<Walks> {
   const walks: Walks = { answers: 0, unfinished: 0, refused: 0, faults: [] };
   for (let number = 0; walks.answers < count; number++) {
