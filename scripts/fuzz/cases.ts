@@ -19,7 +19,7 @@ export function caseOf(kind: Kind, random: Random): Case {
   return { kind, bytes: kind === 'rows' ? rowsOf(draw) : parquetOf(draw) };
 }
 
-class Draw {
+export class Draw {
   readonly #random: Random;
   constructor(random: Random) {
     this.#random = random;
@@ -114,7 +114,7 @@ function expression(d: Draw, depth: number): string {
   ]);
 }
 
-function patternOf(d: Draw, depth: number): string {
+export function patternOf(d: Draw, depth: number): string {
   const atom = (): string =>
     d.from([
       () =>

@@ -11,10 +11,6 @@ import { ReasoningPhase } from '../../packages/peft-core/src/generate/constraine
 import { trlTemplates } from './fixtures/trl-templates.ts';
 
 const library = loadGrammarLibrary();
-const source = {
-  schema: async (schema: string) => (await library.Grammar.fromJSONSchema(schema)).toString(),
-  regex: async (): Promise<string> => assert.fail('no pattern'),
-};
 
 const answer = '{"a": true}';
 const thought = 'Medlar';
@@ -59,7 +55,7 @@ test('the turns of templates that write reasoning', async () => {
     }
     assert.ok(!phase.isFree && free.trim().startsWith(thought), `${name}: ${turn}`);
     const { format } = constraintOf({ response_format: { type: 'json_schema', schema } }, form)!;
-    const grammar = await library.Grammar.fromEBNF(await grammarText(phase.around(format), source));
+    const grammar = await library.Grammar.fromEBNF(grammarText(phase.around(format)));
     const accepted = await library.Testings.isGrammarAcceptString(grammar, restricted);
     assert.ok(accepted, `${name}: ${JSON.stringify(restricted)}`);
     grammar.dispose();

@@ -335,8 +335,8 @@ describe('one clear error for', () => {
     [
       'a pattern that is none',
       () => format({ type: 'string', pattern: '^(a' }),
-      'invalid_schema',
-      'response_format',
+      'invalid_value',
+      'response_format.json_schema.schema',
     ],
     ['a bias that is too large', () => ({ logit_bias: { 1: 101 } }), 'invalid_value', 'logit_bias[1]'],
     ['a penalty that is too large', () => ({ frequency_penalty: 3 }), 'invalid_value', 'frequency_penalty'],

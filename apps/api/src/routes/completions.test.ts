@@ -84,7 +84,7 @@ describe('tools of a request', () => {
   test('must have schemas that answers can follow only where they must be followed', async () => {
     const worker = await start(hello);
     const good = named('good');
-    const bad = named('bad', { type: 'object', properties: { a: { type: 'string', pattern: '(a*)*' } } });
+    const bad = named('bad', { type: 'object', properties: { a: { type: 'string', pattern: '(a)\\1' } } });
     const strict = named('strict', { type: 'object', not: {} }, { strict: true });
     const tools = [good, bad, strict];
     const chosen = (name: string) => ({ type: 'function', function: { name } });

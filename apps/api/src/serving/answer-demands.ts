@@ -1,5 +1,5 @@
 import { readTools, type Tool } from '@graft/peft-core/chat';
-import { answerSchemaFault } from '@graft/peft-core/config';
+import { answerSchemaFault, GrammarRules } from '@graft/peft-core/config';
 import type { GenerationRequest } from '@graft/service';
 import type { CreateChatCompletionSchema } from '@graft/wire/chat-completion';
 import type { Static } from 'typebox';
@@ -20,12 +20,16 @@ type Demands = Pick<
  * have keywords that answers may not follow.
  */
 export function demandsOf(body: Body): Demands {
-  const format = formatOf(body);
-  return { ...toolsOf(body, format.response_format !== undefined), ...format };
+  const rules = new GrammarRules();
+  const format = formatOf(body, rules);
+  return { ...toolsOf(body, { isFormed: format.response_format !== undefined, rules }), ...format };
 }
 
 /** `isFormed`: the content of the answer has a form, so that its calls have one, too. */
-function toolsOf({ tools: given, tool_choice, parallel_tool_calls }: Body, isFormed: boolean): Demands {
+function toolsOf(
+  { tools: given, tool_choice, parallel_tool_calls }: Body,
+  { isFormed, rules }: { isFormed: boolean; rules: GrammarRules },
+): Demands {
   const choice = tool_choice ?? 'auto';
   const tools = readTools(given);
   if ('fault' in tools) throw refusal(tools.field, tools.fault);
@@ -38,7 +42,8 @@ function toolsOf({ tools: given, tool_choice, parallel_tool_calls }: Body, isFor
     throw refusal('tool_choice', `names '${name}', which is not among 'tools'`);
   const isFollowed = choice !== 'none' && (choice !== 'auto' || isFormed);
   for (const [i, tool] of tools.entries())
-    if (isFollowed && (name === null || tool.function.name === name)) checkParameters(tool, `tools[${i}]`);
+    if (isFollowed && (name === null || tool.function.name === name))
+      checkParameters(tool, `tools[${i}]`, rules);
   return {
     // The template shows them as it shows those of training data: all fields, in the order given.
     tools,
@@ -47,24 +52,24 @@ function toolsOf({ tools: given, tool_choice, parallel_tool_calls }: Body, isFor
   };
 }
 
-function checkParameters({ function: declared }: Tool, at: string): void {
+function checkParameters({ function: declared }: Tool, at: string, rules: GrammarRules): void {
   const { parameters, strict } = declared as Tool['function'] & { strict?: boolean };
   if (!parameters) return;
   const param = `${at}.function.parameters`;
-  const fault = answerSchemaFault(parameters, { strict: strict ?? false });
+  const fault = answerSchemaFault(parameters, { strict: strict ?? false, rules });
   if (fault !== null) throw refusal(param, fault);
   if (parameters.type !== undefined && parameters.type !== 'object')
     throw refusal(param, 'must be the schema of an object');
 }
 
-function formatOf({ response_format: format }: Body): Demands {
+function formatOf({ response_format: format }: Body, rules: GrammarRules): Demands {
   if (!format || format.type === 'text') return {};
   if (format.type === 'json_object') return { response_format: { type: 'json_object' } };
   const { schema, strict } = format.json_schema;
   const param = 'response_format.json_schema.schema';
   if (!schema)
     throw new ApiError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
-  const fault = answerSchemaFault(schema, { strict: strict ?? false });
+  const fault = answerSchemaFault(schema, { strict: strict ?? false, rules });
   if (fault !== null) throw refusal(param, fault);
   return { response_format: { type: 'json_schema', schema } };
 }

@@ -30,7 +30,8 @@ export {
   type PreferenceMethod,
   trainingMethods,
 } from '../objectives/objectives.ts';
-export { answerSchemaFault } from '../schema/answer-schema.ts';
+export { answerSchemaFault } from '../schema/answers/answer-schema.ts';
+export { GrammarRules } from '../schema/answers/rules.ts';
 export {
   type Combination,
   CombinationSchema,

@@ -1,9 +1,9 @@
 // `<|tool_call>call:NAME{key:<|"|>text<|"|>,other:1}<tool_call|>`: keys are bare, and a mark is the quote of strings.
+import type { FieldForm, ValueForm } from '../../schema/answers/answer-grammar.ts';
 import { type LiteralForm, LiteralReader, NotLiteral } from './literals.ts';
 import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
 import { HeldText } from './marked-text.ts';
 import { callTags, NAME_SIGNS, type PieceSink, type ToolStyle } from './tool-style.ts';
-import { bareText, type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<|tool_call>';
 const CLOSE = '<tool_call|>';
@@ -51,25 +51,12 @@ class BracedCalls implements CallBody {
   }
 }
 
-const fields: FieldForm = { assign: (key) => `${key}:`, end: '', separator: ',' };
+const fields: FieldForm = { before: '', name: 'raw', assign: ':', end: '', separator: ',' };
 const values: ValueForm = {
   words: { true: 'true', false: 'false', null: 'null' },
-  quoted: (text) => QUOTE + text + QUOTE,
-  string: (schema) => ({
-    type: 'sequence',
-    elements: [
-      { type: 'const_string', value: QUOTE },
-      bareText(schema, QUOTE),
-      { type: 'const_string', value: QUOTE },
-    ],
-  }),
+  text: { open: QUOTE, close: QUOTE, barred: QUOTE },
   list: { open: '[', separator: ',', close: ']' },
-  object: {
-    ...fields,
-    open: '{',
-    close: '}',
-    key: { type: 'grammar', grammar: 'root ::= [A-Za-z_] [A-Za-z0-9_]* ":"' },
-  },
+  object: { ...fields, open: '{', close: '}' },
 };
 
 export const braces: ToolStyle = {
@@ -84,7 +71,7 @@ export const braces: ToolStyle = {
     tags: callTags(
       options,
       (name) => ({ begin: `${OPEN}call:${name}{`, end: `}${CLOSE}` }),
-      (schema) => fieldsConstraint(schema, fields, values),
+      (json_schema) => ({ type: 'fields', json_schema, fields, values }),
     ),
     separator: '',
     several: options.parallel,

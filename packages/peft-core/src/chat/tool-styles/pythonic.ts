@@ -1,10 +1,10 @@
 // `[f(a=1, b="x"), g()]`, between marks or as the whole answer.
+import type { FieldForm, ValueForm } from '../../schema/answers/answer-grammar.ts';
 import type { Tool } from '../message.ts';
 import { type LiteralForm, LiteralReader, NotLiteral } from './literals.ts';
 import { type CallBody, type CallState, MAX_CALL, MarkedCalls } from './marked-calls.ts';
 import { HeldText } from './marked-text.ts';
 import { callTags, NAME_SIGNS, type PieceSink, type TextReader, type ToolStyle } from './tool-style.ts';
-import { type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<|tool_call_start|>';
 const CLOSE = '<|tool_call_end|>';
@@ -136,12 +136,11 @@ class BareList implements TextReader {
   }
 }
 
-const fields: FieldForm = { assign: (key) => `${key}=`, end: '', separator: ', ' };
+const fields: FieldForm = { before: '', name: 'raw', assign: '=', end: '', separator: ', ' };
 /** Templates write objects as JSON. A string of JSON is one of Python, too. */
 const values: ValueForm = {
   words: { true: 'True', false: 'False', null: 'None' },
-  quoted: (text) => JSON.stringify(text),
-  string: (schema) => ({ type: 'json_schema', json_schema: { ...schema, type: 'string' } }),
+  text: 'json',
   list: { open: '[', separator: ', ', close: ']' },
   object: null,
 };
@@ -159,7 +158,7 @@ export const pythonic: ToolStyle = {
     const tags = callTags(
       options,
       (name) => ({ begin: `${name}(`, end: ')' }),
-      (schema) => fieldsConstraint(schema, fields, values),
+      (json_schema) => ({ type: 'fields', json_schema, fields, values }),
     );
     return {
       type: 'sequence',

@@ -1,5 +1,6 @@
 // `<tool_call><function=NAME><parameter=KEY>VALUE</parameter>…</function></tool_call>`: strings as they are, lists and objects as JSON.
-import { schemaPart } from '../../schema/answer-schema.ts';
+import type { FieldForm, ValueForm } from '../../schema/answers/answer-grammar.ts';
+import { schemaPart } from '../../schema/answers/flat-schema.ts';
 import { isRecord } from '../../schema/check-fields.ts';
 import { ChatTemplate } from '../chat-template.ts';
 import type { Tool } from '../message.ts';
@@ -8,7 +9,6 @@ import { type CallBody, type CallState, MarkedCalls } from './marked-calls.ts';
 import { HeldText } from './marked-text.ts';
 import { pythonLiterals } from './pythonic.ts';
 import { callTags, type PieceSink, parametersOf, type ToolStyle } from './tool-style.ts';
-import { bareText, type FieldForm, fieldsConstraint, type ValueForm } from './typed-values.ts';
 
 const OPEN = '<tool_call>';
 const CLOSE = '</tool_call>';
@@ -177,15 +177,16 @@ const TYPES: Readonly<Record<string, string>> = {
 const typeOf = (json: string): string => TYPES[json[0]!] ?? 'number';
 
 const fields: FieldForm = {
-  assign: (key) => `${PARAMETER}${key}>\n`,
+  before: PARAMETER,
+  name: 'raw',
+  assign: '>\n',
   end: `\n${PARAMETER_END}\n`,
   separator: '',
 };
 
 const valuesOf = (words: ValueForm['words']): ValueForm => ({
   words,
-  quoted: (text) => text,
-  string: (schema) => bareText(schema, PARAMETER_END),
+  text: { open: '', close: '', barred: PARAMETER_END },
   list: null,
   object: null,
 });
@@ -250,7 +251,7 @@ export const taggedParameters: ToolStyle = {
       tags: callTags(
         options,
         (name) => ({ begin: `${OPEN}\n${FUNCTION}${name}>\n`, end: `${FUNCTION_END}\n${CLOSE}` }),
-        (schema) => fieldsConstraint(schema, fields, values),
+        (json_schema) => ({ type: 'fields', json_schema, fields, values }),
       ),
       separator: '\n',
       several: options.parallel,

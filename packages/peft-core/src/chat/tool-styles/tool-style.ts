@@ -3,6 +3,7 @@
  * them. A *mark* is a fixed text of the style, often a special token. A *reader* turns an answer's text, as it arrives, into *pieces*:
  * content, reasoning and parts of calls. The *constraint* of a style is the form that an answer has if it must call a tool.
  */
+import type { FieldForm, ValueForm } from '../../schema/answers/answer-grammar.ts';
 import type { Tool } from '../message.ts';
 
 /** A part of an answer. The pieces of one kind, joined in order, are the whole. */
@@ -34,17 +35,9 @@ export interface AnswerReader {
 export type ConstraintFormat =
   | { type: 'const_string'; value: string }
   | { type: 'json_schema'; json_schema: JsonSchema }
-  /** In XGrammar's EBNF, with the rule `root`. */
-  | { type: 'grammar'; grammar: string }
-  /** A regular expression, which matches all of the text. */
-  | { type: 'regex'; pattern: string }
-  /** The string of a schema without its quotes. */
-  | { type: 'unquoted'; json_schema: JsonSchema }
+  /** The fields of the object of a schema, in a form that is not JSON. */
+  | { type: 'fields'; json_schema: JsonSchema; fields: FieldForm; values: ValueForm }
   | { type: 'sequence' | 'or'; elements: ConstraintFormat[] }
-  | { type: 'repeat'; element: ConstraintFormat; separator: string; min: number; max: number | null }
-  /** A form with parts by name, which may contain themselves. */
-  | { type: 'rules'; rules: Readonly<Record<string, ConstraintFormat>>; root: ConstraintFormat }
-  | { type: 'rule'; name: string }
   | TagFormat
   | {
       /** One of the tags or, with `several`, one after another. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
 import { GraftError } from '../../errors.ts';
+import { SchemaFault } from '../../schema/answers/schema-fault.ts';
 import type { TokenizerFiles } from '../../text/index.ts';
 import { packTokenizer } from '../../text/packed-tokenizer.ts';
 import { ThreadTimeout } from '../../threads/thread.ts';
@@ -202,8 +203,9 @@ export class AnswerConstraints {
     const why =
       cause instanceof ThreadTimeout
         ? `takes more than ${this.#limits.compileLong / 1000} s of processor time to prepare; use fewer and smaller parts`
-        : 'cannot be prepared: it is not a valid JSON schema, refers to definitions that do not exist, has a pattern that is no ' +
-          'regular expression (look-around and back references are not supported), or is too large';
+        : cause instanceof SchemaFault
+          ? cause.message
+          : 'cannot be prepared; use fewer and smaller parts';
     return new GraftError('invalid_schema', `the JSON schema ${why}`, { param, cause });
   }
 }

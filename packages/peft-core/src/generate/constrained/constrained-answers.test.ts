@@ -186,7 +186,7 @@ describe('refusals', () => {
       deep,
       { $ref: '#/$defs/missing' },
       { type: 'string', pattern: '(' },
-      { type: 'string', pattern: '^(([a-z ]*[a-z ]*)*)*$' },
+      { type: 'string', pattern: '.*a.{20}' },
       { type: 'no such type' },
     ])
       await refuses(
@@ -194,7 +194,7 @@ describe('refusals', () => {
         'invalid_schema',
         'response_format',
       );
-    for (const pattern of ['(?=a)[', '(a+)+']) {
+    for (const pattern of ['(?=a)[', '(a+)\\1']) {
       const parameters = { type: 'object', properties: { a: { type: 'string', pattern } } };
       const tool: Tool = { type: 'function', function: { name: 'f', parameters } };
       await refuses({ tools: [tool], tool_choice: 'required' }, 'invalid_schema', 'tools');

@@ -2,7 +2,8 @@ import type { Tool } from '../../chat/message.ts';
 import type { ConstraintFormat, JsonSchema } from '../../chat/tool-styles/tool-style.ts';
 import type { AnswerForm } from '../../chat/tool-styles/tool-styles.ts';
 import { GraftError } from '../../errors.ts';
-import { answerSchemaFault } from '../../schema/answer-schema.ts';
+import { answerSchemaFault } from '../../schema/answers/answer-schema.ts';
+import { GrammarRules } from '../../schema/answers/rules.ts';
 
 /** What an answer must be, as in OpenAI's API. */
 export interface AnswerDemands {
@@ -48,6 +49,11 @@ export function constraintOf(
   const shown = toolsOf({ ...demands, tool_choice }, form);
   const tools =
     typeof tool_choice === 'object' ? shown.filter((tool) => tool.function.name === tool_choice.name) : shown;
+  const rules = new GrammarRules();
+  const checkSchema = (schema: JsonSchema, what: string, param: string) => {
+    const fault = answerSchemaFault(schema, { rules });
+    if (fault !== null) throw new GraftError('invalid_schema', `${what} ${fault}`, { param });
+  };
   const isCalled = tool_choice !== 'auto' || response_format;
   for (const { function: tool } of isCalled ? tools : [])
     checkSchema(tool.parameters ?? {}, `the parameters of the tool '${tool.name}'`, 'tools');
@@ -66,9 +72,4 @@ export function constraintOf(
   if (!style || tools.length === 0) return { format: content, param: 'response_format' };
   const calls = style.constraint({ tools, parallel }, template);
   return { format: { type: 'or', elements: [content, calls] }, param: 'response_format' };
-}
-
-function checkSchema(schema: JsonSchema, what: string, param: string): void {
-  const fault = answerSchemaFault(schema);
-  if (fault !== null) throw new GraftError('invalid_schema', `${what} ${fault}`, { param });
 }

@@ -28,7 +28,9 @@ export type GrammarCall =
 export const WORK = { answer: 0, start: 1, opens: 2, length: 3 };
 export const IDLE = -1;
 
-/** Milliseconds of processor time. */
 export interface GrammarAnswer {
+  /** Processor time. */
   milliseconds: number;
+  /** Why answers cannot follow the grammar's schemas, as "must …"; null if they can. */
+  fault: string | null;
 }

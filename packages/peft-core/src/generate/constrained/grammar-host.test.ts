@@ -80,8 +80,25 @@ test('an answer that breaks its grammar fails alone: the others continue where t
 /** Milliseconds of processor time that no call exceeds, so that only what a test sets is exceeded. */
 const ample = 600_000;
 const ampleCalls = { openMilliseconds: ample, maskMilliseconds: ample };
-/** After the quotation mark, a mask takes some 250 milliseconds. Such patterns are refused before they reach a grammar. */
-const slowMasks = request({ type: 'string', pattern: '^((a{0,9}){0,9})*$' });
+const constant = (value: string): ConstraintFormat => ({ type: 'const_string', value });
+const repeated = (content: ConstraintFormat): ConstraintFormat => ({
+  type: 'calls',
+  tags: [{ type: 'tag', begin: '', content, end: '' }],
+  separator: '',
+  several: true,
+});
+const several: ConstraintFormat = {
+  type: 'or',
+  elements: Array.from({ length: 10 }, (_, i) => constant('a'.repeat(i))),
+};
+/** After the quotation mark, a mask takes some 250 milliseconds: `((a{0,9}){60})+)+`, which no schema's grammar has. */
+const ambiguous = repeated(
+  repeated({ type: 'sequence', elements: Array<ConstraintFormat>(60).fill(several) }),
+);
+const slowMasks = {
+  ...request({}),
+  format: { type: 'sequence', elements: [constant('"'), ambiguous] } satisfies ConstraintFormat,
+};
 const A = 'a'.charCodeAt(0);
 
 test('a grammar that takes too long is refused, the second time without compiling', async () => {

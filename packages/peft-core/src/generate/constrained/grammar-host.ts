@@ -1,4 +1,5 @@
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
+import { SchemaFault } from '../../schema/answers/schema-fault.ts';
 import { createThread, type Thread, ThreadTimeout } from '../../threads/thread.ts';
 import type { Owned } from '../turns/fair-rows.ts';
 import { type GrammarAnswer, type GrammarCall, IDLE, WORK } from './grammar-call.ts';
@@ -86,19 +87,21 @@ export class GrammarHost {
   }
 
   /**
-   * Processor milliseconds that compiling a grammar takes. Rejects with ThreadTimeout, or with another error for a grammar that cannot be
-   * used. Calls must not overlap.
+   * Processor milliseconds that compiling a grammar takes. Rejects with ThreadTimeout, with SchemaFault, or with another error for a grammar
+   * that cannot be used. Calls must not overlap.
    */
   async compile(format: ConstraintFormat): Promise<number> {
     const thread = await this.#open();
     const { openMilliseconds } = this.#options;
-    try {
-      const limits = { ms: PATIENCE * openMilliseconds, processorMs: openMilliseconds };
-      return (await thread.call({ type: 'compile', format }, limits)).milliseconds;
-    } catch (error) {
-      await this.#end(thread);
-      throw error;
-    }
+    const limits = { ms: PATIENCE * openMilliseconds, processorMs: openMilliseconds };
+    const { milliseconds, fault } = await thread
+      .call({ type: 'compile', format }, limits)
+      .catch(async (error: unknown) => {
+        await this.#end(thread);
+        throw error;
+      });
+    if (fault !== null) throw new SchemaFault(fault);
+    return milliseconds;
   }
 
   /** `tokens`: those that the answer has. */

@@ -3,14 +3,15 @@
  * that their calls take; the calls of a team are answered in order. After a failure of the library the thread is of no use.
  */
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
-import type { CompiledGrammar, Grammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
 import type { ConstraintFormat } from '../../chat/tool-styles/tool-style.ts';
+import { SchemaFault } from '../../schema/answers/schema-fault.ts';
 import { unpackTokenizer } from '../../text/packed-tokenizer.ts';
 import { ownProcessorTime } from '../../threads/thread.ts';
 import { FairRows, type Owned } from '../turns/fair-rows.ts';
 import { type GrammarCall, IDLE, WORK } from './grammar-call.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
-import { type GrammarSource, grammarText } from './grammar-text.ts';
+import { grammarText } from './grammar-text.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
 
 interface OpenAnswer {
@@ -35,7 +36,7 @@ async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
   const key = JSON.stringify(format);
   const known = compiled.get(key);
   compiled.delete(key);
-  const grammar = known ?? (await compiler!.compileGrammar(await grammarText(format, source)));
+  const grammar = known ?? (await compiler!.compileGrammar(grammarText(format)));
   compiled.set(key, grammar);
   for (const [oldest, old] of compiled) {
     if (compiled.size <= MAX_KEPT) break;
@@ -43,22 +44,6 @@ async function compile(format: ConstraintFormat): Promise<CompiledGrammar> {
     old.dispose();
   }
   return grammar;
-}
-
-const source: GrammarSource = {
-  /** Without line ends and other spaces than after commas and colons, of which a model could write any number. */
-  schema: async (schema) =>
-    textOf(await library.Grammar.fromJSONSchema(schema, false, -1, [', ', ': '], true)),
-  regex: async (pattern) =>
-    textOf(
-      await library.Grammar.fromStructuralTag({ type: 'structural_tag', format: { type: 'regex', pattern } }),
-    ),
-};
-
-function textOf(grammar: Grammar): string {
-  const text = grammar.toString();
-  grammar.dispose();
-  return text;
 }
 
 async function writeMask({ matcher, mask, version }: OpenAnswer): Promise<void> {
@@ -115,8 +100,13 @@ function arrive({ id, message: call }: { id: number; message: GrammarCall }): vo
   for (const other of waiting)
     if (other.id !== id && 'answer' in other.call && other.call.answer === call.answer) {
       waiting.delete(other);
-      parentPort!.postMessage({ id: other.id, answer: { milliseconds: 0 } });
+      parentPort!.postMessage({ id: other.id, answer: { milliseconds: 0, fault: null } });
     }
+}
+
+function schemaFault(error: unknown): string {
+  if (error instanceof SchemaFault) return error.message;
+  throw error;
 }
 
 async function run(next: Waiting): Promise<void> {
@@ -126,11 +116,11 @@ async function run(next: Waiting): Promise<void> {
   work[WORK.opens] = call.type === 'open' ? 1 : 0;
   work[WORK.answer] = 'answer' in call ? call.answer : IDLE;
   // If it fails, `work` names the answer whose call is at fault.
-  await answer(call);
+  const fault = await answer(call).then(() => null, schemaFault);
   work[WORK.answer] = IDLE;
   const milliseconds = ownProcessorTime() - start;
   turns.charge(next, milliseconds - 1);
-  parentPort!.postMessage({ id, answer: { milliseconds } });
+  parentPort!.postMessage({ id, answer: { milliseconds, fault } });
 }
 
 parentPort!.on('message', async (first) => {

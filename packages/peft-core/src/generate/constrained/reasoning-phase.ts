@@ -11,7 +11,10 @@ interface Marks {
 }
 
 /** Line ends and spaces that a template may write around reasoning. Unlimited ones would let a model write nothing else. */
-const SPACES: ConstraintFormat = { type: 'grammar', grammar: 'root ::= [ \\n]{0,2}' };
+const SPACES: ConstraintFormat = {
+  type: 'or',
+  elements: ['', ' ', '\n', '  ', ' \n', '\n ', '\n\n'].map((value) => ({ type: 'const_string', value })),
+};
 
 /** By mark and number of its characters that an answer has: the tokens that write the rest of the mark and then more than spaces. */
 const overruns = new WeakMap<Tokenizer, Map<string, number[][]>>();

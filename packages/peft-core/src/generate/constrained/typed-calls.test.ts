@@ -7,16 +7,6 @@ import { loadGrammarLibrary } from './grammar-library.ts';
 import { grammarText } from './grammar-text.ts';
 
 const library = loadGrammarLibrary();
-const textOf = (grammar: { toString(): string }) => grammar.toString();
-const source = {
-  schema: async (schema: string) =>
-    textOf(await library.Grammar.fromJSONSchema(schema, false, -1, [', ', ': '], true)),
-  regex: async (pattern: string) =>
-    textOf(
-      await library.Grammar.fromStructuralTag({ type: 'structural_tag', format: { type: 'regex', pattern } }),
-    ),
-};
-
 /** Qwen 3's coders write values as Python does, its later models as JSON. */
 const taggedTemplate = (written: string) =>
   `{% for message in messages %}{% for call in message.tool_calls or [] %}<tool_call>\n<function={{ call.function.name }}>\n` +
@@ -123,7 +113,7 @@ const rows: Record<string, Row> = {
   'choices of all types': {
     schema: { enum: ['two', 2, true, null, [1, 'x']] },
     accepted: {
-      python: { two: 'two', 2: 2, True: true, None: null, '[1,"x"]': [1, 'x'] },
+      python: { two: 'two', 2: 2, True: true, None: null, '[1, "x"]': [1, 'x'] },
       json: { true: true },
       braces: { [q('two')]: 'two', 2: 2, true: true, [`[1,${q('x')}]`]: [1, 'x'] },
       pythonic: { '"two"': 'two', True: true, '[1, "x"]': [1, 'x'] },
@@ -181,7 +171,7 @@ for (const [name, { schema, accepted, refused }] of Object.entries(rows))
       const style = key as keyof typeof styles;
       const form = answerFormOf(template);
       const format = form.style!.constraint({ tools, parallel: false }, template);
-      const grammar = await library.Grammar.fromEBNF(await grammarText(format, source));
+      const grammar = await library.Grammar.fromEBNF(grammarText(format));
       const accepts = async (text: string) => await library.Testings.isGrammarAcceptString(grammar, text);
       for (const [text, value] of Object.entries(accepted[style] ?? {})) {
         const answer = write([text]);
