@@ -5,12 +5,11 @@
 import { type Database, statementWithin } from '../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
+import { hasExpired, renewalMs } from '../database/lease-expiry.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { Prisma } from '../generated/client.ts';
 import type { JobError } from '../jobs/job.ts';
-import { renewalMs } from '../jobs/leases/heartbeat-job.ts';
 import { newLeaseToken } from '../jobs/transitions/change-job.ts';
-import { hasExpired } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { advanceClock, claimTurn, teamTurns } from '../jobs/turns/team-turns.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { enqueueOutboxEvent } from '../webhooks/enqueue-outbox-event.ts';

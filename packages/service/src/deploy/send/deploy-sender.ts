@@ -1,9 +1,9 @@
 import { withTeamScope } from '../../database/database-scope.ts';
 import { EgressError } from '../../egress/post-pinned.ts';
-import { keepLease } from '../../keep-lease.ts';
 import { repeat } from '../../repeat.ts';
-import { startSending } from '../../start-sending.ts';
 import { giveUpTargetsSeconds } from '../../teams/delete-team.ts';
+import { keepLease } from '../../work/keep-lease.ts';
+import { startSending } from '../../work/start-sending.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
 import { type ClaimedTarget, claimTargets, renewTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';

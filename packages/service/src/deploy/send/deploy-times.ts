@@ -3,8 +3,8 @@ import type { BaseModelCatalogue } from '../../base-models/catalogue.ts';
 import type { Database } from '../../database/database.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import type { SendingTimes } from '../../start-sending.ts';
 import type { Stores } from '../../storage/stores.ts';
+import type { SendingTimes } from '../../work/start-sending.ts';
 import type { RetryLimits } from './record-target.ts';
 
 export type DeployServices = Database &

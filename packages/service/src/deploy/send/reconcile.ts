@@ -3,7 +3,7 @@ import { findVersionById } from '../../adapters/read-adapters.ts';
 import { isInside } from '../../egress/team-url.ts';
 import type { DeployTarget as Row } from '../../generated/client.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
-import { createEgress } from '../../start-sending.ts';
+import { createEgress } from '../../work/start-sending.ts';
 import { runtimePrefix, servedName, versionFolder } from '../deploy-target.ts';
 import { deployRules, keyNeeded, sealedForTarget } from '../manage-targets.ts';
 import { createAskRuntime } from '../runtimes/ask-runtime.ts';

@@ -2,7 +2,7 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import type { DeployTarget as Row } from '../../generated/client.ts';
-import { jitter } from '../../start-sending.ts';
+import { jitter } from '../../work/start-sending.ts';
 import { recordLeftover } from '../leftovers.ts';
 import type { RuntimeFault } from '../runtimes/runtime.ts';
 import type { ClaimedTarget } from './claim-targets.ts';

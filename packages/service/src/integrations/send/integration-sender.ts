@@ -7,7 +7,7 @@ import { isTerminal } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
+import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
 import { createTracker } from '../trackers/create-tracker.ts';
 import { TrackerError } from '../trackers/tracker.ts';

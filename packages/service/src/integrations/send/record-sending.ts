@@ -1,7 +1,7 @@
 import { type Database, json, type Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { insertEvent, type NewJobEvent } from '../../jobs/records/job-event.ts';
-import { jitter } from '../../start-sending.ts';
+import { jitter } from '../../work/start-sending.ts';
 import type { TrackerError, TrackerRun } from '../trackers/tracker.ts';
 import type { ClaimedIntegration } from './claim-integrations.ts';
 

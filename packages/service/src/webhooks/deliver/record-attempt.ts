@@ -2,7 +2,7 @@ import { graftItself } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { jitter } from '../../start-sending.ts';
+import { jitter } from '../../work/start-sending.ts';
 import { type ClaimedDelivery, probeAfterFailures } from './claim-deliveries.ts';
 
 export interface RetryPauses {

@@ -8,7 +8,7 @@ import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
 import { type SealingKeys, unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
+import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import { retrySeconds } from '../deliveries.ts';
 import { webhookRules } from '../manage-endpoints.ts';
 import { sealedForWebhook } from '../seal-secret.ts';

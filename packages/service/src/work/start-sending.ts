@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { createResolve, type Egress, type Resolve } from './egress/post-pinned.ts';
-import { type Repeating, repeat } from './repeat.ts';
+import { createResolve, type Egress, type Resolve } from '../egress/post-pinned.ts';
+import { type Repeating, repeat } from '../repeat.ts';
 
 /** Limits and intervals of a loop that sends to servers of teams. */
 export interface SendingTimes {
