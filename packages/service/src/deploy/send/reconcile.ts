@@ -10,10 +10,16 @@ import { createAskRuntime } from '../runtimes/ask-runtime.ts';
 import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
 import { runtimeOf } from '../runtimes/runtimes.ts';
 import { filesFor } from './adapter-files.ts';
-import type { ClaimedTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
-import { recordDeployed, recordEmpty, recordLoading, release, removeTarget } from './record-target.ts';
 import { removeVersions, targetFolder, writeVersion } from './shared-folder.ts';
+import {
+  type ClaimedTarget,
+  recordDeployed,
+  recordEmpty,
+  recordLoading,
+  release,
+  removeTarget,
+} from './target-work.ts';
 
 export interface Attempt {
   times: DeployTimes;
