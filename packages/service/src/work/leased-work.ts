@@ -192,7 +192,7 @@ export async function failLostWork(
 }
 
 /** SQL over a row of the kind: this lease is held. */
-export function holds<Key extends string>(kind: WorkKind<Key>, lease: WorkLease<Key>): Sql {
+export function holds<Key extends string>(kind: WorkKind<Key>, lease: WorkLease<NoInfer<Key>>): Sql {
   const conditions = Object.entries<string>({ ...kind.key, token: kind.token }).map(
     ([member, column]) => sql`${columnOf(kind, column)} = ${lease[member as Key]}`,
   );
@@ -203,7 +203,7 @@ export function holds<Key extends string>(kind: WorkKind<Key>, lease: WorkLease<
 /** SQL: a write of the lease's holder. */
 export function fencedUpdate<Key extends string>(
   kind: WorkKind<Key>,
-  lease: WorkLease<Key>,
+  lease: WorkLease<NoInfer<Key>>,
   set: Sql,
   returning = raw('true AS held'),
 ): Sql {
@@ -214,7 +214,7 @@ export function fencedUpdate<Key extends string>(
 export async function writeWork<Key extends string, Row extends object = object>(
   on: Connection,
   kind: WorkKind<Key>,
-  lease: WorkLease<Key>,
+  lease: WorkLease<NoInfer<Key>>,
   set: Sql,
   returning?: Sql,
 ): Promise<Row | null> {
@@ -228,7 +228,7 @@ export async function writeWork<Key extends string, Row extends object = object>
 export async function renewWork<Key extends string>(
   { sql: pool }: Pick<Database, 'sql'>,
   kind: WorkKind<Key>,
-  lease: WorkLease<Key>,
+  lease: WorkLease<NoInfer<Key>>,
   { leaseSeconds, set, needs = raw('true') }: { leaseSeconds: number; set?: Sql; needs?: Sql },
 ): Promise<boolean> {
   const until = sql`lease_until = now() + make_interval(secs => ${leaseSeconds})`;
@@ -272,7 +272,7 @@ export function endingOf(kind: WorkKind, { state, failsIf, due, set }: Ending): 
 export async function endWork<Key extends string, Row extends object = object>(
   on: Connection,
   kind: WorkKind<Key>,
-  lease: WorkLease<Key>,
+  lease: WorkLease<NoInfer<Key>>,
   ending: Ending,
   returning?: Sql,
 ): Promise<Row | null> {
@@ -283,7 +283,7 @@ export async function endWork<Key extends string, Row extends object = object>(
 export async function releaseWork<Key extends string>(
   on: Connection,
   kind: WorkKind<Key>,
-  lease: WorkLease<Key>,
+  lease: WorkLease<NoInfer<Key>>,
   set?: Sql,
 ): Promise<void> {
   const assignments = [

@@ -24,11 +24,6 @@ export function createEgress(
   return { rules, resolve: resolve ?? machines(), connectMs, wholeMs, confirm };
 }
 
-/** A random factor of 0.75 to 1.25 for the delay of a retry, so that what failed together does not retry together. */
-export function jitter(): number {
-  return 0.75 + Math.random() / 2;
-}
-
 /**
  * Claims due work repeatedly and sends it concurrently; whenever a request ends, the next one may start. Claims are leases in Postgres: if
  * it is unavailable when the outcome is recorded, the lease runs out and another process sends again. `stop` claims nothing more and waits.

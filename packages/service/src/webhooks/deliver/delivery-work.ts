@@ -1,14 +1,129 @@
+/** Deliveries as leased work, and what became of an attempt. */
 import { graftItself } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { jitter } from '../../work/start-sending.ts';
-import { type ClaimedDelivery, probeAfterFailures } from './claim-deliveries.ts';
+import { Prisma } from '../../generated/client.ts';
+import {
+  backOff,
+  type ClaimSize,
+  claimWork,
+  endingOf,
+  fencedUpdate,
+  isFree,
+  isLeased,
+  type RetryTimes,
+  type TeamShares,
+  type WorkKind,
+  type WorkLease,
+} from '../../work/leased-work.ts';
 
-export interface RetryPauses {
-  /** Seconds until the second attempt; each further delay is twice as long, with jitter. */
-  firstSeconds: number;
-  longestSeconds: number;
+type Key = 'teamId' | 'endpointId' | 'id';
+const { raw, sql } = Prisma;
+
+export const deliveryWork: WorkKind<Key> & { ended: string } = {
+  table: 'webhook_deliveries',
+  key: { teamId: 'team_id', endpointId: 'endpoint_id', id: 'id' },
+  token: 'lease_token',
+  due: 'next_attempt_at',
+  state: { column: 'status', waiting: 'pending', leased: 'pending', failed: 'failed' },
+  ended: 'ended_at',
+  countsAttempts: true,
+};
+
+/** A delivery that this process may send until its lease ends. */
+export interface ClaimedDelivery extends WorkLease<Key> {
+  url: string;
+  eventId: string;
+  type: string;
+  subject: string;
+  eventAt: Date;
+  /** Number of this attempt. */
+  attempt: number;
+  /** Valid secrets, newest first. */
+  secrets: { id: string; sealed: Uint8Array; sealedBy: string }[];
+}
+
+export interface ClaimLimits extends ClaimSize, Required<TeamShares> {
+  /** Approximate maximum of concurrent deliveries to one endpoint by all processes. */
+  perEndpoint: number;
+}
+
+/** Number of consecutive failures after which an endpoint gets only one delivery at a time. */
+export const probeAfterFailures = 3;
+
+/**
+ * Claims due deliveries: only the earliest of each subject, and teams in turn, so that neither a team with many endpoints nor a slow or
+ * unavailable endpoint delays others.
+ */
+export async function claimDeliveries(
+  db: Pick<Database, 'sql'>,
+  limits: ClaimLimits,
+): Promise<ClaimedDelivery[]> {
+  const claimed = await claimWork<Key, Omit<ClaimedDelivery, 'secrets'>>(db, deliveryWork, {
+    ...limits,
+    places: earliestInTurn(limits),
+    set: raw('last_attempt_at = now()'),
+    returning:
+      raw(`(SELECT url FROM webhook_endpoints WHERE webhook_endpoints.id = endpoint_id), event_id AS "eventId", type, subject,
+      event_at AS "eventAt", attempts AS attempt`),
+  });
+  return await withSecrets(db, claimed);
+}
+
+/** SQL: as `teamsInTurn`, where an endpoint has a share, too, and a subject has its deliveries in order. */
+function earliestInTurn({
+  count,
+  perEndpoint,
+  perTeam,
+  keptForOthers,
+  leaseSeconds,
+}: ClaimLimits): Prisma.Sql {
+  return sql`
+    WITH leased AS MATERIALIZED (
+      SELECT team_id, endpoint_id, count(*) AS n FROM webhook_deliveries WHERE ${isLeased(deliveryWork, leaseSeconds)} GROUP BY 1, 2
+    ), due AS (
+      SELECT endpoint.team_id, endpoint.failures, endpoint.id AS endpoint_id, first.id,
+        row_number() OVER (PARTITION BY endpoint.id ORDER BY first.next_attempt_at, first.outbox_id)
+          + coalesce((SELECT n FROM leased WHERE leased.endpoint_id = endpoint.id), 0) AS of_endpoint
+      FROM webhook_endpoints endpoint CROSS JOIN LATERAL (
+        SELECT id, next_attempt_at, outbox_id FROM webhook_deliveries
+        WHERE endpoint_id = endpoint.id AND ${isFree(deliveryWork, leaseSeconds)} AND NOT EXISTS (
+          SELECT 1 FROM webhook_deliveries earlier
+          WHERE earlier.endpoint_id = endpoint.id AND earlier.subject = webhook_deliveries.subject
+            AND earlier.status = 'pending' AND earlier.outbox_id < webhook_deliveries.outbox_id)
+        ORDER BY next_attempt_at, outbox_id LIMIT ${perEndpoint}
+      ) first
+      WHERE endpoint.disabled_at IS NULL AND (endpoint.not_before IS NULL OR endpoint.not_before <= now())
+    ), ranked AS (
+      SELECT due.*, row_number() OVER (PARTITION BY team_id ORDER BY of_endpoint, id)
+        + coalesce((SELECT sum(n) FROM leased WHERE leased.team_id = due.team_id), 0) AS turn
+      FROM due WHERE of_endpoint <= CASE WHEN failures >= ${probeAfterFailures} THEN 1 ELSE ${perEndpoint}::int END
+    ), placed AS (
+      SELECT *, row_number() OVER (ORDER BY turn, random()) AS place FROM ranked WHERE turn <= ${perTeam}
+    )
+    SELECT team_id, endpoint_id, id, place FROM placed WHERE turn = 1 OR place <= ${count - keptForOthers}`;
+}
+
+async function withSecrets(
+  { sql }: Pick<Database, 'sql'>,
+  claimed: Omit<ClaimedDelivery, 'secrets'>[],
+): Promise<ClaimedDelivery[]> {
+  if (claimed.length === 0) return [];
+  const { rows } = await sql.query<ClaimedDelivery['secrets'][number] & { endpointId: string }>(
+    `SELECT id, endpoint_id AS "endpointId", sealed, sealed_by AS "sealedBy" FROM webhook_secrets
+     WHERE (team_id, endpoint_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+       AND (expires_at IS NULL OR expires_at > now())
+     ORDER BY created_at DESC, id`,
+    [claimed.map(({ teamId }) => teamId), claimed.map(({ endpointId }) => endpointId)],
+  );
+  return claimed.map((delivery) => ({
+    ...delivery,
+    secrets: rows.filter(({ endpointId }) => endpointId === delivery.endpointId),
+  }));
+}
+
+export interface RetryPauses extends RetryTimes {
   /** Maximum delay, in seconds, of all deliveries to an endpoint that fails. */
   endpointSeconds: number;
 }
@@ -34,7 +149,7 @@ export async function recordDelivered(
   await sql.query(
     `WITH delivered AS (
        UPDATE webhook_deliveries
-       SET status = 'delivered', ended_at = now(), lease_until = NULL, last_status = $4, last_error = NULL
+       SET status = 'delivered', ended_at = now(), lease_until = NULL, lease_token = NULL, last_status = $4, last_error = NULL
        WHERE team_id = $1 AND endpoint_id = $2 AND id = $3 AND status = 'pending'
      )
      UPDATE webhook_endpoints SET failures = 0, failing_since = NULL, not_before = NULL
@@ -48,34 +163,25 @@ export async function recordDelivered(
  * gets no deliveries for a while. Does nothing if another process has claimed the delivery since.
  */
 export async function recordFailure(
-  { sql }: Pick<Database, 'sql'>,
-  { teamId, endpointId, id, attempt, leaseUntil }: ClaimedDelivery,
+  db: Pick<Database, 'sql'>,
+  claimed: ClaimedDelivery,
   { status, reason, retryAfter }: AttemptFailure,
-  { firstSeconds, longestSeconds, endpointSeconds }: RetryPauses,
+  { endpointSeconds, ...times }: RetryPauses,
 ): Promise<void> {
-  await sql.query(
-    `WITH failed AS (
-       UPDATE webhook_deliveries
-       SET failures = failures + 1, lease_until = NULL, last_status = $5, last_error = $6,
-           status = CASE WHEN expires_at <= now() THEN 'failed' ELSE 'pending' END,
-           ended_at = CASE WHEN expires_at <= now() THEN now() END,
-           next_attempt_at = least(now() + make_interval(secs => greatest($10,
-             least($7 * power(2, least(failures, 30)), $8) * $11)), greatest(expires_at, now()))
-       WHERE team_id = $1 AND endpoint_id = $2 AND id = $3 AND attempts = $4 AND lease_until = $12::timestamptz
-         AND status = 'pending'
-       RETURNING endpoint_id
-     )
-     UPDATE webhook_endpoints
-     SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
-         not_before = CASE WHEN failures + 1 >= ${probeAfterFailures} THEN now() + make_interval(secs =>
-           least($7 * power(2, least(failures + 1 - ${probeAfterFailures}, 30)), $9) * $11) END
-     FROM failed WHERE team_id = $1 AND id = failed.endpoint_id`,
-    [
-      ...[teamId, endpointId, id, attempt, status, reason],
-      ...[firstSeconds, longestSeconds, endpointSeconds, Math.min(retryAfter ?? 0, longestSeconds), jitter()],
-      leaseUntil,
-    ],
+  const ending = endingOf(deliveryWork, {
+    failsIf: raw('expires_at <= now()'),
+    due: sql`least(${backOff(times, raw('failures'), retryAfter)}, greatest(expires_at, now()))`,
+    set: sql`failures = failures + 1, last_status = ${status}, last_error = ${reason}`,
+  });
+  const pause = backOff(
+    { ...times, longestSeconds: endpointSeconds },
+    sql`failures + 1 - ${probeAfterFailures}::int`,
   );
+  await db.sql.query(sql`
+    WITH failed AS (${fencedUpdate(deliveryWork, claimed, ending)})
+    UPDATE webhook_endpoints SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
+      not_before = CASE WHEN failures + 1 >= ${probeAfterFailures} THEN ${pause} END
+    FROM failed WHERE team_id = ${claimed.teamId} AND id = ${claimed.endpointId}`);
 }
 
 /**
@@ -84,7 +190,7 @@ export async function recordFailure(
  */
 export async function failExpired({ sql }: Pick<Database, 'sql'>): Promise<number> {
   const { rowCount } = await sql.query(
-    `UPDATE webhook_deliveries SET status = 'failed', ended_at = now(), lease_until = NULL,
+    `UPDATE webhook_deliveries SET status = 'failed', ended_at = now(), lease_until = NULL, lease_token = NULL,
        last_error = coalesce(last_error, 'It was not sent in time: the endpoint was disabled or failing.')
      WHERE id IN (
        SELECT id FROM webhook_deliveries

@@ -13,8 +13,7 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { listDeliveries, resendDelivery, testWebhook } from '../deliveries.ts';
 import { createWebhook, getWebhook, rotateWebhookSecret, updateWebhook } from '../manage-endpoints.ts';
 import { openReceiver, type Received } from '../testing/receiver.ts';
-import { claimDeliveries } from './claim-deliveries.ts';
-import { recordFailure } from './record-attempt.ts';
+import { claimDeliveries, recordFailure } from './delivery-work.ts';
 import { spreadEvents } from './spread-events.ts';
 import { startWebhookSender, type WebhookSettings } from './webhook-sender.ts';
 

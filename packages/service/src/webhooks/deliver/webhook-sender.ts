@@ -12,17 +12,19 @@ import { createEgress, type SendingTimes, startSending } from '../../work/start-
 import { retrySeconds } from '../deliveries.ts';
 import { webhookRules } from '../manage-endpoints.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
-import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
-import { pruneDeliveries } from './prune-deliveries.ts';
 import {
   type AttemptFailure,
+  type ClaimedDelivery,
+  type ClaimLimits,
+  claimDeliveries,
   disableEndpoint,
   disableFailing,
   failExpired,
   type RetryPauses,
   recordDelivered,
   recordFailure,
-} from './record-attempt.ts';
+} from './delivery-work.ts';
+import { pruneDeliveries } from './prune-deliveries.ts';
 import { spreadEvents } from './spread-events.ts';
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
