@@ -215,7 +215,9 @@ describe('publications', () => {
       await sleep(1_000);
       assert.equal(bench.commits(repository).length, 0);
       await bench.stop();
-      await bench.services.sql.query(`UPDATE publications SET lease_until = now() WHERE status = 'running'`);
+      await bench.services.sql.query(
+        `UPDATE publications SET lease_until = to_timestamp(0) WHERE status = 'running'`,
+      );
       await bench.start({ leaseSeconds: 60 });
       const { status, error } = await bench.ended(queued);
       assert.deepEqual([status, error!.code], ['failed', code]);

@@ -76,17 +76,22 @@ function isOpen(kind: WorkKind): Sql {
   return sql`(${columnOf(kind, state.column)} IN (${state.waiting}, ${state.leased}) AND ${raw(open)})`;
 }
 
+/** SQL over a leased row: its holder was lost, or another process that knows so has set the end of the lease to 1970. */
+function isLost(kind: WorkKind, leaseSeconds: number): Sql {
+  const until = columnOf(kind, 'lease_until');
+  return sql`(${until} = to_timestamp(0) OR ${hasExpired(leaseSeconds, until)})`;
+}
+
 /** SQL over a row of the kind: any process may claim it. */
 export function isFree(kind: WorkKind, leaseSeconds: number): Sql {
-  const until = columnOf(kind, 'lease_until');
   const isDue = kind.due === undefined ? raw('true') : sql`${columnOf(kind, kind.due)} <= now()`;
-  return sql`(${isOpen(kind)} AND ${isDue} AND (${until} IS NULL OR ${hasExpired(leaseSeconds, until)}))`;
+  return sql`(${isOpen(kind)} AND ${isDue}
+    AND (${columnOf(kind, 'lease_until')} IS NULL OR ${isLost(kind, leaseSeconds)}))`;
 }
 
 /** SQL over a row of the kind: a process works on it. */
 export function isLeased(kind: WorkKind, leaseSeconds: number): Sql {
-  const until = columnOf(kind, 'lease_until');
-  return sql`(${until} IS NOT NULL AND ${isOpen(kind)} AND NOT ${hasExpired(leaseSeconds, until)})`;
+  return sql`(${columnOf(kind, 'lease_until')} IS NOT NULL AND ${isOpen(kind)} AND NOT ${isLost(kind, leaseSeconds)})`;
 }
 
 /**
@@ -188,7 +193,8 @@ export async function failLostWork(
   const [key, table] = [keyOf(kind), raw(kind.table)];
   const set = endingOf(kind, { state: kind.state.failed, set: sql`error = ${JSON.stringify(error)}::jsonb` });
   await pool.query(sql`UPDATE ${table} SET ${set} WHERE (${key}) IN (SELECT ${key} FROM ${table}
-    WHERE lease_until IS NOT NULL AND attempts >= ${attempts} AND ${isFree(kind, leaseSeconds)} FOR UPDATE SKIP LOCKED)`);
+    WHERE lease_until IS NOT NULL AND attempts >= ${attempts} AND ${isFree(kind, leaseSeconds)}
+    FOR UPDATE SKIP LOCKED)`);
 }
 
 /** SQL over a row of the kind: this lease is held. */
