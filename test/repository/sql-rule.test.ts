@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '..', '..');
 const places: Record<string, string> = {
   'packages/service/src/database/': 'the pool, migrations, turns of loops, what became of a COMMIT',
   'packages/service/src/jobs/transitions/': 'guarded transitions, locks, fair picking',
+  'packages/service/src/work/': "claims, leases and retries by Postgres's clock",
   'packages/service/src/jobs/turns/':
     "whose turn it is, by Postgres's clock, and the places of all that wait",
   'packages/service/src/jobs/leases/': 'heartbeats, metrics, writes that hold the lease',
