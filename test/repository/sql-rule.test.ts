@@ -32,7 +32,6 @@ const places: Record<string, string> = {
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/base-models/added/':
     "leases by Postgres's clock, what a team may use, in one statement",
-  'packages/service/src/deploy/send/': "claims and retries by Postgres's clock",
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
   'packages/service/src/rotation/': 'what still works by which version, in one statement',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
@@ -110,12 +109,7 @@ test('one file ends jobs and writes to the outbox', () => {
   const having = (text: string) =>
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
-  // These end downloads of base models, exports and publications.
-  const fetches = 'packages/service/src/base-models/added/fetch-lease.ts';
-  const exports = ['change-export.ts', 'export-lease.ts'].map(
-    (name) => `packages/service/src/exports/${name}`,
-  );
-  const publications = 'packages/service/src/publications/send/claim-publications.ts';
-  assert.deepEqual(having('finished_at = ').sort(), [fetches, ...exports, endJob, publications]);
+  const exports = 'packages/service/src/exports/change-export.ts';
+  assert.deepEqual(having('finished_at = ').sort(), [exports, endJob]);
   assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/enqueue-outbox-event.ts']);
 });
