@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '..', '..');
 const places: Record<string, string> = {
   'packages/service/src/database/': 'the pool, migrations, turns of loops, what became of a COMMIT',
   'packages/service/src/jobs/transitions/': 'guarded transitions, locks, fair picking',
+  'packages/service/src/work/': "claims, leases and retries by Postgres's clock",
   'packages/service/src/jobs/turns/':
     "whose turn it is, by Postgres's clock, and the places of all that wait",
   'packages/service/src/jobs/leases/': 'heartbeats, metrics, writes that hold the lease',
@@ -31,7 +32,6 @@ const places: Record<string, string> = {
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/base-models/added/':
     "leases by Postgres's clock, what a team may use, in one statement",
-  'packages/service/src/deploy/send/': "claims and retries by Postgres's clock",
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
   'packages/service/src/rotation/': 'what still works by which version, in one statement',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
@@ -109,12 +109,7 @@ test('one file ends jobs and writes to the outbox', () => {
   const having = (text: string) =>
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
-  // These end downloads of base models, exports and publications.
-  const fetches = 'packages/service/src/base-models/added/fetch-lease.ts';
-  const exports = ['change-export.ts', 'export-lease.ts'].map(
-    (name) => `packages/service/src/exports/${name}`,
-  );
-  const publications = 'packages/service/src/publications/send/claim-publications.ts';
-  assert.deepEqual(having('finished_at = ').sort(), [fetches, ...exports, endJob, publications]);
+  const exports = 'packages/service/src/exports/change-export.ts';
+  assert.deepEqual(having('finished_at = ').sort(), [exports, endJob]);
   assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/enqueue-outbox-event.ts']);
 });

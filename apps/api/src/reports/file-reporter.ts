@@ -8,7 +8,6 @@ import {
   isStorageUnavailable,
   type JobError,
   type ReportLease,
-  randomText,
   releaseFileReport,
   type Services,
   type ValidationProgress,
@@ -31,7 +30,7 @@ export function startFileReporter(
     name: 'file-reports',
     sweepMs: options.sweepMs,
     most: count,
-    claim: () => claimFileReport(services, { holder: randomText(16), leaseSeconds }),
+    claim: () => claimFileReport(services, { leaseSeconds }),
     async work(report, stopping) {
       const thread = free.pop()!;
       await computeUnderLease(services, thread, report, options.timeoutMs, stopping).catch((err) =>

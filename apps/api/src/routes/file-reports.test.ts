@@ -358,21 +358,20 @@ describe('reports as leased work', () => {
     services = stopped.services;
   });
   after(async () => await stopped?.close().catch(() => {}));
-  const claim = async (holder: string, leaseSeconds = 60) =>
-    await claimFileReport(services, { holder, leaseSeconds });
+  const claim = async (leaseSeconds = 60) => await claimFileReport(services, { leaseSeconds });
 
   test('one of a team at a time, teams by turns, also when many claim at once', async () => {
     const { acme, other } = stopped;
     for (const n of [1, 2, 3]) await requestFileReport(services, acme.teamId, about(`a${n}`));
     await requestFileReport(services, other.teamId, about('b1'));
-    const claimed = await Promise.all(Array.from({ length: 6 }, (_, i) => claim(`holder ${i}`)));
+    const claimed = await Promise.all(Array.from({ length: 6 }, () => claim()));
     const teams = claimed.flatMap((report) => report?.teamId ?? []);
     assert.deepEqual(teams.sort(), [acme.teamId, other.teamId].sort());
     for (const report of claimed)
       if (report) await finishFileReport(services, report.lease, { result: {} as never });
     await requestFileReport(services, other.teamId, about('b2'));
     const order: string[] = [];
-    for (let next = await claim('one'); next; next = await claim('one')) {
+    for (let next = await claim(); next; next = await claim()) {
       order.push(next.sha256.slice(0, 2));
       await finishFileReport(services, next.lease, { result: {} as never });
     }
@@ -383,9 +382,9 @@ describe('reports as leased work', () => {
   test('a lost one is continued by another process, whose predecessor is fenced; the third loss fails it', async () => {
     const { teamId } = stopped.acme;
     await requestFileReport(services, teamId, about('lost'));
-    const first = (await claim('first', 0.01))!;
+    const first = (await claim(0.01))!;
     await sleep(30);
-    const second = (await claim('second', 0.01))!;
+    const second = (await claim(0.01))!;
     assert.equal(second.key, first.key);
     assert.equal(await finishFileReport(services, first.lease, { result: {} as never }), false);
     assert.equal(
@@ -393,9 +392,9 @@ describe('reports as leased work', () => {
       false,
     );
     await sleep(30);
-    await claim('third', 0.01);
+    await claim(0.01);
     await sleep(30);
-    assert.equal(await claim('fourth'), null);
+    assert.equal(await claim(), null);
     const failed = await requestFileReport(services, teamId, about('lost'));
     assert.deepEqual([failed.status, failed.error?.code], ['failed', 'report_failed']);
     // May be retried after a while.
@@ -416,7 +415,7 @@ describe('reports as leased work', () => {
 
   test('a process of an earlier version does not claim the report for a job; one that is cut off loses it', async () => {
     const { teamId } = stopped.acme;
-    for (let next = await claim('earlier ones'); next; next = await claim('earlier ones'))
+    for (let next = await claim(); next; next = await claim())
       await finishFileReport(stopped.services, next.lease, { result: {} as never });
     const { services } = stopped;
     const { key, status } = await requestFileReport(services, teamId, { ...about('job'), job: planned('a') });
@@ -424,17 +423,17 @@ describe('reports as leased work', () => {
     // The condition of that version's claim.
     const old = { status: 'running', OR: [{ leaseUntil: null }, { leaseUntil: { lt: new Date() } }] };
     assert.equal(await services.db.fileReport.count({ where: { teamId, ...old } }), 0);
-    const cut = (await claim('new', 0.01))!;
+    const cut = (await claim(0.01))!;
     assert.deepEqual([cut.key, cut.job], [key, planned('a')]);
     assert.equal(
       await heartbeatFileReport(services, cut.lease, { leaseSeconds: 0.01, progress: null }),
       true,
     );
     await sleep(30);
-    const next = (await claim('next'))!;
+    const next = (await claim())!;
     assert.equal(next.key, key);
     await releaseFileReport(services, next.lease);
-    const last = (await claim('last'))!;
+    const last = (await claim())!;
     assert.equal(await finishFileReport(services, cut.lease, { result: {} as never }), false);
     assert.equal(await finishFileReport(services, last.lease, { result: {} as never }), true);
     const again = { ...about('job'), job: planned('a') };

@@ -4,7 +4,6 @@ import { after, before, test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
 import pg from 'pg';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from '../jobs/transitions/dispatch-jobs.ts';
-import { extendLeases } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { collectDeleted } from '../maintenance/collect-deleted.ts';
@@ -22,6 +21,7 @@ import {
   removeDeadNeighbours,
   removeWorker,
 } from '../workers/worker-registry.ts';
+import { extendLeases } from './lease-expiry.ts';
 import { runExclusive } from './run-exclusive.ts';
 import { insertRowsOfEveryKind } from './testing/rows-of-every-kind.ts';
 

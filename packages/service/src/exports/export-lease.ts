@@ -2,18 +2,26 @@
  * What the worker that writes an export does to its row: all by one guarded UPDATE, so that a worker that has lost its lease changes nothing.
  * The next worker claims an export whose lease has run out, without a sweeper.
  */
-import { type Database, statementWithin } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { Prisma } from '../generated/client.ts';
 import type { JobError } from '../jobs/job.ts';
-import { renewalMs } from '../jobs/leases/heartbeat-job.ts';
-import { newLeaseToken } from '../jobs/transitions/change-job.ts';
-import { hasExpired } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { advanceClock, claimTurn, teamTurns } from '../jobs/turns/team-turns.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { enqueueOutboxEvent } from '../webhooks/enqueue-outbox-event.ts';
+import {
+  backOff,
+  claimWork,
+  endingOf,
+  endWork,
+  holds,
+  isFree,
+  releaseWork,
+  renewWork,
+  type WorkKind,
+} from '../work/leased-work.ts';
 import { type AdapterExport, type ExportLease, exportOf } from './export.ts';
 import { chargeExport, exportsAtWork } from './export-turns.ts';
 
@@ -21,6 +29,8 @@ import { chargeExport, exportsAtWork } from './export-turns.ts';
 export const lostLimit = 5;
 /** Number of attempts that fail because of workers' environments, after which it fails. */
 export const environmentLimit = 8;
+
+const { sql } = Prisma;
 
 type Context = Database & { env: Pick<ServiceEnv, 'exportDays'> };
 
@@ -31,14 +41,22 @@ const lost: JobError = {
   fault: 'system',
 };
 
-/** SQL: the export of this lease, while the lease is held. */
-const holds = ({ id, epoch, token }: ExportLease): Prisma.Sql =>
-  Prisma.sql`id = ${id} AND status = 'running' AND lease_epoch = ${epoch} AND lease_token = ${token}`;
+/** Teams take turns by virtual time, as for training, and not by `teamsInTurn`. */
+export const exportWork: WorkKind<'id'> = {
+  table: 'adapter_exports',
+  key: { id: 'id' },
+  token: 'lease_token',
+  due: 'run_after',
+  state: { column: 'status', waiting: 'queued', leased: 'running', failed: 'failed' },
+  ended: 'finished_at',
+  countsAttempts: true,
+};
 
-/** SQL over a row of `adapter_exports`: a worker may take it. */
-const isFree = (leaseSeconds: number): Prisma.Sql =>
-  Prisma.sql`((adapter_exports.status = 'queued' AND adapter_exports.run_after <= now())
-    OR (adapter_exports.status = 'running' AND ${hasExpired(leaseSeconds, Prisma.sql`adapter_exports.lease_until`)}))`;
+/** Delays after faults of workers' environments. */
+const times = { firstSeconds: 5, longestSeconds: 300 };
+
+/** SQL: when an export that ends now expires. */
+const expiry = ({ env }: Context) => sql`expires_at = now() + make_interval(days => ${env.exportDays})`;
 
 /** `isLastOfSeveral`: the worker has several places for exports, and this is its last free one. */
 interface ClaimOptions {
@@ -84,7 +102,7 @@ async function nextExports(
     SELECT next.id, teams.id AS "teamId" FROM waiting JOIN teams ON teams.id = waiting.team_id
     LEFT JOIN at_work ON at_work.team_id = teams.id ${teamTurns('export')} CROSS JOIN LATERAL (
       SELECT adapter_exports.id, adapter_exports.created_at FROM adapter_exports
-      WHERE adapter_exports.team_id = teams.id AND ${isFree(leaseSeconds)}
+      WHERE adapter_exports.team_id = teams.id AND ${isFree(exportWork, leaseSeconds)}
       ORDER BY adapter_exports.created_at, adapter_exports.id LIMIT 2
     ) AS next WHERE teams.deleted_at IS NULL AND (NOT ${isLastOfSeveral}::boolean OR coalesce(at_work.jobs, 0) = 0)
       AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = ${workerId} AND (draining OR quarantined_at IS NOT NULL))
@@ -100,41 +118,46 @@ async function claim(
 ): Promise<{ made: AdapterExport; lease: ExportLease; start: number } | null> {
   return await inTransaction(db, async (tx) => {
     const [free] = await tx.$queryRaw<{ attempts: number }[]>`
-      SELECT attempts FROM adapter_exports WHERE id = ${id} AND ${isFree(leaseSeconds)} FOR UPDATE SKIP LOCKED`;
+      SELECT attempts FROM adapter_exports WHERE id = ${id} AND ${isFree(exportWork, leaseSeconds)} FOR UPDATE SKIP LOCKED`;
     if (!free) return null;
     await chargeExport(tx, { id, teamId });
     if (free.attempts >= lostLimit) {
+      const error = sql`error = ${JSON.stringify(lost)}::jsonb, ${expiry(db)}`;
       await tx.$executeRaw`
-        UPDATE adapter_exports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, lease_until = NULL,
-          finished_at = now(), expires_at = now() + make_interval(days => ${db.env.exportDays}) WHERE id = ${id}`;
+        UPDATE adapter_exports SET ${endingOf(exportWork, { state: 'failed', set: error })} WHERE id = ${id}`;
       await enqueueOutboxEvent(tx, { teamId, id }, 'export.failed');
       return null;
     }
-    const token = newLeaseToken();
     const start = await claimTurn(tx, teamId, 'export', exportsAtWork);
-    await tx.$executeRaw`
-      UPDATE adapter_exports SET status = 'running', lease_epoch = lease_epoch + 1, lease_token = ${token},
-        lease_until = now() + make_interval(secs => ${leaseSeconds}), worker_id = ${workerId}, attempts = attempts + 1,
-        done = 0, total = NULL, started_at = now() WHERE id = ${id}`;
+    const [lease] = await claimWork(tx, exportWork, {
+      count: 1,
+      leaseSeconds,
+      places: sql`SELECT ${id}::text AS id, 1 AS place`,
+      set: sql`lease_epoch = lease_epoch + 1, worker_id = ${workerId}, done = 0, total = NULL, started_at = now()`,
+    });
+    if (!lease) return null;
     const made = exportOf(await tx.adapterExport.findFirstOrThrow({ where: { teamId, id } }));
-    return { made, lease: { id, epoch: made.leaseEpoch, token }, start };
+    return { made, lease: { ...lease, epoch: made.leaseEpoch }, start };
   });
 }
 
 /** Renews the lease and publishes the progress. False: it was cancelled or deleted, or another worker has it. */
 export async function heartbeatExport(
-  { sql }: Pick<Database, 'sql'>,
+  db: Pick<Database, 'sql'>,
   lease: ExportLease,
-  options: { leaseSeconds: number; done: number; total: number | null },
+  { leaseSeconds, done, total }: { leaseSeconds: number; done: number; total: number | null },
 ): Promise<boolean> {
-  const { rowCount } = await sql.query(
-    statementWithin(
-      renewalMs(options.leaseSeconds),
-      Prisma.sql`UPDATE adapter_exports SET lease_until = now() + make_interval(secs => ${options.leaseSeconds}),
-        done = ${options.done}, total = ${options.total} WHERE ${holds(lease)}`,
-    ),
-  );
-  return rowCount === 1;
+  return await renewWork(db, exportWork, lease, { leaseSeconds, set: sql`done = ${done}, total = ${total}` });
+}
+
+/** Locks the export of a held lease, and charges its team for the time. Null when fenced. */
+async function endTurn(tx: Transaction, lease: ExportLease): Promise<{ id: string; teamId: string } | null> {
+  const [held] = await tx.$queryRaw<{ teamId: string }[]>`
+    SELECT team_id AS "teamId" FROM adapter_exports WHERE ${holds(exportWork, lease)} FOR UPDATE`;
+  if (!held) return null;
+  const of = { id: lease.id, teamId: held.teamId };
+  await chargeExport(tx, of);
+  return of;
 }
 
 /**
@@ -147,21 +170,16 @@ export async function finishExport(
   { stored, notes }: { stored: StoredArtifact; notes: readonly string[] },
 ): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
-    const [held] = await tx.$queryRaw<{ teamId: string }[]>`
-      SELECT team_id AS "teamId" FROM adapter_exports WHERE ${holds(lease)} FOR UPDATE`;
-    if (!held) {
+    const of = await endTurn(tx, lease);
+    if (!of) {
       // The answer to an earlier COMMIT may have been lost.
       const { id } = lease;
       return (await tx.adapterExport.count({ where: { id, artifact: stored.artifact } })) > 0;
     }
-    const of = { id: lease.id, teamId: held.teamId };
-    await chargeExport(tx, of);
-    await tx.$executeRaw`
-      UPDATE adapter_exports SET status = 'succeeded', artifact = ${stored.artifact}, digest = ${stored.digest},
-        bytes = ${stored.bytes}, files = ${JSON.stringify(stored.files)}::jsonb, notes = ${[...notes]}::text[], done = ${stored.bytes},
-        total = ${stored.bytes}, lease_until = NULL, error = NULL, finished_at = now(),
-        expires_at = now() + make_interval(days => ${db.env.exportDays})
-      WHERE id = ${lease.id}`;
+    const { artifact, digest, bytes, files } = stored;
+    const set = sql`artifact = ${artifact}, digest = ${digest}, bytes = ${bytes}, files = ${JSON.stringify(files)}::jsonb,
+      notes = ${[...notes]}::text[], done = ${bytes}, total = ${bytes}, error = NULL, ${expiry(db)}`;
+    await endWork(tx, exportWork, lease, { state: 'succeeded', set });
     await enqueueOutboxEvent(tx, of, 'export.succeeded');
     return true;
   });
@@ -176,42 +194,34 @@ export async function failExport(
   lease: ExportLease,
   error: JobError,
 ): Promise<'queued' | 'failed' | null> {
+  const isEnvironment = error.fault === 'environment';
+  const set = sql`error = ${JSON.stringify(error)}::jsonb, environment_faults = environment_faults + ${isEnvironment ? 1 : 0}`;
+  const again = sql`, attempts = attempts - 1, done = 0, total = NULL`;
   return await inTransaction(db, async (tx) => {
-    const [held] = await tx.$queryRaw<{ teamId: string; environmentFaults: number }[]>`
-      SELECT team_id AS "teamId", environment_faults AS "environmentFaults" FROM adapter_exports
-      WHERE ${holds(lease)} FOR UPDATE`;
-    if (!held) return null;
-    const of = { id: lease.id, teamId: held.teamId };
-    await chargeExport(tx, of);
-    const faults = held.environmentFaults + (error.fault === 'environment' ? 1 : 0);
-    if (error.fault === 'environment' && faults < environmentLimit) {
-      const seconds = Math.min(300, 5 * 2 ** (faults - 1));
-      await tx.$executeRaw`
-        UPDATE adapter_exports SET status = 'queued', lease_until = NULL, environment_faults = ${faults}, attempts = attempts - 1,
-          error = ${JSON.stringify(error)}::jsonb, done = 0, total = NULL, run_after = now() + make_interval(secs => ${seconds})
-        WHERE id = ${lease.id}`;
-      return 'queued';
-    }
-    await tx.$executeRaw`
-      UPDATE adapter_exports SET status = 'failed', lease_until = NULL, environment_faults = ${faults},
-        error = ${JSON.stringify(error)}::jsonb, finished_at = now(),
-        expires_at = now() + make_interval(days => ${db.env.exportDays})
-      WHERE id = ${lease.id}`;
-    await enqueueOutboxEvent(tx, of, 'export.failed');
-    return 'failed';
+    const of = await endTurn(tx, lease);
+    if (!of) return null;
+    const isLast =
+      !isEnvironment ||
+      (await tx.adapterExport.count({
+        where: { id: of.id, environmentFaults: { gte: environmentLimit - 1 } },
+      })) > 0;
+    await endWork(
+      tx,
+      exportWork,
+      lease,
+      isLast
+        ? { state: 'failed', set: sql`${set}, ${expiry(db)}` }
+        : { due: backOff(times, sql`environment_faults`), set: sql`${set} ${again}` },
+    );
+    if (isLast) await enqueueOutboxEvent(tx, of, 'export.failed');
+    return isLast ? 'failed' : 'queued';
   });
 }
 
 /** running → queued, by a worker that stops; the attempt does not count, but its time is charged. */
 export async function releaseExport(db: Context, lease: ExportLease): Promise<void> {
   await inTransaction(db, async (tx) => {
-    const [held] = await tx.$queryRaw<{ teamId: string }[]>`
-      SELECT team_id AS "teamId" FROM adapter_exports WHERE ${holds(lease)} FOR UPDATE`;
-    if (!held) return;
-    await chargeExport(tx, { id: lease.id, teamId: held.teamId });
-    await tx.$executeRaw`
-      UPDATE adapter_exports SET status = 'queued', lease_until = NULL, attempts = attempts - 1, run_after = now(), done = 0,
-        total = NULL WHERE ${holds(lease)}`;
+    if (await endTurn(tx, lease)) await releaseWork(tx, exportWork, lease, sql`done = 0, total = NULL`);
   });
 }
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
+import { extendLeases } from '../database/lease-expiry.ts';
 import { type ExclusiveLock, runExclusive } from '../database/run-exclusive.ts';
 import { expireExports } from '../exports/expire-exports.ts';
 import { endExportLeases } from '../exports/export-lease.ts';
@@ -9,7 +10,6 @@ import { forgetValidationResults } from '../jobs/records/validation-results.ts';
 import type { JobFaultListener } from '../jobs/transitions/change-job.ts';
 import { forgetIdempotencyKeys } from '../jobs/transitions/create-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from '../jobs/transitions/dispatch-jobs.ts';
-import { extendLeases } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { instruments } from '../observe/instruments.ts';

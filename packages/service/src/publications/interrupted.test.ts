@@ -113,8 +113,8 @@ async function storedAgain(onS3: PublicationBench) {
 /** A pool's query that drops renewals of leases. */
 function frozen(pool: Services['sql']): unknown {
   return async (...args: Parameters<Services['sql']['query']>) => {
-    if (String(args[0]).includes('SET lease_until = now() + make_interval(secs => $4)'))
-      return { rowCount: 1 };
+    const { text } = args[0] as { text?: string };
+    if (text?.startsWith('UPDATE publications SET lease_until = now() +')) return { rowCount: 1 };
     return await pool.query(...args);
   };
 }

@@ -22,7 +22,7 @@ import {
   listPublications,
   type NewPublication,
 } from './manage-publications.ts';
-import { claimPublications, renewPublication } from './send/claim-publications.ts';
+import { claimPublications, renewPublication } from './send/publication-work.ts';
 import { by, PublicationBench, token } from './testing/publication-bench.ts';
 
 let bench: PublicationBench;
@@ -215,7 +215,9 @@ describe('publications', () => {
       await sleep(1_000);
       assert.equal(bench.commits(repository).length, 0);
       await bench.stop();
-      await bench.services.sql.query(`UPDATE publications SET lease_until = now() WHERE status = 'running'`);
+      await bench.services.sql.query(
+        `UPDATE publications SET lease_until = to_timestamp(0) WHERE status = 'running'`,
+      );
       await bench.start({ leaseSeconds: 60 });
       const { status, error } = await bench.ended(queued);
       assert.deepEqual([status, error!.code], ['failed', code]);
@@ -252,30 +254,6 @@ describe('publications', () => {
     assert.deepEqual(await claims(0), ['org/c-small false']);
     assert.deepEqual(await claims(1), ['org/a-large true']);
     assert.deepEqual(await claims(5), ['org/b-large true']);
-  });
-
-  test('a claim of another process for the same team delays no other team', async () => {
-    const other = await createTestTeam(bench.services);
-    await bench.setToken(token, other);
-    const theirVersion = await bench.storeVersion(other);
-    const first = await bench.create({ repository: 'org/first' });
-    const second = await bench.create({ repository: 'org/second' });
-    const theirs = await bench.create({ versionId: theirVersion.id, repository: 'org/theirs' }, other);
-    const rival = await bench.services.sql.connect();
-    await rival.query('BEGIN');
-    await rival.query(
-      `UPDATE publications SET status = 'running', lease_until = now() + interval '1 minute', lease_token = 'rival' WHERE id = $1`,
-      [second.id],
-    );
-    const claiming = claimPublications(bench.services, limits);
-    await sleep(200);
-    await rival.query('COMMIT');
-    rival.release();
-    assert.deepEqual(
-      (await claiming).map(({ id }) => id),
-      [theirs.id],
-    );
-    assert.equal((await getPublication(bench.services, bench.team.id, first))!.status, 'queued');
   });
 
   test('a token is sent only to the Hub that it was given for, and leaves no trace', async () => {

@@ -7,6 +7,16 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { lockName } from '../database/wait-for-row.ts';
 import { Prisma, type FileReport as ReportRow } from '../generated/client.ts';
 import type { JobError, ValidationProgress } from '../jobs/job.ts';
+import {
+  claimWorkAlone,
+  endWork,
+  failLostWork,
+  releaseWork,
+  renewWork,
+  teamsInTurn,
+  type WorkKind,
+  type WorkLease,
+} from '../work/leased-work.ts';
 
 /** Options of the job that a report is for: those that decide which of the file's tokens are trained on. */
 export interface ReportJob extends ReportedJob {
@@ -35,13 +45,26 @@ export interface FileReport {
   finishedAt: Date | null;
 }
 
+const { sql } = Prisma;
+
+/** Reports are due at once. */
+export const reportWork = {
+  table: 'file_reports',
+  key: { teamId: 'team_id', key: 'key' },
+  token: 'holder',
+  state: {
+    column: 'status',
+    waiting: 'running',
+    leased: 'running',
+    also: ['running_for_job'],
+    failed: 'failed',
+  },
+  ended: 'ended_at',
+  countsAttempts: true,
+} as const satisfies WorkKind<'teamId' | 'key'>;
+
 /** The right to compute a report, lost unless it is renewed in time. */
-export interface ReportLease {
-  teamId: string;
-  key: string;
-  /** Unique per claim. */
-  holder: string;
-}
+export type ReportLease = WorkLease<'teamId' | 'key'>;
 
 /** Increase this when the content of reports changes: stored reports of earlier versions are then ignored. */
 const reportVersion = 6;
@@ -161,79 +184,51 @@ async function removeSurplus(
  */
 export async function claimFileReport(
   db: Database,
-  { holder, leaseSeconds }: { holder: string; leaseSeconds: number },
+  { leaseSeconds }: { leaseSeconds: number },
 ): Promise<(FileReport & { lease: ReportLease }) | null> {
-  return await inTransaction(db, async (tx) => {
-    // Two concurrent claims would both see an idle team.
-    await lockName(tx, 'graft:reports:claim');
-    const lost: JobError = {
-      code: 'report_failed',
-      message: `The process that computed the report was lost ${attemptLimit} times.`,
-      param: null,
-      fault: 'system',
-    };
-    await tx.$executeRaw`
-      UPDATE file_reports SET status = 'failed', error = ${JSON.stringify(lost)}::jsonb, ended_at = now(), holder = NULL
-      WHERE status = ANY(${underWay}) AND lease_until < now() AND attempts >= ${attemptLimit}`;
-    const [next] = await tx.$queryRaw<{ teamId: string; key: string }[]>`
-      UPDATE file_reports SET holder = ${holder}, lease_until = now() + make_interval(secs => ${leaseSeconds}),
-        started_at = now(), attempts = attempts + 1
-      WHERE (team_id, key) = (
-        SELECT waiting.team_id, waiting.key FROM file_reports AS waiting LEFT JOIN (
-          SELECT team_id, max(started_at) AS last, bool_or(status = ANY(${underWay}) AND lease_until >= now()) AS busy
-          FROM file_reports WHERE started_at IS NOT NULL GROUP BY team_id
-        ) AS turns ON turns.team_id = waiting.team_id
-        WHERE waiting.status = ANY(${underWay}) AND (waiting.lease_until IS NULL OR waiting.lease_until < now())
-          AND turns.busy IS NOT TRUE
-        ORDER BY turns.last NULLS FIRST, waiting.created_at, waiting.key LIMIT 1
-      ) RETURNING team_id AS "teamId", key`;
-    if (!next) return null;
-    const row = await tx.fileReport.findFirstOrThrow({ where: next });
-    return { ...reportOf(row), lease: { ...next, holder } };
+  const message = `The process that computed the report was lost ${attemptLimit} times.`;
+  const error: JobError = { code: 'report_failed', message, param: null, fault: 'system' };
+  await failLostWork(db, reportWork, { attempts: attemptLimit, leaseSeconds, error });
+  const size = { count: 1, leaseSeconds };
+  const lastTurn =
+    '(SELECT max(mine.started_at) FROM file_reports mine WHERE mine.team_id = file_reports.team_id)';
+  const [lease] = await claimWorkAlone(db, reportWork, {
+    ...size,
+    places: teamsInTurn(reportWork, { ...size, perTeam: 1, order: lastTurn }),
+    set: sql`started_at = now()`,
   });
+  if (!lease) return null;
+  const { teamId, key } = lease;
+  const row = await db.db.fileReport.findFirst({ where: { teamId, key } });
+  return row && { ...reportOf(row), lease };
 }
 
 /** Renews the lease. False if the file was deleted, or another process has the report. */
 export async function heartbeatFileReport(
-  { sql }: Database,
-  { teamId, key, holder }: ReportLease,
+  db: Database,
+  lease: ReportLease,
   { leaseSeconds, progress }: { leaseSeconds: number; progress: ValidationProgress | null },
 ): Promise<boolean> {
-  const { rowCount } = await sql.query(
-    `UPDATE file_reports SET lease_until = now() + make_interval(secs => $4), progress = $5
-     WHERE team_id = $1 AND key = $2 AND holder = $3 AND status = ANY($6)`,
-    [teamId, key, holder, leaseSeconds, progress && JSON.stringify(progress), underWay],
-  );
-  return rowCount === 1;
+  const set = sql`progress = ${progress && JSON.stringify(progress)}::jsonb`;
+  return await renewWork(db, reportWork, lease, { leaseSeconds, set });
 }
 
 /** running → ready or failed. False if the lease is lost. */
 export async function finishFileReport(
   db: Database,
-  { teamId, key, holder }: ReportLease,
+  lease: ReportLease,
   end: { result: ExampleReport } | { error: JobError },
 ): Promise<boolean> {
-  const done =
+  const ending =
     'result' in end
-      ? { status: 'ready', result: json(end.result) }
-      : { status: 'failed', error: json(end.error) };
-  const finishedAt = await databaseTime(db);
-  const { count } = await db.db.fileReport.updateMany({
-    where: { teamId, key, holder, status: { in: underWay } },
-    data: { ...done, holder: null, leaseUntil: null, finishedAt },
-  });
-  return count === 1;
+      ? { state: 'ready', set: sql`result = ${JSON.stringify(end.result)}::jsonb` }
+      : { state: 'failed', set: sql`error = ${JSON.stringify(end.error)}::jsonb` };
+  return (await endWork(db, reportWork, lease, ending)) !== null;
 }
 
 /** Releases the lease: the report waits for its turn again, and this attempt does not count. */
-export async function releaseFileReport(
-  { db }: Database,
-  { teamId, key, holder }: ReportLease,
-): Promise<void> {
-  await db.fileReport.updateMany({
-    where: { teamId, key, holder, status: { in: underWay } },
-    data: { holder: null, leaseUntil: null, attempts: { decrement: 1 } },
-  });
+export async function releaseFileReport(db: Database, lease: ReportLease): Promise<void> {
+  await releaseWork(db, reportWork, lease);
 }
 
 /** Deletes reports that are too old, or whose file was deleted, because reports quote the file. Returns their number. */

@@ -32,7 +32,7 @@ export interface WebhookEndpoint extends ExitMaker {
 /** The columns of a delivery that its team sees. */
 export type WebhookDelivery = Omit<
   DeliveryRow,
-  'teamId' | 'outboxId' | 'leaseUntil' | 'failures' | 'status'
+  'teamId' | 'outboxId' | 'leaseUntil' | 'leaseToken' | 'failures' | 'status'
 > & {
   status: DeliveryStatus;
 };
@@ -43,6 +43,14 @@ export function endpointOf(row: EndpointRow): WebhookEndpoint {
 }
 
 export function deliveryOf(row: DeliveryRow): WebhookDelivery {
-  const { teamId: _, outboxId: __, leaseUntil: ___, failures: ____, status, ...columns } = row;
+  const {
+    teamId: _,
+    outboxId: __,
+    leaseUntil: ___,
+    leaseToken: ____,
+    failures: _____,
+    status,
+    ...columns
+  } = row;
   return { ...columns, status: status as DeliveryStatus };
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createEgressRules } from '../../egress/address-rules.ts';
 import { EgressError, requestPinned } from '../../egress/post-pinned.ts';
 import { hostOf } from '../../egress/team-url.ts';
-import { createEgress } from '../../start-sending.ts';
+import { createEgress } from '../../work/start-sending.ts';
 
 /** Destination to which the audit log is exported. */
 export interface AuditSink {

@@ -180,20 +180,18 @@ test('one process fetches a model at a time; another takes over where it is sile
   assert.equal(await keepFetch(services, first.lease, at), true);
   const seen = (await findAddedModel(services, 'leased'))!;
   assert.deepEqual([seen.state, seen.bytesDone, seen.bytesTotal, seen.commit], ['fetching', 7, 70, commit]);
-  await services.sql.query(
-    "UPDATE added_base_models SET lease_until = now() - interval '1 s' WHERE id = $1",
-    [first.lease.id],
-  );
+  await services.sql.query('UPDATE added_base_models SET lease_until = to_timestamp(0) WHERE id = $1', [
+    first.lease.id,
+  ]);
   const second = (await claimFetch(services))!;
   assert.equal(second.model.attempts, 2);
   assert.equal(await keepFetch(services, first.lease, at), false);
   const found = { files: [], modelType: 'llama', digest: 'a'.repeat(64) };
   assert.equal(await finishFetch(services, first.lease, found), false);
   assert.equal((await findAddedModel(services, 'leased'))!.state, 'fetching');
-  await services.sql.query(
-    "UPDATE added_base_models SET lease_until = now() - interval '1 s' WHERE id = $1",
-    [first.lease.id],
-  );
+  await services.sql.query('UPDATE added_base_models SET lease_until = to_timestamp(0) WHERE id = $1', [
+    first.lease.id,
+  ]);
   assert.equal((await fetched('leased')).state, 'ready');
 });
 

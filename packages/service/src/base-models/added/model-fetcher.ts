@@ -8,6 +8,8 @@ import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import { digestFolder } from '../../environment/cache-folder.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { type Repeating, repeat } from '../../repeat.ts';
+import { keepLease } from '../../work/keep-lease.ts';
+import { releaseWork } from '../../work/leased-work.ts';
 import { admitBaseModel } from '../admit-base-model.ts';
 import { baseModelFault, isLastingModelFault } from '../base-model-fault.ts';
 import { openLocalModel } from '../open-local-model.ts';
@@ -17,9 +19,10 @@ import {
   claimFetch,
   type FetchLease,
   failFetch,
+  fetchWork,
   finishFetch,
   keepFetch,
-  releaseFetch,
+  leaseSeconds,
 } from './fetch-lease.ts';
 
 type FetchServices = Database & { env: ServiceEnv; log: Logger };
@@ -37,9 +40,10 @@ export function startModelFetcher(services: FetchServices, { sweepMs = 5_000 } =
   const round = async (stopping: AbortSignal) => {
     await removeForgotten(services);
     while (!stopping.aborted) {
+      const claimedAt = performance.now();
       const claimed = await claimFetch(services);
       if (!claimed) return;
-      await fetchModel(services, claimed.model, claimed.lease, stopping);
+      await fetchModel(services, { ...claimed, claimedAt }, stopping);
     }
   };
   return repeat('base-model-fetcher', sweepMs, round, services.log);
@@ -47,42 +51,37 @@ export function startModelFetcher(services: FetchServices, { sweepMs = 5_000 } =
 
 async function fetchModel(
   services: FetchServices,
-  model: AddedModel,
-  lease: FetchLease,
+  { model, lease, claimedAt }: { model: AddedModel; lease: FetchLease; claimedAt: number },
   stopping: AbortSignal,
 ): Promise<void> {
   const { log } = services;
-  const lost = new AbortController();
-  const signal = AbortSignal.any([stopping, lost.signal]);
   const at: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'> = {
     bytesDone: 0,
     bytesTotal: null,
     commit: model.commit,
   };
   const fields = { baseModel: model.modelId };
-  const beat = setInterval(() => {
-    keepFetch(services, lease, at).then(
-      (held) => {
-        if (!held) lost.abort(new Error('another process fetches the model, or it was removed'));
-      },
-      // While Postgres is unavailable the lease expires; the next renewal detects it.
-      () => {},
-    );
-  }, 1000);
+  // While Postgres is unavailable the lease expires; the next renewal detects it.
+  const held = keepLease(
+    { claimedAt, leaseSeconds, everyMs: 1000 },
+    () => keepFetch(services, lease, at),
+    () => {},
+  );
+  const signal = AbortSignal.any([stopping, held.lost]);
   try {
     const fetched = await bringAndOpen(services, model, at, lease, signal);
     signal.throwIfAborted();
     if (await finishFetch(services, lease, fetched))
       log.info({ event: 'base_model_ready', ...fields }, 'ready');
   } catch (error) {
-    if (lost.signal.aborted) return;
-    if (stopping.aborted) return await releaseFetch(services, lease);
+    if (held.lost.aborted) return;
+    if (stopping.aborted) return await releaseWork(services, fetchWork, lease);
     if (isDatabaseUnavailable(error)) throw error;
     const { code, message } = error instanceof GraftError ? error : unforeseen;
     const state = await failFetch(services, lease, { code, message }, passing.has(code));
     log.warn({ event: 'base_model_not_fetched', ...fields, state, err: error }, 'not fetched');
   } finally {
-    clearInterval(beat);
+    held.end();
   }
 }
 

@@ -1,15 +1,15 @@
 import { withTeamScope } from '../../database/database-scope.ts';
 import { EgressError } from '../../egress/post-pinned.ts';
-import { keepLease } from '../../keep-lease.ts';
 import { repeat } from '../../repeat.ts';
-import { startSending } from '../../start-sending.ts';
 import { giveUpTargetsSeconds } from '../../teams/delete-team.ts';
+import { keepLease } from '../../work/keep-lease.ts';
+import { renewWork } from '../../work/leased-work.ts';
+import { startSending } from '../../work/start-sending.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
-import { type ClaimedTarget, claimTargets, renewTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
 import { reconcile } from './reconcile.ts';
-import { recordFault, release } from './record-target.ts';
 import { sweepFolder } from './sweep-folder.ts';
+import { type ClaimedTarget, claimTargets, recordFault, release, targetWork } from './target-work.ts';
 
 const defaults: DeployTimes = {
   pollMs: 2_000,
@@ -50,7 +50,7 @@ export function startDeploySender(
     const { leaseSeconds } = times;
     const lease = keepLease(
       { claimedAt, leaseSeconds },
-      async () => await renewTarget(services, claimed, leaseSeconds),
+      async () => await renewWork(services, targetWork, claimed, { leaseSeconds }),
       (err) => log.warn({ err, teamId, target }, 'the lease of a deploy target could not be renewed'),
     );
     const late = AbortSignal.timeout(times.attemptSeconds * 1000);

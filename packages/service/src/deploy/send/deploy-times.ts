@@ -3,9 +3,9 @@ import type { BaseModelCatalogue } from '../../base-models/catalogue.ts';
 import type { Database } from '../../database/database.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import type { SendingTimes } from '../../start-sending.ts';
 import type { Stores } from '../../storage/stores.ts';
-import type { RetryLimits } from './record-target.ts';
+import type { RetryTimes, TeamShares } from '../../work/leased-work.ts';
+import type { SendingTimes } from '../../work/start-sending.ts';
 
 export type DeployServices = Database &
   Pick<Stores, 'artifacts'> & {
@@ -16,11 +16,7 @@ export type DeployServices = Database &
   };
 
 /** Limits and intervals of deploying. The defaults are for production; tests shorten them. */
-export interface DeployTimes extends RetryLimits, SendingTimes {
-  /** Approximate maximum number of a team's targets that all processes work on concurrently. */
-  perTeam: number;
-  /** How many of `concurrency` are kept for the first target of teams that none is worked on of. */
-  keptForOthers: number;
+export interface DeployTimes extends RetryTimes, Required<TeamShares>, SendingTimes {
   /** A lease is renewed while the process works; after its end another process may take over so soon. */
   leaseSeconds: number;
   /** Seconds after which an attempt ends, so that one that hangs has a reason to show. */

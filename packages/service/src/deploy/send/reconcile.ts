@@ -4,17 +4,23 @@ import { findVersionById } from '../../adapters/read-adapters.ts';
 import { isInside } from '../../egress/team-url.ts';
 import type { DeployTarget as Row } from '../../generated/client.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
-import { createEgress } from '../../start-sending.ts';
+import { createEgress } from '../../work/start-sending.ts';
 import { runtimePrefix, servedName, versionFolder } from '../deploy-target.ts';
 import { deployRules, keyNeeded, sealedForTarget } from '../manage-targets.ts';
 import { createAskRuntime } from '../runtimes/ask-runtime.ts';
 import { type AskRuntime, type ListedAdapter, type Runtime, RuntimeFault } from '../runtimes/runtime.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { filesFor } from './adapter-files.ts';
-import type { ClaimedTarget } from './claim-targets.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
-import { recordDeployed, recordEmpty, recordLoading, release, removeTarget } from './record-target.ts';
 import { removeVersions, targetFolder, writeVersion } from './shared-folder.ts';
+import {
+  type ClaimedTarget,
+  recordDeployed,
+  recordEmpty,
+  recordLoading,
+  release,
+  removeTarget,
+} from './target-work.ts';
 
 export interface Attempt {
   times: DeployTimes;

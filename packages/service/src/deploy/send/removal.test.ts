@@ -11,9 +11,9 @@ import { dismissLeftover, listLeftovers } from '../leftovers.ts';
 import { deleteDeployTarget } from '../manage-targets.ts';
 import { DeployBench, until } from '../testing/deploy-bench.ts';
 import { addTarget, by, publishVersion } from '../testing/deployed-adapter.ts';
-import { claimTargets } from './claim-targets.ts';
 import { removeVersions, writeVersion } from './shared-folder.ts';
 import { sweepFolder } from './sweep-folder.ts';
+import { claimTargets } from './target-work.ts';
 
 let bench: DeployBench;
 before(async () => {

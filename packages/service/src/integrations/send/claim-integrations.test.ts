@@ -4,7 +4,7 @@ import type { Services } from '../../services.ts';
 import { createTestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { startMetricJob } from '../testing/metric-job.ts';
-import { claimIntegrations } from './claim-integrations.ts';
+import { claimIntegrations } from './integration-work.ts';
 
 let services: Services;
 before(async () => {

@@ -7,12 +7,15 @@ import { isTerminal } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
+import type { TeamShares } from '../../work/leased-work.ts';
+import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
 import { createTracker } from '../trackers/create-tracker.ts';
 import { TrackerError } from '../trackers/tracker.ts';
-import { type ClaimedIntegration, claimIntegrations, readUnsent } from './claim-integrations.ts';
 import {
+  type ClaimedIntegration,
+  claimIntegrations,
+  readUnsent,
   recordFailure,
   recordFinished,
   recordIdle,
@@ -20,16 +23,12 @@ import {
   recordSent,
   type SendingLimits,
   stopSending,
-} from './record-sending.ts';
+} from './integration-work.ts';
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
 /** Limits and intervals of sending. The defaults are for production; tests shorten them. */
-export interface IntegrationTimes extends SendingLimits, SendingTimes {
-  /** Approximate maximum number of a team's job integrations that all processes send to concurrently. */
-  perTeam: number;
-  /** How many of `concurrency` are kept for teams for which nothing is being sent. */
-  keptForOthers: number;
+export interface IntegrationTimes extends SendingLimits, Required<TeamShares>, SendingTimes {
   leaseSeconds: number;
   /** Maximum number of metrics per request. */
   batch: number;

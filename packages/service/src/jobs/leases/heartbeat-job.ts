@@ -1,5 +1,6 @@
 /** Queries that a worker runs for its running job every second: single statements, without Prisma for speed. */
 import { type Database, statementWithin } from '../../database/database.ts';
+import { renewalMs } from '../../database/lease-expiry.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { Lease } from '../job.ts';
 import { holds } from '../transitions/change-job.ts';
@@ -13,11 +14,6 @@ interface JobFlags {
 
 const flags = Prisma.sql`cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested",
   preempt_requested_at IS NOT NULL AS "preemptRequested"`;
-
-/** Timeout of one lease renewal in milliseconds, short enough that a retry on another connection is still in time. */
-export function renewalMs(leaseSeconds: number): number {
-  return Math.max(2_500, leaseSeconds * 250);
-}
 
 /** Extends the lease. Returns null when fenced: kill the trainer and write nothing. */
 export async function heartbeatJob(

@@ -9,6 +9,7 @@ import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../../database/database-unavailable.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
+import { hasExpired, renewalMs } from '../../database/lease-expiry.ts';
 import { Prisma } from '../../generated/client.ts';
 import { readQuota } from '../../teams/team-quota.ts';
 import { admitTokens, inQuota, QuotaExceeded } from '../../teams/within-quota.ts';
@@ -21,13 +22,11 @@ import {
   leaseOf,
   type ValidationProgress,
 } from '../job.ts';
-import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { resolveTrials } from '../records/job-trial.ts';
 import { advanceClock, atWork, claimTurn, rank, teamTurns } from '../turns/team-turns.ts';
 import { changeJob, holds, lockFreeJobs, lockJob, newLeaseToken } from './change-job.ts';
 import { endJob } from './end-job.ts';
-import { hasExpired } from './expiry/lease-expiry.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
 import { returnLimit, returnMinutes } from './return-job.ts';
 

@@ -11,25 +11,26 @@ import type { ServiceEnv } from '../../environment/env.ts';
 import type { AdapterExport } from '../../exports/export.ts';
 import { getExport } from '../../exports/read-exports.ts';
 import { integrationRules } from '../../integrations/manage-integrations.ts';
-import { keepLease } from '../../keep-lease.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, jitter, type SendingTimes, startSending } from '../../start-sending.ts';
 import type { Stores } from '../../storage/stores.ts';
+import { keepLease } from '../../work/keep-lease.ts';
+import { releaseWork } from '../../work/leased-work.ts';
+import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import type { PublicationError } from '../publication.ts';
 import { checkPublishable, getPublishingRules } from '../publishing-rules.ts';
 import { type CardSource, writeCard } from '../write-card.ts';
+import { openHubAccount } from './open-hub-account.ts';
 import {
   type ClaimedPublication,
   claimPublications,
+  type GivingUpTimes,
   keepCard,
-  type RetryTimes,
+  publicationWork,
   recordFailure,
   recordPublished,
   recordRefused,
-  releasePublication,
   renewPublication,
-} from './claim-publications.ts';
-import { openHubAccount } from './open-hub-account.ts';
+} from './publication-work.ts';
 
 export type PublishServices = Database &
   Pick<Stores, 'artifacts' | 'exports'> & {
@@ -40,7 +41,7 @@ export type PublishServices = Database &
   };
 
 /** Limits and intervals of publishing. The defaults are for production; tests shorten them. */
-export interface PublicationTimes extends RetryTimes, SendingTimes {
+export interface PublicationTimes extends GivingUpTimes, SendingTimes {
   leaseSeconds: number;
   /** Files of more bytes than this are large. */
   largeBytes: number;
@@ -63,9 +64,6 @@ const defaults: PublicationTimes = {
   longestSeconds: 600,
   giveUpSeconds: 24 * 3600,
 };
-
-/** More than the attempts of 24 hours: a publication that ends its process each time stops here. */
-const maxAttempts = 400;
 
 /** Faults of GraftErrors after which a later attempt may succeed. */
 const temporary = new Set([
@@ -127,7 +125,6 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
   );
   const signal = AbortSignal.any([closing, lease.lost]);
   try {
-    if (claimed.attempts > maxAttempts) throw unfinished;
     const { confirm } = lease;
     const rules = await integrationRules(services, claimed.teamId);
     const fetch = createPinnedFetch(createEgress(rules, times, confirm), times);
@@ -135,7 +132,7 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
     await recordPublished(services, claimed, published);
   } catch (error) {
     if (lease.lost.aborted) return;
-    if (closing.aborted) return await releasePublication(services, claimed);
+    if (closing.aborted) return await releaseWork(services, publicationWork, claimed);
     const { teamId, id, repository } = claimed;
     const fault = faultOf(error);
     const of = { teamId, publicationId: id, repository, reason: fault.code };
@@ -144,21 +141,12 @@ async function send(services: PublishServices, claimed: ClaimedPublication, send
       return await recordRefused(services, claimed, fault);
     }
     if (!(error instanceof GraftError)) services.log.error({ ...of, err: error }, 'publishing failed');
-    const outcome = await recordFailure(services, claimed, fault, { ...times, jitter: jitter() });
+    const outcome = await recordFailure(services, claimed, fault, times);
     services.log.warn(of, `publishing failed: ${outcome}`);
   } finally {
     lease.end();
   }
 }
-
-const unfinished = new GraftError(
-  'publication_failed',
-  `The publication was interrupted ${maxAttempts} times.`,
-  {
-    fault: 'system',
-    param: null,
-  },
-);
 
 async function publish(
   services: PublishServices,

@@ -13,8 +13,7 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { listDeliveries, resendDelivery, testWebhook } from '../deliveries.ts';
 import { createWebhook, getWebhook, rotateWebhookSecret, updateWebhook } from '../manage-endpoints.ts';
 import { openReceiver, type Received } from '../testing/receiver.ts';
-import { claimDeliveries } from './claim-deliveries.ts';
-import { recordFailure } from './record-attempt.ts';
+import { claimDeliveries, recordFailure } from './delivery-work.ts';
 import { spreadEvents } from './spread-events.ts';
 import { startWebhookSender, type WebhookSettings } from './webhook-sender.ts';
 
@@ -377,10 +376,9 @@ test('what a process had that died is sent by another when its lease is over, an
   await startSender(t);
   await sleep(200);
   assert.equal(receiver.requests.length, 0);
-  await services.sql.query(
-    "UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE id = $1",
-    [claimed!.id],
-  );
+  await services.sql.query('UPDATE webhook_deliveries SET lease_until = to_timestamp(0) WHERE id = $1', [
+    claimed!.id,
+  ]);
   await untilOver(endpoint, 1);
   assert.equal((await deliveriesOf(endpoint))[0]!.attempts, 2);
   // The first process was only frozen, and records its attempt late: nothing changes.

@@ -8,21 +8,23 @@ import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
 import { type SealingKeys, unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, type SendingTimes, startSending } from '../../start-sending.ts';
+import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import { retrySeconds } from '../deliveries.ts';
 import { webhookRules } from '../manage-endpoints.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
-import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
-import { pruneDeliveries } from './prune-deliveries.ts';
 import {
   type AttemptFailure,
+  type ClaimedDelivery,
+  type ClaimLimits,
+  claimDeliveries,
   disableEndpoint,
   disableFailing,
   failExpired,
   type RetryPauses,
   recordDelivered,
   recordFailure,
-} from './record-attempt.ts';
+} from './delivery-work.ts';
+import { pruneDeliveries } from './prune-deliveries.ts';
 import { spreadEvents } from './spread-events.ts';
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };

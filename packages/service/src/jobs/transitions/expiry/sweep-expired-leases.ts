@@ -1,6 +1,7 @@
 import type { Database, Transaction } from '../../../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../../../database/database-unavailable.ts';
 import { inTransaction } from '../../../database/in-transaction.ts';
+import { hasExpired } from '../../../database/lease-expiry.ts';
 import { Prisma } from '../../../generated/client.ts';
 import { enqueueOutboxEvent } from '../../../webhooks/enqueue-outbox-event.ts';
 import { type Job, type JobError, leaseOf } from '../../job.ts';
@@ -10,7 +11,6 @@ import { endJob } from '../end-job.ts';
 import { attemptLimit, retryAfter } from '../fail-job.ts';
 import { endAttempt } from '../job-attempts.ts';
 import { expireValidation } from '../validate-job.ts';
-import { hasExpired } from './lease-expiry.ts';
 
 const workerLost: JobError = {
   code: 'worker_lost',

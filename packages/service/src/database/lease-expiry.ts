@@ -1,6 +1,6 @@
 /** Decides when a lease counts as lost: by the clock of Postgres, and only if its holder could have renewed it. */
-import type { Database } from '../../../database/database.ts';
-import { Prisma } from '../../../generated/client.ts';
+import { Prisma } from '../generated/client.ts';
+import type { Database } from './database.ts';
 
 /** The row of `loop_turns` that holds the time until which no lease expires. */
 const grace = 'grace';
@@ -22,4 +22,9 @@ export async function extendLeases({ sql }: Pick<Database, 'sql'>, seconds: numb
      ON CONFLICT (name) DO UPDATE SET until = excluded.until`,
     [grace, seconds],
   );
+}
+
+/** Timeout of one lease renewal in milliseconds, short enough that a retry on another connection is still in time. */
+export function renewalMs(leaseSeconds: number): number {
+  return Math.max(2_500, leaseSeconds * 250);
 }

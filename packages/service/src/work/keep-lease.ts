@@ -9,11 +9,12 @@ export interface HeldLease {
 }
 
 /**
- * Renews the lease of claimed work until `end`. `claimedAt`: `performance.now()` before the claim. `renew` returns whether the lease is
+ * Renews the lease of claimed work until `end`. `claimedAt`: `performance.now()` before the claim. `everyMs`: maximum time between
+ * renewals. `renew` returns whether the lease is
  * still held; if it fails, Postgres may return before the lease has run out, so `onFault` is called and the next renewal decides.
  */
 export function keepLease(
-  { claimedAt, leaseSeconds }: { claimedAt: number; leaseSeconds: number },
+  { claimedAt, leaseSeconds, everyMs = 5_000 }: { claimedAt: number; leaseSeconds: number; everyMs?: number },
   renew: () => Promise<boolean>,
   onFault: (error: unknown) => void,
 ): HeldLease {
@@ -39,7 +40,7 @@ export function keepLease(
         renewing = false;
       }
     },
-    Math.min(leaseSeconds * 100, 5_000),
+    Math.min(leaseSeconds * 100, everyMs),
   );
   return {
     lost: lost.signal,

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { createResolve, type Egress, type Resolve } from './egress/post-pinned.ts';
-import { type Repeating, repeat } from './repeat.ts';
+import { createResolve, type Egress, type Resolve } from '../egress/post-pinned.ts';
+import { type Repeating, repeat } from '../repeat.ts';
 
 /** Limits and intervals of a loop that sends to servers of teams. */
 export interface SendingTimes {
@@ -22,11 +22,6 @@ export function createEgress(
 ): Egress {
   const machines = () => createResolve(rules, { timeoutMs: Math.ceil(connectMs / 4) });
   return { rules, resolve: resolve ?? machines(), connectMs, wholeMs, confirm };
-}
-
-/** A random factor of 0.75 to 1.25 for the delay of a retry, so that what failed together does not retry together. */
-export function jitter(): number {
-  return 0.75 + Math.random() / 2;
 }
 
 /**

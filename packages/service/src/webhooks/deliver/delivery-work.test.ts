@@ -5,8 +5,7 @@ import { createTestJob, createTestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { listDeliveries } from '../deliveries.ts';
 import { createWebhook } from '../manage-endpoints.ts';
-import { claimDeliveries } from './claim-deliveries.ts';
-import { recordFailure } from './record-attempt.ts';
+import { claimDeliveries, recordFailure } from './delivery-work.ts';
 import { spreadEvents } from './spread-events.ts';
 
 let services: Services;
