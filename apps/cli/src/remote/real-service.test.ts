@@ -61,13 +61,15 @@ test('the verbs against a real service: from the first key to an adapter that an
   const plain = await ok([...report, '--model', 'tiny'], ada);
   assert.match(plain.stdout, /^too long +0 over 256 tokens$/m);
   assert.doesNotMatch(plain.stdout, /As the job reads it/);
-  const flags = ['--rank', '2', '--max-seq-length', '4', '--training', '{"overlong":"skip"}'];
+  const flags = ['--max-seq-length', '8', '--training', '{"overlong":"skip"}'];
+  // Each example has six tokens, two more than fit beside the four positions.
+  flags.push('--peft', '{"peft_type":"PROMPT_TUNING","num_virtual_tokens":4}');
   const planned = await ok([...report, '--model', 'tiny', ...flags], ada);
   assert.match(
     planned.stdout,
     /^As the job reads it\nmethod +supervised\noverlong +skip\nuses +0 examples, 16 skipped$/m,
   );
-  assert.match(planned.stdout, /^Over 4 tokens, which the job skips$/m);
+  assert.match(planned.stdout, /^Over 8 tokens, which the job skips$/m);
   for (const [args, fault] of [
     [['--rank', '2'], /need --model/],
     [['--model', 'none', '--rank', '2'], /'none' does not exist/],

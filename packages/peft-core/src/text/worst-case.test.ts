@@ -142,7 +142,7 @@ const CHATS: Record<string, (size: number) => ReturnType<typeof chat>> = {
   'of long words': (size) => chat(16, 'a'.repeat(size * 2), 'b'.repeat(size * 2)),
 };
 
-/** A token spans the end of each prompt and its answer, so that each answer is an example of its own: how many is limited. */
+/** A token spans the end of each prompt and its answer, so each answer is a separate example: their number is limited. */
 const APART = [
   'of letters, rendered by bare, tokenised by Gemma',
   'of special tokens, rendered by bare, tokenised by Gemma',

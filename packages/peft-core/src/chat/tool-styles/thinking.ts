@@ -27,7 +27,7 @@ export interface Thought {
 }
 
 /**
- * The reasoning of an assistant message: that of its own field, or at the start of its content through the mark that closes it, as in data
+ * The reasoning of an assistant message: that of its field, or at the start of its content through the mark that closes it, as in data
  * for models that write it there. The mark that opens it may be missing, since prompts end with it.
  */
 export function thoughtOf({ role, content, reasoning = '' }: Message): Thought {
