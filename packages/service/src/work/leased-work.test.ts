@@ -1,6 +1,7 @@
 /** The rules of leases, for every kind of leased work, on the rows of every kind that upgrade tests use. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchWork } from '../base-models/added/fetch-lease.ts';
 import { extendLeases } from '../database/lease-expiry.ts';
 import { insertRowsOfEveryKind } from '../database/testing/rows-of-every-kind.ts';
@@ -37,13 +38,15 @@ const kinds: WorkKind[] = [
   fetchWork,
   reportWork,
 ];
-/** Beyond the time for which the test's Postgres has been up, no lease expires: its holder may not have been able to renew it. */
-const leaseSeconds = 0.1;
+/** Long enough for a test; as long as Postgres has been up at least, since no lease expires before: its holder may not have been able to renew. */
+const leaseSeconds = 10;
 
 let services: Services;
 before(async () => {
   services = await openTestServices();
   for (const prefix of ['a', 'b']) await insertRowsOfEveryKind(services.sql, prefix);
+  const isUp = `SELECT 1 FROM (SELECT now() - pg_postmaster_start_time() AS up) AS started WHERE up > interval '${leaseSeconds} s'`;
+  while ((await run(isUp)).length === 0) await sleep(500);
 });
 after(async () => await services?.close());
 
@@ -63,7 +66,7 @@ async function reset({ table, key, token, due, state, countsAttempts }: WorkKind
 
 const claim = async (kind: WorkKind, count = 100): Promise<WorkLease[]> => {
   const places = teamsInTurn(kind, { count, leaseSeconds, perTeam: 1 });
-  return await claimWork(services, kind, { places, count, leaseSeconds: 60 });
+  return await claimWork(services, kind, { places, count, leaseSeconds });
 };
 /** Ends all leases as if their processes were lost. */
 const lose = async ({ table }: WorkKind) =>
@@ -86,7 +89,7 @@ for (const kind of kinds)
 
     test('a lease that ran out is claimed by another process, and its former holder changes nothing', async () => {
       const [first] = await claim(kind);
-      assert.equal(await renewWork(services, kind, first!, { leaseSeconds: 60 }), true);
+      assert.equal(await renewWork(services, kind, first!, { leaseSeconds }), true);
       assert.equal(await renewWork(services, kind, first!, { leaseSeconds: 60, needs: raw('false') }), false);
       await lose(kind);
       await extendLeases(services, 60);
@@ -94,7 +97,7 @@ for (const kind of kinds)
       await extendLeases(services, 0);
       assert.equal((await claim(kind)).length, rows);
       const before = await run(`SELECT * FROM ${kind.table}`);
-      assert.equal(await renewWork(services, kind, first!, { leaseSeconds: 60 }), false);
+      assert.equal(await renewWork(services, kind, first!, { leaseSeconds }), false);
       assert.equal(await writeWork(services, kind, first!, raw('lease_until = NULL')), null);
       assert.equal(await endWork(services, kind, first!, { due: later }), null);
       await releaseWork(services, kind, first!);
@@ -104,7 +107,7 @@ for (const kind of kinds)
     test('a released row is due at once, without the attempt; the former holder is fenced', async () => {
       const [lease] = await claim(kind, 1);
       await releaseWork(services, kind, lease!);
-      assert.equal(await renewWork(services, kind, lease!, { leaseSeconds: 60 }), false);
+      assert.equal(await renewWork(services, kind, lease!, { leaseSeconds }), false);
       if (kind.countsAttempts)
         assert.deepEqual(await run(`SELECT 1 FROM ${kind.table} WHERE attempts <> 0`), []);
       assert.equal((await claim(kind)).length, rows);
@@ -140,7 +143,7 @@ test('teams take turns, and the last places are for teams that none is worked on
       FROM deploy_targets WHERE team_id = 'a-team' AND id NOT LIKE '%target-%'`);
   const teams = async (count: number) => {
     const places = teamsInTurn(targetWork, { count, leaseSeconds, perTeam: 4, keptForOthers: 2 });
-    const claimed = await claimWork(services, targetWork, { places, count, leaseSeconds: 60 });
+    const claimed = await claimWork(services, targetWork, { places, count, leaseSeconds });
     return claimed.map(({ teamId }) => teamId).sort();
   };
   assert.deepEqual(await teams(4), ['a-team', 'b-team']);
@@ -157,7 +160,7 @@ test('where a team may have one, concurrent claims take one', async () => {
   const claims = await Promise.all(
     [1, 2, 3, 4].map(async () => {
       const places = teamsInTurn(reportWork, { count: 9, leaseSeconds, perTeam: 1 });
-      return await claimWorkAlone(services, reportWork, { places, count: 9, leaseSeconds: 60 });
+      return await claimWorkAlone(services, reportWork, { places, count: 9, leaseSeconds });
     }),
   );
   assert.deepEqual(
