@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import { checkApart } from './chat-template.ts';
+import { checkApart, MessagesRefused } from './chat-template.ts';
 import { isTrainedOn, lengthOfMessage, type Message, type Tool } from './message.ts';
 import { type MessagePart, messageParts } from './message-parts.ts';
 import { reasoningRange } from './reasoning-ranges.ts';
@@ -108,10 +108,22 @@ function answerSpans(
   messages: readonly Message[],
   options: Omit<SpanOptions, 'most' | 'trainOn'>,
 ): AssistantSpans {
-  const turns = [messages.length - 1];
-  const spans = spansOf(tokenizer, messages, turns, options);
-  if (spans) return spans;
-  return spansIn(tokenizer, tokenizer.encodeAnswer(messages, encodingOf(options)), messages, turns, options)!;
+  const turn = messages.length - 1;
+  try {
+    const spans = spansOf(tokenizer, messages, [turn], options);
+    if (spans) return spans;
+    return spansIn(
+      tokenizer,
+      tokenizer.encodeAnswer(messages, encodingOf(options)),
+      messages,
+      [turn],
+      options,
+    )!;
+  } catch (error) {
+    if (!(error instanceof MessagesRefused)) throw error;
+    const message = `no request asks for messages[${turn}]: the chat template refuses the messages through it (${error.reason}); give this message "weight" 0`;
+    throw new GraftError('chat_template_error', message, { param: 'messages', cause: error });
+  }
 }
 
 const encodingOf = ({

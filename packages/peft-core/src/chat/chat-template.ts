@@ -236,9 +236,15 @@ export class ChatTemplate {
         if (turn > 0 && prompt < asked.length) return null;
         if (turn > 0) served = prompt;
       } catch (error) {
-        if (!(error instanceof GraftError) || error.code !== 'chat_template_error') throw error;
+        if (!(error instanceof MessagesRefused)) throw error;
         // The template refuses to open a turn here, such as the first of a conversation; another answer differs where the turn starts.
-        prompt = commonPrefix(render([...before, { role: 'assistant', content: CONTENT }]), text);
+        const other = [...before, { role: 'assistant', content: CONTENT }];
+        try {
+          prompt = commonPrefix(render(other), text);
+        } catch (cause) {
+          if (cause instanceof MessagesRefused) return null;
+          throw cause;
+        }
       }
       const isWhole = turn + 1 === messages.length || this.#hasMarks;
       const own = isWhole ? text : render(messages.slice(0, turn + 1));
@@ -340,9 +346,19 @@ export class ChatTemplate {
       return this.#jinja.render(all, budget);
     } catch (cause) {
       if (cause instanceof TooCostly) throw cause;
-      const message = `the chat template refuses these messages: ${reason(cause)}`;
-      throw new GraftError('chat_template_error', message, { param: 'messages', cause });
+      throw new MessagesRefused(reason(cause), cause);
     }
+  }
+}
+
+/** The template itself raised an error over these messages. `reason`: what it says. */
+export class MessagesRefused extends GraftError {
+  readonly reason: string;
+
+  constructor(reason: string, cause: unknown) {
+    const message = `the chat template refuses these messages: ${reason}`;
+    super('chat_template_error', message, { param: 'messages', cause });
+    this.reason = reason;
   }
 }
 
