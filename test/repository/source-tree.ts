@@ -152,6 +152,47 @@ export function longFiles(files: SourceFile[], most: number): string[] {
   return files.filter(({ lines }) => lines > most).map(({ path, lines }) => `${path}: ${lines} lines`);
 }
 
+/**
+ * Short files that only one file imports, and that fit into it: `path (importer)`. A list, which imports `list` or more files that
+ * nothing else imports, an index and the entry of a package may name short files, and so may a URL or an import at run time.
+ */
+export function lonelyFiles(
+  root: string,
+  files: SourceFile[],
+  { short = 150, most = 300, list = 5 }: { short?: number; most?: number; list?: number } = {},
+): string[] {
+  const product = files.filter(
+    ({ path }) => /\.tsx?$/.test(path) && !testPath.test(path) && !/^(?:test|chaos)\//.test(path),
+  );
+  const importers = new Map<string, Set<string>>();
+  for (const [path, targets] of importGraph(root, product))
+    for (const target of targets) importers.set(target, (importers.get(target) ?? new Set()).add(path));
+  const only = (path: string) => (importers.get(path)?.size === 1 ? [...importers.get(path)!][0] : undefined);
+  const byPath = new Map(product.map((file) => [file.path, file]));
+  const named = new Map<string, number>();
+  for (const { path } of product) {
+    const importer = only(path);
+    if (importer) named.set(importer, (named.get(importer) ?? 0) + 1);
+  }
+  const entries = new Set(packageEntries(root).values());
+  const atRunTime = new Set(
+    files.flatMap(({ path, text }) =>
+      [...text.matchAll(/(?:import\(|new URL\()\s*'(\.[^']+)'/g)].map(([, name]) =>
+        posix.join(dirname(path), name!),
+      ),
+    ),
+  );
+  return product.flatMap(({ path, lines, text }) => {
+    const importer = byPath.get(only(path) ?? '');
+    if (!importer || lines >= short || entries.has(path) || atRunTime.has(path)) return [];
+    if (/(?:^|\/)index\.ts$/.test(importer.path) || named.get(importer.path)! >= list) return [];
+    const [own, other] = [dirname(path), dirname(importer.path)];
+    const near = own === other || own.startsWith(`${other}/`) || other.startsWith(`${own}/`);
+    const imports = importedBy(text).length;
+    return near && lines + importer.lines - imports <= most ? [`${path} (${importer.path})`] : [];
+  });
+}
+
 /** Median number of lines of the files that are not tests and not in test/ or a testing/ folder. */
 export function medianLines(files: SourceFile[]): number {
   const lines = files

@@ -7,7 +7,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
-import { areas, folderCircles, importCircles, longFiles, medianLines, sourceFiles } from './source-tree.ts';
+import {
+  areas,
+  folderCircles,
+  importCircles,
+  lonelyFiles,
+  longFiles,
+  medianLines,
+  sourceFiles,
+} from './source-tree.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const MOST_LINES = 600;
@@ -32,6 +40,14 @@ test(`no file of source is longer than ${MOST_LINES} lines`, () => {
 test(`half of the files that are no tests have at least ${LEAST_MEDIAN} lines`, () => {
   const median = medianLines(files);
   assert.ok(median >= LEAST_MEDIAN, `the median is ${median}`);
+});
+
+/** Short files with one importer that stay apart. */
+const apart: Record<string, string> = {};
+
+test('a file has two importers or 150 lines, or does not fit into its importer', () => {
+  const lonely = lonelyFiles(root, files).filter((line) => !(line.split(' ')[0]! in apart));
+  assert.deepEqual(lonely, [], 'move what they contain into the file that imports them');
 });
 
 test('the dashboard and the command read whole lists: a page may end before its limit', () => {
