@@ -154,7 +154,7 @@ export function longFiles(files: SourceFile[], most: number): string[] {
 
 /**
  * Short files that only one file imports, and that fit into it: `path (importer)`. A list, which imports `list` or more files that
- * nothing else imports, an index and the entry of a package may name short files, and so may a URL or an import at run time.
+ * nothing else imports, an index, and the entry of a package, a process or a thread may name short files.
  */
 export function lonelyFiles(
   root: string,
@@ -175,6 +175,7 @@ export function lonelyFiles(
     if (importer) named.set(importer, (named.get(importer) ?? 0) + 1);
   }
   const entries = new Set(packageEntries(root).values());
+  const entry = (path: string) => /(?:^|\/)(?:main|index)\.tsx?$/.test(path) || atRunTime.has(path);
   const atRunTime = new Set(
     files.flatMap(({ path, text }) =>
       [...text.matchAll(/(?:import\(|new URL\()\s*'(\.[^']+)'/g)].map(([, name]) =>
@@ -185,7 +186,7 @@ export function lonelyFiles(
   return product.flatMap(({ path, lines, text }) => {
     const importer = byPath.get(only(path) ?? '');
     if (!importer || lines >= short || entries.has(path) || atRunTime.has(path)) return [];
-    if (/(?:^|\/)index\.ts$/.test(importer.path) || named.get(importer.path)! >= list) return [];
+    if (entry(importer.path) || named.get(importer.path)! >= list) return [];
     const [own, other] = [dirname(path), dirname(importer.path)];
     const near = own === other || own.startsWith(`${other}/`) || other.startsWith(`${own}/`);
     const imports = importedBy(text).length;
