@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Side, Step } from '../../scripts/measuring/processes.ts';
 import { quartiles } from '../../scripts/measuring/report.ts';
-import { drawRun } from './draw.ts';
 import { compare, markdown, ownTable, type TrainingComparison } from './report.ts';
 import { formatVerdicts, verdictsOn } from './targets.ts';
+import { drawRun } from './write-docs.ts';
 
 const side = (name: string, seconds: number[], gigabytes: number): Side => {
   const steps: Step[] = seconds.map((each, i) => ({

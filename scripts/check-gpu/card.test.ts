@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 import { describeDevice, findCard } from './card.ts';
-import { watchCardMemory } from './card-memory.ts';
+import { watchCardMemory } from './run-apart.ts';
 
 const folder = scratchFolder('card');
 const uuid = 'GPU-8f3ac5b0-91d5-1c6e-a1f0-0d3b6a1f2c11';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { curlLines } from './curl-lines.ts';
+import { curlLines } from './run-demo.ts';
 
 const lines = curlLines({
   baseUrl: 'http://127.0.0.1:8000/v1',

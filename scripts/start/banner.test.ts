@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadServiceEnv } from '@graft/service';
-import { bannerLines } from './banner.ts';
+import { bannerLines } from './run-programs.ts';
 
 const both = ['api', 'worker'] as const;
 

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { checkPort } from './check-port.ts';
+import { checkPort } from './run-programs.ts';
 
 let folder: string;
 const children: ChildProcess[] = [];

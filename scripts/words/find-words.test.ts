@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findWords } from './find-words.ts';
+import { findWords } from './read-files.ts';
 
 const found = (path: string, text: string) =>
   findWords(path, text).map(({ line, word }) => `${line} ${word}`);

@@ -8,13 +8,13 @@ import {
 } from '../../../packages/peft-core/src/config/index.ts';
 import type { AnsweringModel } from '../../../packages/peft-core/src/generate/answering-program.ts';
 import type { TokenAsk } from '../../../packages/peft-core/src/generate/card/graph-sampler.ts';
-import { buildGenerationProgram } from '../../../packages/peft-core/src/generate/generation-program.ts';
+import { buildGenerationProgram } from '../../../packages/peft-core/src/generate/served-models.ts';
 import { SequenceState } from '../../../packages/peft-core/src/generate/states/recurrent-states.ts';
 import { architectureFor } from '../../../packages/peft-core/src/models/registry.ts';
 import { layingOutFor, type MatmulPrecision } from '../../../packages/peft-core/src/nn/computation.ts';
 import { type ObjectiveName, objectiveFor } from '../../../packages/peft-core/src/objectives/objectives.ts';
-import { buildPairScoreProgram } from '../../../packages/peft-core/src/score/pair-score-program.ts';
 import { buildScoreProgram } from '../../../packages/peft-core/src/score/score-program.ts';
+import { buildPairScoreProgram } from '../../../packages/peft-core/src/score/score-texts.ts';
 import {
   addTrainProgram,
   buildEvaluationProgram,

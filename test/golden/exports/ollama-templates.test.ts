@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Message } from '@graft/peft-core/chat';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { goTemplate } from '../../../packages/peft-core/src/exports/ollama/go-template.ts';
+import { goTemplate } from '../../../packages/peft-core/src/exports/ollama/write.ts';
 import { turnTexts } from '../../../packages/peft-core/src/exports/turn-texts.ts';
 import { packagesOf, pythonEnvironment } from '../../../scripts/golden/environment/python-environment.ts';
 import { scratchFolder } from '../fixtures/scratch-folder.ts';

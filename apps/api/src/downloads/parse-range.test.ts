@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseRange } from './parse-range.ts';
+import { parseRange } from './download.ts';
 
 test('one range of bytes', () => {
   assert.deepEqual(parseRange('bytes=0-0', 10), { start: 0, end: 1 });

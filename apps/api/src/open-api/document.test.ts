@@ -7,8 +7,8 @@ import { after, before, describe, test } from 'node:test';
 import { teamWideScopes } from '@graft/wire/lists';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type ApiBench, answerOf, openApiBench } from '../testing/open-api-bench.ts';
+import { unknownValue } from './complete-document.ts';
 import { type Answer, nameOf, type OpenApiDocument, type Operation } from './document.ts';
-import { unknownValue } from './examples.ts';
 import { openAiCalls } from './python-samples.ts';
 
 let bench: ApiBench;

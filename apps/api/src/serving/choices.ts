@@ -8,7 +8,6 @@ import {
   startReading,
 } from '@graft/service';
 import type { Usage } from '@graft/wire/token-usage';
-import { merged } from './merged.ts';
 
 /** An event of a choice, with its index; at the end the usage of all choices. */
 export type ChoiceEvent = (GenerationEvent & { index: number }) | { type: 'usage'; usage: Usage };
@@ -114,4 +113,30 @@ async function* withUsage(
   usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
   if (cached !== null) usage.prompt_tokens_details = { cached_tokens: cached };
   yield { type: 'usage', usage };
+}
+
+/**
+ * Yields the items of all `sources` as they arrive, with ready sources in turn. All sources start at once, before the first read. When a
+ * source throws or the reader stops, `end` must make the others end.
+ */
+function merged<T>(sources: readonly AsyncGenerator<T, void>[], end: () => void): AsyncGenerator<T, void> {
+  const next = async (source: AsyncGenerator<T, void>) => ({ source, result: await source.next() });
+  const pending = new Map(sources.map((source) => [source, next(source)]));
+  // Avoids unhandled rejections if the reader stops before the first read.
+  for (const each of pending.values()) each.catch(() => {});
+  return (async function* () {
+    try {
+      while (pending.size > 0) {
+        const { source, result } = await Promise.race(pending.values());
+        // Moves the source behind the others.
+        pending.delete(source);
+        if (result.done) continue;
+        yield result.value;
+        pending.set(source, next(source));
+      }
+    } finally {
+      end();
+      await Promise.allSettled(sources.map((source) => source.return()));
+    }
+  })();
 }

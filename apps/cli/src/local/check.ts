@@ -1,3 +1,5 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import type { Objective } from '@graft/peft-core/config';
 import type { Command } from 'commander';
 import { unreadText } from '../draw/file-report-view.ts';
@@ -8,7 +10,6 @@ import { columnsArgument, columnsHelp } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { dataPath } from './data-path.ts';
-import { writeCorrected } from './write-corrected.ts';
 
 interface Options extends VerbOptions {
   columns?: Record<string, string>;
@@ -65,4 +66,24 @@ async function check(given: string, options: Options): Promise<void> {
       output.paint,
     ),
   );
+}
+
+const NEWLINE = 0x0a;
+
+/** Copies the lines of a file except those with a number, from 1, in `left`. Throws where `to` exists. */
+async function writeCorrected(from: string, to: string, left: ReadonlySet<number>): Promise<void> {
+  let line = 1;
+  async function* kept(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      let start = 0;
+      while (start < chunk.length) {
+        const end = chunk.indexOf(NEWLINE, start);
+        const next = end === -1 ? chunk.length : end + 1;
+        if (!left.has(line)) yield chunk.subarray(start, next);
+        if (end !== -1) line++;
+        start = next;
+      }
+    }
+  }
+  await pipeline(createReadStream(from), kept, createWriteStream(to, { flags: 'wx' }));
 }

@@ -1,4 +1,4 @@
-import type { FineTuningJob, JobPriority, JobStatus } from '@graft/client';
+import type { FineTuningJob, JobCloneParams, JobPriority, JobStatus } from '@graft/client';
 import { jobStatuses } from '@graft/wire/lists';
 import { Argument, type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
@@ -10,13 +10,13 @@ import { count, duration, optional, timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { endOfJob } from '../draw/training-end.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
+import { UsageError } from '../errors.ts';
 import { addPair, given, unixTime, wholeNumber } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import { noun } from '../verb.ts';
 import { addListVerb } from './adapters/checkpoints.ts';
-import { addCloneJobVerb } from './clone-job.ts';
 import type { RemoteOptions } from './connect.ts';
-import { addCreateJobVerb, jobPriorities } from './create-job.ts';
+import { addCreateJobVerb, createdAnswer, jobPriorities, watchOption } from './create-job.ts';
 import { listVerb, serviceVerb } from './service-verb.ts';
 import { addTrialsVerb } from './trials.ts';
 
@@ -213,4 +213,52 @@ function dataOf(job: FineTuningJob): string {
   ];
   const validation = held.join(', ');
   return `${(trained ?? [job.training_file]).join(', ')}${validation && `; validation ${validation}`}`;
+}
+
+function addCloneJobVerb(jobs: Command): void {
+  const examples = [
+    'ftjob-… --set training.learning_rate=1e-4 --set seed=8',
+    'ftjob-… --set peft.r=16 --set suffix=larger --watch',
+  ];
+  serviceVerb(jobs, 'clone <id>', 'create a copy of a job, with changes', ...examples)
+    .option(
+      '--set <key=value>',
+      'option to override, by dotted path: seed, suffix, training.…, peft.…, hyperparameters.n_epochs; the value is JSON or text; repeatable',
+      addChange,
+    )
+    .addOption(watchOption())
+    .run(async (client, id: string, options: { set?: JobCloneParams; watch?: boolean }) =>
+      createdAnswer(client, await client.fineTuning.jobs.clone(id, options.set), options, ` like ${id}`),
+    );
+}
+
+/** Parses `a.b=1` as {a: {b: 1}}. */
+function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
+  const equals = text.indexOf('=');
+  const names = text.slice(0, equals).split('.');
+  if (equals < 1 || names.includes('')) throw new UsageError(`--set must be key=value, not ${text}.`);
+  const changes = structuredClone(before) as Record<string, unknown>;
+  let place = changes;
+  for (const name of names.slice(0, -1)) {
+    const inner = Object.hasOwn(place, name) ? place[name] : {};
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner))
+      throw new UsageError(`--set ${text}: ${name} already has a value.`);
+    define(place, name, inner);
+    place = inner as Record<string, unknown>;
+  }
+  define(place, names.at(-1)!, jsonOrText(text.slice(equals + 1)));
+  return changes as JobCloneParams;
+}
+
+/** Defines an own property, also for `__proto__`, which the server then rejects. */
+function define(place: object, name: string, value: unknown): void {
+  Object.defineProperty(place, name, { value, enumerable: true, writable: true, configurable: true });
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

@@ -1,8 +1,7 @@
 import { GraftError, shortened } from '@graft/peft-core/config';
 import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
-import { plainFault } from '../faults/card-fault.ts';
-import { cardFaultBehind, isMachineFault, ranOutOfMemory } from './machine-fault.ts';
+import { type CardFaultCode, cardFaultIn, plainFault } from '../faults/card-fault.ts';
 import { longestFault, longestStack } from './message-schemas.ts';
 
 /** A fault as it crosses the process boundary. `message` may be shown to the team. */
@@ -106,3 +105,51 @@ export function logFault(
   if (fault === 'user') log.info({ code }, what);
   else log.warn({ code, err: Object.assign(new Error(message), { stack }) }, what);
 }
+
+/**
+ * Whether an error means that this machine cannot work on any job: its disk or shared folder is broken, full or inaccessible, or it has
+ * run out of file handles or processes. A missing file, or running out of memory, does not count, because the job may be at fault.
+ */
+function isMachineFault(error: unknown): boolean {
+  return causesOf(error).some(({ code }) => code !== undefined && machineCodes.has(code));
+}
+
+/** The fault of a GPU or its driver, by the messages of CUDA, cuDNN and TensorFlow; null where there is none. */
+function cardFaultBehind(error: unknown): CardFaultCode | null {
+  for (const { message } of causesOf(error)) {
+    const code = cardFaultIn(message);
+    if (code) return code;
+  }
+  return null;
+}
+
+/** Whether an allocation failed, on a card or on the CPU. */
+function ranOutOfMemory(error: unknown): boolean {
+  return causesOf(error).some(
+    ({ code, message }) => code === 'RESOURCE_EXHAUSTED' || /CUDA_ERROR_OUT_OF_MEMORY/.test(message),
+  );
+}
+
+function causesOf(error: unknown): NodeJS.ErrnoException[] {
+  const causes: NodeJS.ErrnoException[] = [];
+  for (let cause = error; cause instanceof Error && causes.length < 5; cause = cause.cause)
+    causes.push(cause);
+  return causes;
+}
+
+const machineCodes = new Set([
+  ...[
+    'EIO',
+    'ENOSPC',
+    'EDQUOT',
+    'EACCES',
+    'EPERM',
+    'EROFS',
+    'ESTALE',
+    'ENOTCONN',
+    'EHOSTDOWN',
+    'ENODEV',
+    'ENXIO',
+  ],
+  ...['EMFILE', 'ENFILE', 'EAGAIN', 'EREMOTEIO', 'EUCLEAN'],
+]);

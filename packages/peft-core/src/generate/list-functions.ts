@@ -2,7 +2,6 @@ import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
 import { activeIn } from './activation/activation.ts';
 import type { PlacedUpdates } from './arenas/adapter-arena.ts';
-import { ScratchBuffer } from './arenas/scratch-buffer.ts';
 import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';
@@ -164,4 +163,15 @@ function byAdapter(pieces: readonly Piece[]): number[] {
   const groups = new Map<Piece['updates'], number[]>();
   for (const [i, { updates }] of pieces.entries()) groups.set(updates, [...(groups.get(updates) ?? []), i]);
   return [...groups.values()].flat();
+}
+
+/** A buffer that results are written into one after the other: allocating memory for each takes longer. */
+class ScratchBuffer {
+  #memory = new Float32Array(0);
+
+  /** Returns `count` values with undefined content. They share the memory of all values returned before. */
+  take(count: number): Float32Array {
+    if (this.#memory.length < count) this.#memory = new Float32Array(count);
+    return this.#memory.subarray(0, count);
+  }
 }

@@ -1,18 +1,21 @@
 import { tf } from '@graft/tf-graph';
-import { gatedProduct } from '../nn/activations.ts';
+import { type ActivationName, gatedProduct } from '../nn/activations.ts';
 import { longSequences } from '../nn/attention/long-sequences.ts';
 import { rotationByLength, rotationOf } from '../nn/attention/rotary.ts';
-import type { Columns } from '../nn/columns.ts';
+import { type Columns, separate } from '../nn/columns.ts';
 import { exactly, flowing } from '../nn/computation.ts';
 import { cappedLogits } from '../nn/cross-entropy.ts';
+import { clampedProduct, withExpertBias } from '../nn/experts/clamped-gate.ts';
+import { type Choice, chooseExperts, joinExperts } from '../nn/experts/experts.ts';
 import { residualSum } from '../nn/residual.ts';
+import { rmsNorm } from '../nn/rms-norm.ts';
 import type { DecoderOutline } from '../outlines/decoder.ts';
 import { type LayerInputs, lendsKeys } from '../outlines/decoder-modules.ts';
+import type { ClampedGate, SparseNetwork } from '../outlines/experts.ts';
+import { mixedWidth, type Recurrence } from '../outlines/outline.ts';
 import type { Architecture, KeysAndValues, ModelRuntime, TokenGrid } from './architecture.ts';
 import { type AttentionInputs, decoderAttention, normsOf } from './decoder-attention.ts';
-import { gatedDeltaNet } from './gated-delta-net.ts';
-import { mamba } from './mamba.ts';
-import { sparseFeedForward } from './sparse-network.ts';
+import { gatedDeltaNet, type RecurrentLayer } from './gated-delta-net.ts';
 
 /** Tensors that all blocks share. */
 type Shared = Pick<AttentionInputs, 'rotations' | 'growth'>;
@@ -194,4 +197,92 @@ function growthOf(
 ): tf.Tensor {
   const spans = tf.floor(tf.div(tf.cast(positions, 'float32'), span));
   return tf.reshape(tf.add(1, tf.mul(tf.log(tf.add(1, spans)), weight)), [-1, 1]);
+}
+
+/**
+ * A Mamba-2 layer in the place of attention: h `(N, H)` → `(K, H)`, for the rows that `read` selects. Sources: Dao and Gu 2024,
+ * arXiv:2405.21060; transformers, its modules MambaLayer.
+ */
+function mamba(
+  runtime: ModelRuntime,
+  { path, layer, epsilon, read }: RecurrentLayer,
+  recurrence: Recurrence,
+  h: tf.Tensor,
+): tf.Tensor {
+  const { keyHeads, valueHeads, keySize, valueSize, rule } = recurrence;
+  const widths = [valueHeads * valueSize, mixedWidth(recurrence), valueHeads];
+  const [gate, mixed, step] = tf.split(runtime.linear(`${path}.in_proj`, h), widths, 1) as tf.Tensor[];
+  const site = { layer, rule, module: path, keyHeads, valueHeads, keySize, valueSize };
+  const y = read(runtime.recur(site, { mixed: mixed!, rate: null, step: step! })); // (K, width)
+  const gated = gatedProduct('silu', [read(gate!), y]);
+  return runtime.linear(`${path}.out_proj`, normed(runtime, `${path}.norm`, gated, keyHeads, epsilon));
+}
+
+/** RMSNorm of x `(K, width)` over each of `groups` parts of the width, times the module's weight `(width)`. */
+function normed(
+  runtime: ModelRuntime,
+  module: string,
+  x: tf.Tensor,
+  groups: number,
+  epsilon: number,
+): tf.Tensor {
+  if (groups === 1) return runtime.rmsNorm(module, x, epsilon);
+  const width = x.shape[1]! / groups;
+  const parts = rmsNorm(tf.reshape(x, [-1, groups, width]), tf.ones([width]), epsilon, false);
+  return flowing(
+    tf.mul(exactly(tf.reshape(parts, [-1, groups * width])), runtime.parameter(`${module}.weight`)),
+  );
+}
+
+/**
+ * A feed-forward network of several experts, x `(N, H)` → `(N, H)`: each token is computed by the experts that its router's logits
+ * choose. `path`: that of the module. As in transformers' sparse blocks.
+ */
+function sparseFeedForward(
+  runtime: ModelRuntime,
+  path: string,
+  activation: ActivationName,
+  network: SparseNetwork,
+  x: tf.Tensor,
+): tf.Tensor {
+  const own = runtime.linear(`${path}.${network.router}`, x); // (N, E)
+  const logits = runtime.balance?.route(own) ?? own;
+  const choice = chooseExperts(logits, network);
+  if (network.clamped) return joinExperts(clampedExperts(runtime, path, network.clamped, x, choice), choice);
+  const gateAndUp = runtime.experts(`${path}.experts.gate_up_proj`, x, choice, 2); // (N, k · I) each
+  const [down] = runtime.experts(`${path}.experts.down_proj`, gatedProduct(activation, gateAndUp), choice, 1);
+  const chosen = joinExperts(down!, choice);
+  if (network.shared === null) return chosen;
+  return flowing(tf.add(chosen, sharedExpert(runtime, path, activation, network.shared, x)));
+}
+
+/** The outputs `(N, k · H)` of each token's experts, of the form of `SparseNetwork.clamped`. */
+function clampedExperts(
+  runtime: ModelRuntime,
+  path: string,
+  form: ClampedGate,
+  x: tf.Tensor,
+  choice: Choice,
+): tf.Tensor {
+  const product = (name: string, x: tf.Tensor) => {
+    const [y] = runtime.experts(`${path}.experts.${name}`, x, choice, 1);
+    return withExpertBias(y!, runtime.parameter(`${path}.experts.${name}_bias`), choice);
+  };
+  return product('down_proj', clampedProduct(product('gate_up_proj', x), form));
+}
+
+/** The output `(N, H)` of the expert that computes every token, times the sigmoid of its gate. */
+function sharedExpert(
+  runtime: ModelRuntime,
+  path: string,
+  activation: ActivationName,
+  width: number,
+  x: tf.Tensor,
+): tf.Tensor {
+  const modules = [`${path}.shared_expert.gate_proj`, `${path}.shared_expert.up_proj`];
+  const gateAndUp = separate(runtime.linears(modules, x), [width, width]);
+  const output = runtime.linear(`${path}.shared_expert.down_proj`, gatedProduct(activation, gateAndUp));
+  const gate = exactly(runtime.linear(`${path}.shared_expert_gate`, x)); // (N, 1)
+  // As wide as the output: then each row is computed alone, whatever the number of rows.
+  return gatedProduct('sigmoid', [flowing(tf.mul(gate, tf.ones([1, output.shape[1]!]))), output]);
 }

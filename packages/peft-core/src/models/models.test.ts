@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBaseModel } from '../files.ts';
-import { buildGenerationProgram } from '../generate/generation-program.ts';
+import { buildGenerationProgram } from '../generate/served-models.ts';
 import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { scoreTexts } from '../index.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';

@@ -4,9 +4,9 @@ import { formats as dataFormats } from '../examples/index.ts';
 import { preferenceMethods } from '../lists.ts';
 import { TASK_TYPES } from '../outlines/outline.ts';
 import { checkObjectiveOptions } from './check-options.ts';
-import { macroF1 } from './classification/macro-f1.ts';
-import { correlation, ranks } from './cosine/correlation.ts';
-import { f1OfSets } from './label-sets/f1-of-sets.ts';
+import { macroF1 } from './classification/objective.ts';
+import { correlation, ranks } from './cosine/objective.ts';
+import { f1OfSets } from './label-sets/objective.ts';
 import {
   bestMetricOf,
   bestMetrics,

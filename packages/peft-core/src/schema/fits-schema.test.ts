@@ -4,7 +4,7 @@ import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { Random } from '../random.ts';
 import { methods } from '../tuners/methods.ts';
-import { fitsSchema } from './fits-schema.ts';
+import { fitsSchema } from './check-fields.ts';
 
 const odd: unknown[] = [
   null,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_MEMBERS, scoreLists } from './score-lists.ts';
+import { MAX_MEMBERS, scoreLists } from './score-program.ts';
 
 const lengths = [32, 128, 256, 512, 1024, 2048];
 /** `shared` ids that all inputs have in common, followed by `own` ids that differ. */

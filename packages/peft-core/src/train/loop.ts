@@ -1,12 +1,17 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { tokensPerEpoch } from '../examples/index.ts';
+import type { WrittenFile } from '../files.ts';
 import { countOf } from '../tuners/file-tensors.ts';
 import { constantParameters } from '../tuners/trained-parameters.ts';
 import { adviceOf } from './advice/advice.ts';
 import type { Finding } from './advice/curve-watch.ts';
 import { sharingOf } from './advice/sharing.ts';
+import { systemCode } from './checkpoints/durable-files.ts';
+import { folderOfStep } from './checkpoints/manifest.ts';
 import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate } from './evaluation.ts';
-import { finishRun } from './finish-run.ts';
+import { bestOf, finishRun, publishedStepOf, validationOf, writeFiles } from './finish-run.ts';
 import { inputPassOf, startFromInputs } from './input-pass/input-pass.ts';
 import { resetPeakMemory } from './machine/peak-memory.ts';
 import { meetRequirements } from './machine/requirements.ts';
@@ -23,7 +28,6 @@ import {
 } from './reference.ts';
 import { runStep } from './run-step.ts';
 import { setUpTraining } from './setup.ts';
-import { isSnapshotDue, takeSnapshot } from './snapshots.ts';
 import { stateOf } from './train-program.ts';
 import { withResult } from './update/average.ts';
 import { WarmModel } from './warm-model.ts';
@@ -245,4 +249,49 @@ async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoin
   );
   run.kept = { step, at: performance.now() };
   yield { type: 'checkpoint', step, ...written };
+}
+
+/**
+ * Whether the adapter of this step is kept as a snapshot: at evaluations, or without them at the end of each training epoch.
+ * Not at a step that is published right away.
+ */
+function isSnapshotDue(run: TrainingRun, isEvaluated: boolean): boolean {
+  const { options, measuring, plan, step, best } = run;
+  if (!options.snapshotDir) return false;
+  const isOver = step === plan.steps || best.isPatienceLost;
+  if (isOver && publishedStepOf(run) === step) return false;
+  return measuring?.measuredOn === 'validation' ? isEvaluated : step % plan.stepsPerEpoch === 0;
+}
+
+/**
+ * Writes the files of the current adapter as `finishRun` would if the run ended here. A storage fault loses the snapshot, but does not
+ * end the run.
+ */
+async function takeSnapshot(run: TrainingRun): Promise<RecordOf<'snapshot' | 'snapshot_lost'>> {
+  const { step, options, log, trainedTokens, finalLoss } = run;
+  const dir = path.join(options.snapshotDir!, folderOfStep(step));
+  let files: WrittenFile[];
+  try {
+    files = await withResult(run, async () => await writeFiles(run, dir, step));
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true }).catch(() => {});
+    const reason = systemCode(error);
+    if (reason === null) throw error;
+    return { type: 'snapshot_lost', step, reason };
+  }
+  const validation = validationOf(run);
+  const accuracy = log.series.train.tokenAccuracy[step - 1]!;
+  return {
+    type: 'snapshot',
+    step,
+    dir,
+    trainedTokens,
+    files,
+    best: bestOf(run),
+    trainingLoss: finalLoss,
+    trainingAccuracy: Number.isNaN(accuracy) ? null : accuracy,
+    validationLoss: validation?.loss ?? null,
+    validationAccuracy: validation?.tokenAccuracy ?? null,
+    metrics: validation?.metrics ?? {},
+  };
 }

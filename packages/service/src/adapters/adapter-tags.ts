@@ -7,7 +7,6 @@ import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
 import type { ModelLimit } from '../keys/model-limit.ts';
 import { type AdapterTag, maxTags, tagOf, tagsWithin, tagVersion } from './adapter.ts';
-import { wakeTargets } from './wake-targets.ts';
 
 interface TagMove {
   adapterId: string;
@@ -139,4 +138,18 @@ export async function withAdapterLocked<T>(
       return count === 0 ? null : await work(tx);
     }),
   );
+}
+
+/**
+ * Makes the deploy targets that follow a tag due, in the transaction that changes the tag: one commit has both the move and the request for
+ * the deployment. The generation makes them due again if a process is at work with what was wanted before.
+ */
+async function wakeTargets(
+  tx: Transaction,
+  where: { teamId: string; adapterId: string; tag: string },
+): Promise<void> {
+  await tx.deployTarget.updateMany({
+    where,
+    data: { generation: { increment: 1 }, failures: 0, nextAttemptAt: new Date(0) },
+  });
 }

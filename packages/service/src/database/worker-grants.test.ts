@@ -8,8 +8,8 @@ import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-lea
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { collectDeleted } from '../maintenance/collect-deleted.ts';
 import { collectLocal } from '../maintenance/collect-local.ts';
+import { scrubObjects, slowScrub } from '../maintenance/job-loops.ts';
 import { reportCorruption } from '../maintenance/report-corruption.ts';
-import { scrubObjects, slowScrub } from '../maintenance/scrub-objects.ts';
 import { openServices, type Services } from '../services.ts';
 import { keepLog } from '../testing/keep-log.ts';
 import { openTestServices } from '../testing/open-test-services.ts';

@@ -1,5 +1,6 @@
 import { isLoopback } from '../channel/worker-proof.ts';
 import { isAllowEntry, isWholeEntry } from '../egress/address-rules.ts';
+import { hostOf } from '../egress/team-url.ts';
 import { parseApiKey } from '../secrets/api-key.ts';
 import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeholder.ts';
 import { parseRing } from '../secrets/secret-ring.ts';
@@ -7,7 +8,6 @@ import type { SecretSettings } from '../secrets/secrets.ts';
 import type { secretSettings } from '../settings/access.ts';
 import { type SettingsOf, settingReader } from '../settings/read-settings.ts';
 import { sharedSettings } from '../settings/sections.ts';
-import { auditSinkFault } from './audit-sink-fault.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { isSourceEntry } from './source-entry.ts';
@@ -154,4 +154,16 @@ function secretFaults(env: NodeJS.ProcessEnv): string[] {
     if (isExample(env[name] ?? '')) faults.push(`${name} is a placeholder: set the real one`);
   }
   return faults;
+}
+
+/** Returns what is wrong with a value of GRAFT_AUDIT_SINK; null if it is valid. */
+export function auditSinkFault(text: string): string | null {
+  const form = 'must be https://host/path or file:/absolute/path';
+  if (!URL.canParse(text)) return form;
+  const url = new URL(text);
+  if (url.username || url.password || url.hash) return 'must hold no user, password or fragment';
+  if (url.protocol === 'file:') return url.host === '' && !url.pathname.endsWith('/') ? null : form;
+  if (url.protocol === 'https:') return null;
+  const isLoopback = /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(hostOf(url));
+  return url.protocol === 'http:' && isLoopback ? null : form;
 }

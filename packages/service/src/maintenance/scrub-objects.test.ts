@@ -15,8 +15,8 @@ import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../te
 import { openTestServices } from '../testing/open-test-services.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { collectLocal } from './collect-local.ts';
+import { scrubObjects } from './job-loops.ts';
 import { isDamage, reportCorruption } from './report-corruption.ts';
-import { scrubObjects } from './scrub-objects.ts';
 
 let services: Services;
 let team: TestTeam;

@@ -5,6 +5,7 @@ import {
   closeSync,
   existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -17,11 +18,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { dataFolder } from '../data-folder/data-folder.ts';
 import { connectionOptions } from '../database/connection-options.ts';
 import { commandName, processIdentity } from '../process-identity.ts';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
 import { chooseUser, placeBinaries, placeCluster, type RunAs } from './run-as.ts';
-import { isFresh, setAside } from './set-aside.ts';
 
 /** A database cluster and its server; <folder>/server.json holds its port and password. */
 export interface Cluster {
@@ -282,4 +283,23 @@ async function isFree(port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
+}
+
+/**
+ * Returns whether nothing was ever stored here: the folder of Postgres contains only what taking its lock creates, and there is no data
+ * beside it. In this case a cluster elsewhere belongs to a deleted data folder of the same path.
+ */
+function isFresh(folder: string): boolean {
+  const kept = readdirSync(folder).filter((name) => name !== 'holders' && !/^lock(\.|$)/.test(name));
+  // Folders that every Graft that has run keeps beside its Postgres.
+  const { secrets, files, artifacts } = dataFolder(path.dirname(folder));
+  return kept.length === 0 && ![secrets, files, artifacts].some((sibling) => existsSync(sibling));
+}
+
+/** Renames a stopped cluster, so that another one can be created in its place. Returns its new path. */
+async function setAside(dataFolder: string): Promise<string> {
+  const time = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const place = `${dataFolder}.${time}`;
+  await rename(dataFolder, place);
+  return place;
 }

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
 import { isRunning, processIdentity } from '../process-identity.ts';
-import { type EmbeddedPostgres, holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
+import { type EmbeddedPostgres, holdEmbeddedPostgres } from './acquire-postgres.ts';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
 
 const log = pino({ level: 'silent' });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withFolderLock } from './folder-lock.ts';
+import { withFolderLock } from './acquire-postgres.ts';
 
 let folder: string;
 before(() => {

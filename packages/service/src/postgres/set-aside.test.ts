@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { pino } from 'pino';
 import { processIdentity } from '../process-identity.ts';
-import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
+import { holdEmbeddedPostgres } from './acquire-postgres.ts';
 
 const lines: string[] = [];
 const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { migrateDatabase, readMigrations } from '../database/migrate-database.ts';
 import { randomText } from '../ids.ts';
-import { holdEmbeddedPostgres } from '../postgres/hold-embedded-postgres.ts';
+import { holdEmbeddedPostgres } from '../postgres/acquire-postgres.ts';
 
 export interface TestDatabase {
   url: string;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fetchWork } from '../base-models/added/fetch-lease.ts';
+import { fetchWork } from '../base-models/added/model-fetcher.ts';
 import { extendLeases } from '../database/lease-expiry.ts';
 import { insertRowsOfEveryKind } from '../database/testing/rows-of-every-kind.ts';
 import { targetWork } from '../deploy/send/target-work.ts';

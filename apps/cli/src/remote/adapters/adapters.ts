@@ -2,10 +2,16 @@ import type { AdapterVersion } from '@graft/client';
 import type { Command } from 'commander';
 import { bytes, timestamp } from '../../draw/quantities.ts';
 import { type Columns, fields, tableOf } from '../../draw/table.ts';
+import { given } from '../../options/arguments.ts';
+import {
+  type CombinationOptions,
+  combinationOf,
+  combinationOptions,
+  weightsOf,
+} from '../../options/combination-options.ts';
 import { noun } from '../../verb.ts';
 import { listVerb, serviceVerb } from '../service-verb.ts';
 import { addAdapterVersionVerbs } from './adapter-versions.ts';
-import { addCombineAdaptersVerb } from './combine-adapters.ts';
 import { findAdapterVersion, type VersionOptions, versionOf, versionOption } from './find-adapter-version.ts';
 import { checkOutput, type SaveOptions, savedText, saveOptions } from './save-options.ts';
 
@@ -78,4 +84,36 @@ export function addAdaptersVerbs(program: Command): void {
 
   addAdapterVersionVerbs(group);
   addCombineAdaptersVerb(group);
+}
+
+interface Options extends CombinationOptions {
+  name: string;
+  note?: string;
+}
+
+/** `graft adapters combine`. */
+function addCombineAdaptersVerb(group: Command): void {
+  const combines = 'create a version from weighted versions of one base model, without training';
+  const examples = [
+    'ft:…:poet:production ft:…:pirate:production --name both',
+    'ft:…:abcd1234 ft:…:efgh5678 --weights 0.7,0.3 --combination-type ties --density 0.5 --name both',
+  ];
+  const command = serviceVerb(group, 'combine <models...>', combines, ...examples)
+    .requiredOption('--name <name>', 'name of the adapter that gets the version')
+    .option('--note <text>', 'note about the version');
+  combinationOptions(command).run(async ({ adapters }, models: string[], options: Options) => {
+    const weights = weightsOf(options, models.length);
+    const version = await adapters.combine({
+      name: options.name,
+      sources: models.map((model, i) => ({ model, weight: weights[i]! })),
+      ...combinationOf(options),
+      ...given({ note: options.note }),
+    });
+    const { model, adapter_id, version: number } = version;
+    return {
+      value: version,
+      text: () =>
+        `Published ${model} (adapter ${adapter_id}, version ${number}, ${bytes(version.bytes)})\n\nNext:\n  graft chat --model ${model} -m "…"`,
+    };
+  });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryFolder } from '../../testing/run-graft.ts';
 import { tarOf, type WireServer } from '../../testing/wire-server.ts';
-import { type ExpectedFile, extractTar } from './extract-tar.ts';
+import { type ExpectedFile, extractTar } from './download-adapter.ts';
 
 const describe = (path: string, content: string): ExpectedFile => ({
   path,

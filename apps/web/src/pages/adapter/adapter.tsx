@@ -1,14 +1,22 @@
-import type { Adapter } from '@graft/client';
+import type { Adapter, DeployTarget } from '@graft/client';
+import { type RuntimeName, runtimeTitles } from '@graft/wire/lists';
 import { useLocation, useParams } from 'wouter-preact';
-import { ConfirmButton } from '../../components/forms/form.tsx';
+import { Badge } from '../../components/badge.tsx';
+import { Cut } from '../../components/cut.tsx';
+import { Button } from '../../components/forms/button.tsx';
+import { Select, TextField } from '../../components/forms/field.tsx';
+import { ConfirmButton, DialogButton, FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { Tag } from '../../components/tag.tsx';
+import { Time } from '../../components/time.tsx';
 import { adapterLists, useAdapter, useVersion, useVersions } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
+import { usePages } from '../../data/pages.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { counted } from '../../text/numbers.ts';
-import { DeployTargets } from './deploy-targets.tsx';
 import { Note } from './note.tsx';
 import { Version } from './version.tsx';
 import { Versions } from './versions.tsx';
@@ -67,5 +75,192 @@ function DeleteAll({ adapter: { id, name, tags } }: { adapter: Adapter }) {
         Adapters → Deleted.
       </p>
     </ConfirmButton>
+  );
+}
+
+const pollMs = 5000;
+const { deployTargets } = graft;
+
+/** The runtimes that follow a tag of the adapter, with their states. Nothing for users who may not see them. */
+function DeployTargets({ adapter }: { adapter: Adapter }) {
+  return usePermission('deploy:read') ? <Targets adapter={adapter} /> : null;
+}
+
+function Targets({ adapter }: { adapter: Adapter }) {
+  const canEdit = usePermission('deploy:write', 'admin');
+  const key = ['adapter', adapter.id, 'deploy targets'];
+  const { data, error, refetch } = usePages(key, () => deployTargets.list({ adapter_id: adapter.id }), {
+    refetchInterval: pollMs,
+  });
+  const rows = data?.pages.flatMap((page) => page.data) ?? [];
+  if (!canEdit && rows.length === 0) return null;
+  return (
+    <section class="stack">
+      <header class="section-head">
+        <h2>Deploy targets</h2>
+        {canEdit && (
+          <DialogButton
+            icon="add"
+            dialog={(close) => <DeployTargetForm adapter={adapter} invalidates={key} onClose={close} />}
+          >
+            Add target
+          </DialogButton>
+        )}
+      </header>
+      {error && <Problem error={error} onRetry={refetch} />}
+      {rows.length > 0 ? (
+        <List rows={rows} queryKey={key} canEdit={canEdit} />
+      ) : (
+        data && <p class="soft">No runtime follows a tag of this adapter.</p>
+      )}
+    </section>
+  );
+}
+
+function List({ rows, queryKey, canEdit }: { rows: DeployTarget[]; queryKey: string[]; canEdit: boolean }) {
+  const retry = useAction({
+    run: ({ id, state }: DeployTarget) =>
+      state === 'disabled' ? deployTargets.update(id, { enabled: true }) : deployTargets.retry(id),
+    invalidates: [queryKey],
+  });
+  return (
+    <Table
+      label="Deploy targets"
+      minWidth="52rem"
+      rows={rows}
+      rowKey={({ id }) => id}
+      columns={[
+        {
+          head: 'Target',
+          cell: ({ name, url, runtime, created_by: maker }) => (
+            <>
+              <Cut text={name} />
+              <Cut text={`${runtime} at ${url}`} class="small soft" />
+              <Cut text={`made by ${maker ?? 'an unknown maker'}`} class="small soft" />
+            </>
+          ),
+        },
+        { head: 'Tag', width: '8rem', cell: ({ tag }) => <Tag name={tag} /> },
+        { head: 'State', width: '18rem', cell: (row) => <State target={row} /> },
+        {
+          head: 'Model',
+          width: '10rem',
+          cell: ({ served_model: model }) => model && <Cut isCode text={model} />,
+        },
+        {
+          head: 'Actions',
+          width: '12rem',
+          cell: (row) =>
+            canEdit && (
+              <span class="row">
+                <Button onClick={() => retry.mutate(row)}>
+                  {row.state === 'disabled' ? 'Enable' : 'Retry'}
+                </Button>
+                <ConfirmButton
+                  button={{ children: 'Delete' }}
+                  title={`Delete ${row.name}?`}
+                  action="Delete target"
+                  run={() => deployTargets.delete(row.id)}
+                  invalidates={[queryKey]}
+                  successMessage={() => `${row.name} deleted.`}
+                >
+                  <p>The runtime unloads the adapter, and its files are removed.</p>
+                </ConfirmButton>
+              </span>
+            ),
+        },
+      ]}
+    />
+  );
+}
+
+const tones = {
+  waiting: 'quiet',
+  loading: 'wait',
+  deployed: 'good',
+  failing: 'bad',
+  disabled: 'bad',
+} as const;
+
+function State({ target }: { target: DeployTarget }) {
+  const { state, reason, deployed_version: version, deployed_at: at } = target;
+  return (
+    <>
+      <Badge tone={tones[state]}>{state}</Badge> {version !== null && `Version ${version}`}
+      {at !== null && (
+        <>
+          {' since '}
+          <Time at={at} />
+        </>
+      )}
+      {reason && <p class="small soft">{reason}</p>}
+    </>
+  );
+}
+
+const runtimeOptions = Object.entries(runtimeTitles) as [RuntimeName, string][];
+
+/** Form to add a runtime that follows a tag of the adapter. */
+function DeployTargetForm({
+  adapter,
+  invalidates,
+  onClose,
+}: {
+  adapter: Adapter;
+  invalidates: string[];
+  onClose: () => void;
+}) {
+  const form = useForm({
+    initial: {
+      name: '',
+      runtime: 'vllm' as RuntimeName,
+      url: '',
+      tag: adapter.tags[0]?.tag ?? 'production',
+      model_name: adapter.name,
+      folder: '',
+      api_key: '',
+    },
+    run: async ({ folder, api_key, ...fields }) =>
+      await graft.deployTargets.create({
+        ...fields,
+        adapter_id: adapter.id,
+        ...(folder.trim() && { folder: folder.trim() }),
+        ...(api_key && { api_key }),
+      }),
+    invalidates: [invalidates, ['audit']],
+    onDone: onClose,
+  });
+  return (
+    <FormDialog title="Add deploy target" action="Add" form={form} onClose={onClose}>
+      <TextField label="Name" autofocus maxLength={64} {...form.field('name')} />
+      <Select label="Runtime" {...form.field('runtime')} options={runtimeOptions} />
+      <TextField
+        label="URL"
+        type="url"
+        placeholder="https://vllm.example.com"
+        hint="One server, without /v1."
+        {...form.field('url')}
+      />
+      <TextField
+        label="API key"
+        type="password"
+        autocomplete="off"
+        hint="The key that the runtime was started with. Required if it is not on the internet."
+        {...form.field('api_key')}
+      />
+      <TextField label="Tag" maxLength={32} {...form.field('tag')} />
+      <TextField
+        label="Model name"
+        maxLength={128}
+        hint="Requests to the runtime use this name and the version: support-v3."
+        {...form.field('model_name')}
+      />
+      <TextField
+        label="Folder"
+        placeholder="/adapters"
+        hint="Path at which the runtime sees your team's part of the shared folder, if it is another than here."
+        {...form.field('folder')}
+      />
+    </FormDialog>
   );
 }

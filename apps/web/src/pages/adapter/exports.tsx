@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Disclosure } from '../../components/disclosure.tsx';
 import { Button, DownloadLink } from '../../components/forms/button.tsx';
-import { Checkbox, Select } from '../../components/forms/field.tsx';
+import { Checkbox, Select, TextField } from '../../components/forms/field.tsx';
 import { ConfirmButton, Form, useAction, useForm } from '../../components/forms/form.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -13,7 +13,6 @@ import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { usePermission } from '../../data/session.ts';
 import { bytes } from '../../text/numbers.ts';
-import { ExportOption, type OptionSchema } from './export-option.tsx';
 
 const { exports } = graft.adapters;
 const pollMs = 1000;
@@ -203,4 +202,67 @@ function Actions({ version, made }: { version: AdapterVersion; made: AdapterExpo
       )}
     </div>
   );
+}
+
+/** The part of an option's JSON Schema that the form shows. */
+interface OptionSchema {
+  type?: string;
+  enum?: readonly string[];
+  default?: unknown;
+  description?: string;
+}
+
+interface Props {
+  name: string;
+  schema: OptionSchema;
+  /** Undefined: the default. */
+  value: unknown;
+  onValue: (value: unknown) => void;
+  error: string | null;
+}
+
+/** A field for an option of an export format: a selection, a checkbox, or text that is sent as a number where the option is one. */
+function ExportOption({ name, schema, value, onValue, error }: Props) {
+  const shown = value ?? schema.default;
+  const hint = schema.description ?? null;
+  if (schema.enum)
+    return (
+      <Select
+        label={name}
+        value={String(shown)}
+        onValue={onValue}
+        options={schema.enum}
+        hint={hint}
+        error={error}
+      />
+    );
+  if (schema.type === 'boolean')
+    return (
+      <Checkbox
+        label={
+          <>
+            {name} <span class="small soft">{hint}</span>
+          </>
+        }
+        checked={shown === true}
+        onChecked={onValue}
+      />
+    );
+  const isNumber = schema.type === 'integer' || schema.type === 'number';
+  return (
+    <TextField
+      label={name}
+      value={shown === undefined || shown === null ? '' : String(shown)}
+      onValue={(text) => onValue(textValue(text, isNumber))}
+      hint={hint}
+      error={error}
+    />
+  );
+}
+
+/** An empty text is the default. Text that is no number is sent as it is, so that the API names the fault. */
+function textValue(text: string, isNumber: boolean): unknown {
+  const trimmed = text.trim();
+  if (trimmed === '') return undefined;
+  return isNumber && Number.isFinite(Number(trimmed)) ? Number(trimmed) : text;
 }

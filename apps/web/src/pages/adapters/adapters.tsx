@@ -1,19 +1,20 @@
-import type { Adapter } from '@graft/client';
+import type { Adapter, DeletedAdapterVersion } from '@graft/client';
 import { Cut } from '../../components/cut.tsx';
 import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { Choice, Select } from '../../components/forms/field.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import type { Column } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Tags } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
-import { useAdapters } from '../../data/adapters.ts';
+import { adapterKeys, useAdapters, useDeletedVersions } from '../../data/adapters.ts';
+import { graft } from '../../data/graft.ts';
 import { useBaseModels } from '../../data/models.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { none } from '../../text/numbers.ts';
-import { Deleted } from './deleted.tsx';
 
 const columns: Column<Adapter>[] = [
   { head: 'Name', cell: ({ id, name }) => <Cut text={name} href={`/adapters/${id}`} />, width: '12rem' },
@@ -113,5 +114,42 @@ export function Adapters() {
         </div>
       )}
     </>
+  );
+}
+
+/** Deleted versions that can still be restored. */
+function Deleted() {
+  const canWrite = usePermission('adapters:write');
+  const restore = useAction({
+    run: ({ adapter_id, version }: DeletedAdapterVersion) =>
+      graft.adapters.versions.restore(adapter_id, version),
+    invalidates: adapterKeys,
+    successMessage: ({ adapter_name, version }) => `Version ${version} of ${adapter_name} restored.`,
+  });
+  return (
+    <Listing
+      pages={useDeletedVersions()}
+      label="Deleted versions"
+      minWidth="48rem"
+      emptyTitle="No deleted versions"
+      emptyText="Deleted versions stay here for a few days and can be restored."
+      columns={[
+        { head: 'Model', cell: ({ model }) => <Cut text={model} /> },
+        { head: 'Version', cell: ({ version }) => version, end: true, width: '5.5rem' },
+        { head: 'Deleted', cell: ({ deleted_at }) => <Time at={deleted_at} />, width: '8rem' },
+        { head: 'Restorable until', cell: (each) => <Time at={each.restorable_until} />, width: '9rem' },
+        {
+          width: '7rem',
+          actions: (version) => [
+            canWrite && {
+              text: 'Restore',
+              kind: 'plain',
+              busy: restore.isPending && restore.variables.id === version.id,
+              run: () => restore.mutate(version),
+            },
+          ],
+        },
+      ]}
+    />
   );
 }

@@ -2,24 +2,35 @@ import type { FineTuningJob } from '@graft/client';
 import { useQueries, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useMemo } from 'preact/hooks';
 import { Chart } from '../../components/chart/chart.tsx';
-import { CurveOptions, useCurveView } from '../../components/chart/curve-view.tsx';
+import { seriesNames, useColours } from '../../components/chart/colours.ts';
+import { CurveOptions, type CurveView, useCurveView } from '../../components/chart/curve-view.tsx';
+import { Cut } from '../../components/cut.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { LinkButton } from '../../components/forms/button.tsx';
+import { Button, LinkButton } from '../../components/forms/button.tsx';
 import { Select } from '../../components/forms/field.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
+import { toastError } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { useJobOptions } from '../../data/job-options.ts';
 import { isFinished, jobKey } from '../../data/jobs.ts';
 import { metricsOf } from '../../data/metrics.ts';
+import { saveFile } from '../../data/save-file.ts';
 import { seriesOptions } from '../../data/series.ts';
 import type { XAxis } from '../../data/series-lines.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
 import { metricFormats } from '../../text/metric-formats.ts';
-import { type Compared, comparedLines, metricLines } from './compared-lines.ts';
-import { Differences } from './differences.tsx';
-import { ExportButtons } from './export-buttons.tsx';
+import { valueText } from '../../text/numbers.ts';
+import { chartPng, chartSvg } from './chart-svg.ts';
+import {
+  type Compared,
+  type ComparedLines,
+  comparedLines,
+  metricLines,
+  uniqueNames,
+} from './compared-lines.ts';
 import { FinalMetrics } from './final-metrics.tsx';
 
 /** One job per colour of the palette. */
@@ -161,4 +172,108 @@ function AddJob({ ids, onAdd }: { ids: readonly string[]; onAdd: (id: string) =>
       />
     </div>
   );
+}
+
+interface Row {
+  option: string;
+  values: string[];
+}
+
+/** The options that differ between the jobs, including data and seed. */
+function Differences({ compared }: { compared: readonly Compared[] }) {
+  const names = uniqueNames(compared);
+  const rows = findDifferences(compared);
+  return (
+    <section class="panel">
+      <h2>Differences</h2>
+      {rows.length === 0 ? (
+        <p class="soft">None: the jobs have the same configuration, data and seed.</p>
+      ) : (
+        <Table
+          label="Differences"
+          minWidth={`${14 + 10 * compared.length}rem`}
+          rows={rows}
+          rowKey={({ option }) => option}
+          columns={[
+            { head: 'Option', width: '14rem', cell: ({ option }) => <code>{option}</code> },
+            ...compared.map((_, i) => ({
+              head: <Cut text={names[i]} />,
+              cell: ({ values }: Row) => values[i],
+            })),
+          ]}
+        />
+      )}
+    </section>
+  );
+}
+
+function findDifferences(compared: readonly Compared[]): Row[] {
+  const options = compared.map(({ job }): Record<string, unknown> => {
+    const { model, start_from, training_file, validation_file, training_files, validation_files } = job;
+    const files = { training_file, validation_file, training_files, validation_files };
+    const { preference, ...training } = job.training;
+    return { model, start_from, ...files, method: job.method.type, ...preference, ...training, ...job.peft };
+  });
+  const names = [...new Set(options.flatMap((each) => Object.keys(each)))];
+  return names
+    .map((option) => ({ option, values: options.map((each) => valueText(each[option])) }))
+    .filter(({ values }) => new Set(values).size > 1);
+}
+
+/** Exports the loss curves as an image or as CSV. */
+function ExportButtons({
+  compared,
+  lines,
+  view,
+}: {
+  compared: readonly Compared[];
+  lines: ComparedLines;
+  view: CurveView;
+}) {
+  const colours = useColours(['ink', 'ink-soft', 'line', 'surface', ...seriesNames]);
+  const svg = () =>
+    chartSvg('Training loss', lines.training, {
+      ...view,
+      colours: { ...colours, series: seriesNames.map((name) => colours[name]) },
+    });
+  const savePng = async () => {
+    try {
+      saveFile('loss.png', 'image/png', [await chartPng(svg())]);
+    } catch (error) {
+      toastError(error);
+    }
+  };
+  return (
+    <>
+      <Button icon="download" onClick={savePng}>
+        PNG
+      </Button>
+      <Button icon="download" onClick={() => saveFile('loss.svg', 'image/svg+xml', [svg()])}>
+        SVG
+      </Button>
+      <Button icon="download" onClick={() => saveFile('loss.csv', 'text/csv', [toCsv(compared)])}>
+        CSV
+      </Button>
+    </>
+  );
+}
+
+/** One row per point of the charts, which are downsampled for long series. */
+function toCsv(compared: readonly Compared[]): string {
+  const names = uniqueNames(compared);
+  const rows = compared.flatMap(({ job, series }, i) =>
+    series.map((row) => {
+      const loss = row.stretch?.loss_mean ?? row.loss;
+      const metrics = [row.token_accuracy, row.learning_rate, row.grad_norm];
+      return [job.id, names[i], row.kind, row.step, row.epoch, loss, ...metrics].map(cell).join();
+    }),
+  );
+  return `job,name,kind,step,epoch,loss,token_accuracy,learning_rate,grad_norm\n${rows.join('\n')}\n`;
+}
+
+/** A CSV cell, quoted if necessary. An apostrophe keeps spreadsheets from reading text as a formula. */
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  const text = typeof value === 'string' ? value.replace(/^[=+@-]/, "'$&") : String(value);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { differences } from './token-difference.ts';
+import { differences } from './preview.tsx';
 
 /** Both texts, with what differs in capitals. */
 const shown = (a: string, b: string) => {

@@ -1,14 +1,13 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { Dialog } from '../../components/dialog.tsx';
 import { Button } from '../../components/forms/button.tsx';
-import { Checkbox, TextField } from '../../components/forms/field.tsx';
+import { Checkbox, TextArea, TextField } from '../../components/forms/field.tsx';
 import { linesText } from '../../components/invalid-lines.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
-import type { Correction } from '../../data/correction/correction.ts';
+import { type CorrectableLine, type Correction, maxLineBytes } from '../../data/correction/correction.ts';
 import type { LineBytes } from '../../data/correction/line-bytes.ts';
-import { count, counted } from '../../text/numbers.ts';
-import { LineEditor } from './line-editor.tsx';
+import { bytes, count, counted } from '../../text/numbers.ts';
 import { type InvalidFile, useCorrection } from './use-correction.ts';
 
 /** A button with a dialog in which the invalid lines of a JSON Lines file are corrected. The copy is a new file. */
@@ -161,3 +160,49 @@ export const OtherKindHint = ({ isCompressed }: { isCompressed: boolean }) => (
     , or upload the file with <em>Options: Invalid lines: Accept the file</em>, and let jobs leave them out.
   </p>
 );
+
+/** An invalid line: its fault, its text, and whether it is left out. */
+function LineEditor({
+  line,
+  error,
+  isBusy,
+  onChange,
+}: {
+  line: CorrectableLine;
+  /** What is wrong with the text. */
+  error: string | undefined;
+  isBusy: boolean;
+  /** Must stay the same function, so that a change of one line does not render all. */
+  onChange: (number: number, changes: { edited?: string; isLeftOut?: boolean }) => void;
+}) {
+  return useMemo(() => {
+    const { number, fault, text, edited, isTooLong, isLeftOut, place } = line;
+    const size = `Has ${bytes(place.textEnd - place.start)}, and at most ${bytes(maxLineBytes)} can be edited: this is the beginning. Leave the line out, or correct it on your machine.`;
+    const hint = [fault, isTooLong && size].filter(Boolean).join('. ');
+    return (
+      <li class="line-editor tight" data-out={isLeftOut}>
+        <TextArea
+          label={`Line ${count(number)}`}
+          hint={hint}
+          error={isLeftOut ? null : error}
+          rows={3}
+          spellcheck={false}
+          readOnly={isTooLong || isBusy}
+          disabled={isLeftOut}
+          value={isTooLong ? `${text}…` : (edited ?? text)}
+          // A copied line often ends with a line break.
+          onValue={(value) => onChange(number, { edited: value.replace(/[\r\n]+$/, '') })}
+        />
+        <Checkbox
+          label={
+            <span>
+              Leave out <span class="visually-hidden">line {count(number)}</span>
+            </span>
+          }
+          checked={isLeftOut}
+          onChecked={(isOut) => !isBusy && onChange(number, { isLeftOut: isOut })}
+        />
+      </li>
+    );
+  }, [line, error, isBusy, onChange]);
+}

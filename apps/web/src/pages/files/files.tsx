@@ -1,9 +1,12 @@
-import type { FileObject } from '@graft/client';
+import type { FileObject, UploadObject } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
 import { Cut } from '../../components/cut.tsx';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
-import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
+import { Button, DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { TextField } from '../../components/forms/field.tsx';
+import { useAction } from '../../components/forms/form.tsx';
 import { ShowMore } from '../../components/lists/more.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
@@ -14,11 +17,10 @@ import { graft } from '../../data/graft.ts';
 import { useJobOptions } from '../../data/job-options.ts';
 import { usePages } from '../../data/pages.ts';
 import { usePermission } from '../../data/session.ts';
-import { uploadFiles } from '../../data/uploads.ts';
+import { uploadFiles, useUploads } from '../../data/uploads.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { bytes, count } from '../../text/numbers.ts';
+import { bytes, count, percent } from '../../text/numbers.ts';
 import { DeleteFile } from './delete-file.tsx';
-import { Unfinished, usePendingUploads } from './unfinished.tsx';
 import { UploadList } from './upload-list.tsx';
 import { UploadOptionFields, useUploadOptions } from './upload-options.tsx';
 
@@ -162,6 +164,62 @@ function Formats() {
       {data?.formats.map(({ name, title, sample }) => (
         <li key={name}>
           {title}: <code>{sample}</code>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Uploads shown at first. */
+const maxShown = 3;
+
+const usePendingUploads = (enabled = true) =>
+  useQuery({
+    enabled,
+    queryKey: ['uploads', 'pending'],
+    queryFn: () => graft.uploads.list({ status: 'pending', limit: 100 }).toArray(100),
+  });
+
+/** Interrupted uploads. Selecting the same file again resumes them. */
+function Unfinished() {
+  const activeUploads = useUploads();
+  const pending = usePendingUploads();
+  const isListed = (name: string) =>
+    activeUploads.some((each) => each.name === name && each.state !== 'done' && each.state !== 'refused');
+  const unfinished = (pending.data ?? []).filter(({ filename }) => !isListed(filename));
+  if (unfinished.length === 0) return null;
+  return (
+    <section class="files-unfinished tight" aria-label="Unfinished uploads">
+      <h2>Unfinished uploads</h2>
+      <p class="soft small">Select the same file again to resume the upload.</p>
+      <Uploads uploads={unfinished.slice(0, maxShown)} />
+      {unfinished.length > maxShown && (
+        <Disclosure summary={`${count(unfinished.length - maxShown)} more`}>
+          <Uploads uploads={unfinished.slice(maxShown)} />
+        </Disclosure>
+      )}
+    </section>
+  );
+}
+
+function Uploads({ uploads }: { uploads: readonly UploadObject[] }) {
+  const discard = useAction({
+    run: (id: string) => graft.uploads.cancel(id),
+    invalidates: [['uploads']],
+  });
+  return (
+    <ul class="files-uploads">
+      {uploads.map(({ id, filename, received_bytes, bytes: total, expires_at }) => (
+        <li key={id}>
+          <strong class="cut" title={filename}>
+            {filename}
+          </strong>
+          <span class="small soft">
+            {percent(received_bytes / total)} of {bytes(total)} · expires <Time at={expires_at} />
+          </span>
+          <Button small kind="quiet" busy={discard.isPending} onClick={() => discard.mutate(id)}>
+            Discard <span class="visually-hidden">{filename}</span>
+          </Button>
         </li>
       ))}
     </ul>

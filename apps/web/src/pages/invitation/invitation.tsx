@@ -1,15 +1,17 @@
 import { type AcceptedInvitation, GraftApiError, type Me } from '@graft/client';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { Link } from 'wouter-preact';
+import { Link, useLocation } from 'wouter-preact';
 import { Brand } from '../../components/brand.tsx';
+import { CodeBlock } from '../../components/code-block.tsx';
 import { Button } from '../../components/forms/button.tsx';
-import { useAction } from '../../components/forms/form.tsx';
+import { TextField } from '../../components/forms/field.tsx';
+import { Form, useAction, useForm } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { useSession, useSignOut } from '../../data/session.ts';
-import { JoinAsPerson } from './join-as-person.tsx';
-import { JoinForm } from './join-form.tsx';
-import { Joined } from './joined.tsx';
-import { storeToken, takeToken } from './token.ts';
+import { Problem } from '../../components/problem.tsx';
+import { toast } from '../../components/toast.tsx';
+import { graft } from '../../data/graft.ts';
+import { useSession, useSessionReset, useSignOut } from '../../data/session.ts';
 
 /** The page of an invitation link, for signed-in people and for new users. */
 export function Invitation() {
@@ -106,3 +108,174 @@ function SignOut({ text }: { text: string }) {
     </div>
   );
 }
+
+const storageKey = 'graft-invitation';
+
+/** Milliseconds allowed for the sign-in at the identity provider; the same as the API's limit. */
+const signInMs = 600_000;
+
+/**
+ * The token from the URL's fragment, or the one stored before the sign-in at the provider. It is removed from both, so that no browser
+ * history contains it. Null: none.
+ */
+function takeToken(): string | null {
+  const stored = sessionStorage.getItem(storageKey);
+  sessionStorage.removeItem(storageKey);
+  const token = location.hash.slice(1);
+  if (token) {
+    history.replaceState(history.state, '', location.pathname + location.search);
+    return token;
+  }
+  const [storedToken = '', until = ''] = stored?.split(' ') ?? [];
+  return storedToken && Date.now() < Number(until) ? storedToken : null;
+}
+
+/** Stores the token in this tab during the sign-in at the provider, so that no URL on the way contains it. */
+const storeToken = (token: string) => sessionStorage.setItem(storageKey, `${token} ${Date.now() + signInMs}`);
+
+/** Shows a new member's API key. It is not stored, and lost when the page is closed. */
+function Joined({ joined: { team, role, person, key } }: { joined: AcceptedInvitation }) {
+  const [, navigate] = useLocation();
+  const resetSession = useSessionReset();
+  const signIn = useAction({
+    run: async () => {
+      await graft.sessions.begin(key);
+      await resetSession();
+    },
+    onDone: () => navigate('/jobs', { replace: true }),
+  });
+  return (
+    <section class="stack">
+      <PageHead title="Your API key">
+        <p>
+          You joined team <strong>{team.name}</strong> as {role} ({person.email}).
+        </p>
+      </PageHead>
+      <p>
+        <strong>Copy it now.</strong> You will not be able to see it again. Keep it like a password: use it to
+        sign in to the dashboard, in programs, and with <code>graft login</code>.
+      </p>
+      <CodeBlock label="API key" text={key} />
+      <Button kind="main" busy={signIn.isPending} onClick={() => signIn.mutate()}>
+        Continue
+      </Button>
+    </section>
+  );
+}
+
+/** Joins a team as a new member with a new API key. The link is enough. */
+function JoinForm({
+  token,
+  onJoined,
+  onError,
+}: {
+  token: string;
+  onJoined: (joined: AcceptedInvitation) => void;
+  onError: (error: unknown) => void;
+}) {
+  const { field, error, ...form } = useForm({
+    initial: { email: '', name: '' },
+    run: (values) => {
+      const [email, name] = [values.email.trim(), values.name.trim()];
+      return graft.invitations.accept({ token, ...(email && { email }), ...(name && { name }) });
+    },
+    onDone: onJoined,
+    onError,
+  });
+  const email = field('email');
+  const advice = email.error && adviceFor(error, 'link');
+  return (
+    <Form
+      form={form}
+      footer={
+        <Button kind="main" type="submit" busy={form.isPending}>
+          Join
+        </Button>
+      }
+    >
+      <TextField
+        label="Your email"
+        type="email"
+        name="email"
+        autocomplete="email"
+        hint="Identifies you in the team. Must match the invited email, if there is one."
+        {...email}
+        error={advice ? `${email.error} ${advice}` : email.error}
+      />
+      <TextField
+        label="Your name"
+        name="name"
+        autocomplete="name"
+        hint="Display name. Defaults to the part of the email before the @."
+        {...field('name')}
+      />
+    </Form>
+  );
+}
+
+/** Joins a team as the person signed in with the identity provider, who needs no key. */
+function JoinAsPerson({
+  token,
+  me,
+  onError,
+  children,
+}: {
+  token: string;
+  me: Me;
+  onError: (error: unknown) => void;
+  children: ComponentChildren;
+}) {
+  const [, navigate] = useLocation();
+  const resetSession = useSessionReset();
+  const join = useAction({
+    run: async () => {
+      const joined = await graft.sessions.acceptInvitation(token);
+      await resetSession();
+      return joined;
+    },
+    quiet: true,
+    onError,
+    onDone: ({ team, role }) => {
+      toast(`You joined team ${team.name} as ${role}.`);
+      navigate('/jobs', { replace: true });
+    },
+  });
+  const { error } = join;
+  const { name, email } = me.person!;
+  return (
+    <>
+      <PageHead title="Join a team">
+        <p>
+          You are signed in as <strong>{name}</strong> ({email}) and were invited to a team.
+        </p>
+      </PageHead>
+      {error !== null && (
+        <>
+          <Problem error={error} />
+          <p>{adviceFor(error, 'person')}</p>
+        </>
+      )}
+      <Button kind="main" busy={join.isPending} onClick={() => join.mutate()}>{`Join as ${name}`}</Button>
+      {children}
+      <Link href="/">Go to the home page</Link>
+    </>
+  );
+}
+
+/** How a user joins a team: as a person signed in with the identity provider, or with only the link. */
+type JoinMethod = 'person' | 'link';
+
+const advice: Record<string, Record<JoinMethod, string>> = {
+  wrong_invitation_email: {
+    person: 'Sign in with the invited email, or ask for an invitation for your email.',
+    link: 'Enter the email that was invited, or ask for an invitation for yours.',
+  },
+  already_member: {
+    person: 'You are already a member. Select the team next to your name.',
+    link: 'Sign in instead. If you lost your key, ask a team admin.',
+  },
+};
+
+/** What to do about an error, in addition to the API's message. */
+const adviceFor = (error: unknown, method: JoinMethod): string | undefined =>
+  error instanceof GraftApiError ? advice[error.code ?? '']?.[method] : undefined;

@@ -1,4 +1,4 @@
-import { type AdapterVersion, type FineTuningJob, GraftApiError } from '@graft/client';
+import { type AdapterVersion, type FineTuningJob, GraftApiError, type JobAttempt } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { Link } from 'wouter-preact';
 import { Disclosure } from '../../components/disclosure.tsx';
@@ -6,15 +6,16 @@ import { Empty } from '../../components/empty.tsx';
 import { DownloadLink, LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
+import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
+import { useAttempts } from '../../data/jobs.ts';
 import { usePermission } from '../../data/session.ts';
-import { bytes, count, counted, measure } from '../../text/numbers.ts';
+import { bytes, compact, count, counted, measure } from '../../text/numbers.ts';
+import { duration } from '../../text/times.ts';
 import { Lineage } from '../adapter/lineage.tsx';
 import { UsageCode } from '../adapter/usage-code.tsx';
 import { PlaygroundLink } from '../playground/playground-link.tsx';
-import { EstimateTable } from './estimate-table.tsx';
-import { describeProof, type Proof, type VersionMetrics } from './version-metrics.ts';
 
 /** The job's adapter, the proof of its effect, estimate and actual cost, and lineage. */
 export function Result({ job }: { job: FineTuningJob }) {
@@ -139,4 +140,87 @@ function PublishedAdapter({
       )}
     </section>
   );
+}
+
+/** The job's estimate next to the actual values. */
+function EstimateTable({ job, metrics }: { job: FineTuningJob; metrics: VersionMetrics | null }) {
+  const { data: attempts } = useAttempts(job.id);
+  const { estimate, progress, trained_tokens: tokens } = job;
+  if (!estimate) return null;
+  const rows: [string, string, string][] = [
+    ['Trainable parameters', compact(estimate.trainable_parameters), compact(metrics?.parameters?.trainable)],
+    ['Peak memory', bytes(estimate.peak_memory_bytes), bytes(metrics?.peak_memory_bytes)],
+    ['Steps', count(estimate.steps), count(job.training_end?.step ?? progress?.step)],
+    ['Tokens', compact(estimate.tokens), compact(tokens ?? progress?.tokens)],
+    ['Time', duration(estimate.seconds), duration(attempts && timeTrained(attempts.data))],
+  ];
+  return (
+    <section class="panel">
+      <h2>Estimate and actual</h2>
+      <Table
+        label="Estimate and actual"
+        minWidth="24rem"
+        rows={rows}
+        rowKey={([name]) => name}
+        columns={[
+          { head: 'Metric', cell: ([name]) => name },
+          { head: 'Estimated', end: true, cell: ([, estimated]) => estimated },
+          { head: 'Actual', end: true, cell: ([, , actual]) => actual },
+        ]}
+      />
+      <p class="small soft">
+        Estimated for {estimate.device === 'gpu' ? 'a GPU' : 'CPU'} and {estimate.precision}. Actual memory is
+        reported when the adapter is published.
+      </p>
+    </section>
+  );
+}
+
+/** Seconds of training in all attempts, including lost ones. Null: not trained yet. */
+function timeTrained(attempts: readonly JobAttempt[]): number | null {
+  const trainings = attempts.filter(({ kind }) => kind === 'training');
+  if (trainings.length === 0) return null;
+  const now = Date.now() / 1000;
+  return trainings.reduce((sum, { started_at, ended_at }) => sum + (ended_at ?? now) - started_at, 0);
+}
+
+/** Losses of the trained model, of its files loaded in a new process, and of the base model. */
+interface Proof {
+  live_loss: number;
+  reloaded_loss: number;
+  base_loss: number;
+  /** For an adapter trained on a quantized base: the loss on the base as served, to which `base_loss` then refers too. */
+  served_loss?: number;
+  examples: number;
+  measured_on: 'validation' | 'training';
+}
+
+/** Training metrics of a version, as far as it has them. */
+interface VersionMetrics {
+  steps?: number;
+  final_loss?: number | null;
+  validation_loss?: number | null;
+  peak_memory_bytes?: number | null;
+  parameters?: { trainable: number; total: number };
+  proof?: Proof | null;
+}
+
+function describeProof({
+  live_loss,
+  reloaded_loss,
+  base_loss,
+  served_loss,
+  examples,
+  measured_on,
+}: Proof): string {
+  const examplesText = measured_on === 'validation' ? 'validation examples' : 'training examples';
+  const loss = served_loss ?? reloaded_loss;
+  const change = base_loss === 0 ? 0 : (loss - base_loss) / base_loss;
+  const amount = `${measure(Math.abs(change) * 100)} %`;
+  return [
+    `On ${count(examples)} ${examplesText}, the loss is ${measure(base_loss)} for the base model and ${measure(loss)} with this adapter: ${amount} ${change < 0 ? 'lower' : 'higher'}.`,
+    served_loss === undefined
+      ? `Measured with the adapter's files in a new process, where the loss matches the trained model's (${measure(live_loss)}).`
+      : `Measured with the adapter's files in a new process, on the base model as served. On the quantized base of training, the loss matches the trained model's (${measure(live_loss)}).`,
+  ].join(' ');
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { JobCreateParams, Wire } from '@graft/client';
 import { listedObjectives } from '@graft/peft-core/config';
 import { draftFromRequest } from './draft.ts';
-import { methodOf, methodsFor, preferenceOptions, withBeta, withMethod } from './training-method.ts';
+import { methodOf, methodsFor, preferenceOptions, withBeta, withMethod } from './training-method-part.tsx';
 
 const objectives = listedObjectives as unknown as Wire.FineTuningObjective[];
 

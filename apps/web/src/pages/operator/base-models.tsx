@@ -1,7 +1,8 @@
 import type { BaseModelObject } from '@graft/client';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { Confirm, DialogButton, useAction } from '../../components/forms/form.tsx';
+import { Choice, TextArea, TextField } from '../../components/forms/field.tsx';
+import { Confirm, DialogButton, FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Time } from '../../components/time.tsx';
@@ -9,8 +10,7 @@ import { toast } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { bytes } from '../../text/numbers.ts';
-import { AddBaseModel } from './add-base-model.tsx';
-import { ModelAccess } from './model-access.tsx';
+import { splitWords } from '../../text/words.ts';
 
 const invalidates = [['base-models']];
 
@@ -145,4 +145,104 @@ function ModelStatus({ model }: { model: BaseModelObject }) {
     );
   }
   return <Badge tone="good">{state === 'ready' ? 'ready' : 'configured'}</Badge>;
+}
+
+type Rule = 'everyone' | 'allow' | 'deny';
+
+/** Which teams can see a base model. For other teams it does not exist. */
+function ModelAccess({ model, onClose }: { model: BaseModelObject; onClose: () => void }) {
+  const { field, values, set, ...form } = useForm({
+    initial: { rule: 'everyone' as Rule, teams: '' },
+    check: ({ rule, teams }) =>
+      rule !== 'everyone' && splitWords(teams).length === 0
+        ? { teams: 'Enter at least one team ID, such as team-….' }
+        : {},
+    run: ({ rule, teams }) =>
+      rule === 'deny'
+        ? graft.admin.baseModels.deny(model.id, splitWords(teams))
+        : graft.admin.baseModels.allow(model.id, rule === 'everyone' ? null : splitWords(teams)),
+    invalidates: [['base-models']],
+    successMessage: ({ id }) => `Access to ${id} updated.`,
+    onDone: onClose,
+  });
+  return (
+    <FormDialog title="Model access" action="Save" form={form} onClose={onClose}>
+      <p class="wrap-anywhere">
+        {model.id} is visible to {model.limited ? model.allowed_teams.join(', ') || 'no team' : 'all teams'}
+        {model.denied_teams.length > 0 && ` except ${model.denied_teams.join(', ')}`}.
+      </p>
+      <Choice
+        label="Rule"
+        value={values.rule}
+        onValue={(rule) => set({ rule })}
+        options={{ everyone: 'All teams', allow: 'Allow some', deny: 'Deny some' }}
+      />
+      {values.rule !== 'everyone' && (
+        <TextArea
+          label="Team IDs"
+          hint={
+            values.rule === 'allow'
+              ? 'Team IDs, separated by spaces. Only these teams, and those allowed before, can see the model.'
+              : 'Team IDs, separated by spaces. Accepted jobs continue.'
+          }
+          {...field('teams')}
+        />
+      )}
+    </FormDialog>
+  );
+}
+
+type Source = 'hub' | 'folder' | 's3';
+
+const sources: Record<Source, { label: string; placeholder: string; hint: string }> = {
+  hub: { label: 'Repository', placeholder: 'organization/name', hint: 'Must be allowed by GRAFT_HUB_ALLOW.' },
+  folder: { label: 'Folder', placeholder: '/models/name', hint: 'Absolute path, the same on every machine.' },
+  s3: {
+    label: 'Bucket prefix',
+    placeholder: 's3://bucket/prefix',
+    hint: 'Must be allowed by GRAFT_BASE_MODEL_SOURCES.',
+  },
+};
+
+function AddBaseModel({ onClose }: { onClose: () => void }) {
+  const { field, values, set, ...form } = useForm({
+    initial: { id: '', source: 'hub' as Source, location: '', revision: '' },
+    run: ({ id, source, location, revision }) =>
+      graft.admin.baseModels.add({
+        id: id.trim(),
+        [source]: location.trim(),
+        ...(source === 'hub' && revision.trim() !== '' && { revision: revision.trim() }),
+      }),
+    invalidates: [['base-models']],
+    successMessage: (model) => `Downloading ${model.id} in the background.`,
+    onDone: onClose,
+  });
+  const { source } = values;
+  return (
+    <FormDialog title="Add base model" action="Add" form={form} onClose={onClose}>
+      <TextField
+        label="Name"
+        autofocus
+        spellcheck={false}
+        hint="The value of model in requests."
+        {...field('id')}
+      />
+      <Choice
+        label="Source"
+        value={source}
+        onValue={(source) => set({ source })}
+        options={{ hub: 'Hugging Face Hub', folder: 'Folder', s3: 'S3 bucket' }}
+      />
+      <TextField {...sources[source]} spellcheck={false} {...field('location', source)} />
+      {source === 'hub' && (
+        <TextField
+          label="Revision"
+          placeholder="main"
+          spellcheck={false}
+          hint="A branch, tag or commit."
+          {...field('revision')}
+        />
+      )}
+    </FormDialog>
+  );
 }

@@ -1,14 +1,13 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cut } from '../../components/cut.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
+import { TextArea } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { compact, counted } from '../../text/numbers.ts';
+import { compact, counted, percent } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
-import { Calls, Reasoning, Steps } from './calls.tsx';
-import { type Answer, answerText, isOpen, type Turn } from './chat.ts';
+import { type Answer, answerText, isOpen, type Piece, type Step, type ToolCall, type Turn } from './chat.ts';
 import { toCurl } from './requests.ts';
-import { Tokens } from './tokens.tsx';
 
 const sides = ['A', 'B'] as const;
 
@@ -116,4 +115,170 @@ function describeAnswer({ state, finish, tokens, firstMs, totalMs }: Answer): st
   if (tokens !== null && totalMs) parts.push(`${compact((tokens * 1000) / totalMs)} tokens/s`);
   if (firstMs !== null) parts.push(`first token after ${duration(firstMs / 1000)}`);
   return parts.join(' · ');
+}
+
+/** Calls of an answer. With `onSend` each has a field for its result. */
+function Calls({
+  calls,
+  results,
+  onSend,
+}: {
+  calls: readonly ToolCall[];
+  /** Results that were sent, in the order of the calls. */
+  results?: readonly string[];
+  onSend?: ((results: string[]) => void) | undefined;
+}) {
+  const [texts, setTexts] = useState<readonly string[]>([]);
+  const send = (event: Event) => {
+    event.preventDefault();
+    onSend?.(calls.map((_, i) => texts[i] ?? ''));
+  };
+  return (
+    <form class="playground-calls" onSubmit={send}>
+      {calls.map((call, i) => (
+        <div key={call.id} class="playground-call">
+          <p>
+            <span class="small soft">Tool call</span> <code>{call.name}</code>
+          </p>
+          <pre>{formatted(call.arguments)}</pre>
+          {results && (
+            <p class="playground-result">
+              <span class="small soft">Result</span> {results[i]}
+            </p>
+          )}
+          {onSend && (
+            <TextArea
+              label={`Result of ${call.name}`}
+              rows={1}
+              value={texts[i] ?? ''}
+              onValue={(text) => setTexts(Object.assign([...texts], { [i]: text }))}
+            />
+          )}
+        </div>
+      ))}
+      {onSend && (
+        <Button small type="submit">
+          {calls.length === 1 ? 'Send result' : 'Send results'}
+        </Button>
+      )}
+    </form>
+  );
+}
+
+/** What an answer contains besides its content: earlier steps with their results, and reasoning. */
+function Steps({ steps }: { steps: readonly Step[] }) {
+  return (
+    <>
+      {steps.map(({ reasoning, text, calls, results }, i) => (
+        <div key={i}>
+          <Reasoning text={reasoning} />
+          {text && <p class="playground-text">{text}</p>}
+          <Calls calls={calls} results={results} />
+        </div>
+      ))}
+    </>
+  );
+}
+
+const Reasoning = ({ text }: { text: string }) =>
+  text === '' ? null : (
+    <details class="playground-reasoning" open>
+      <summary class="small soft">Reasoning</summary>
+      <p class="playground-text">{text}</p>
+    </details>
+  );
+
+/** Indented, if the text is complete JSON. */
+function formatted(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+/** Minimum probability of each colour class; tokens below the last one are the least likely. */
+const steps = [0.9, 0.5, 0.1, 0.01];
+
+const probability = (logprob: number) => Math.exp(logprob);
+/** Colour class of a piece, by its least likely token. */
+const colourClass = ({ tokens }: Piece) => {
+  const minimum = probability(Math.min(...tokens.map(({ logprob }) => logprob)));
+  const step = steps.findIndex((each) => minimum >= each);
+  return step === -1 ? steps.length : step;
+};
+
+/** Text that shows the probabilities of a token, selected by pointer or arrow keys. */
+function Tokens({ pieces, label }: { pieces: readonly Piece[]; label: string }) {
+  const [selected, setSelected] = useState<number | null>(null);
+  const select = (target: EventTarget | null) => {
+    const at = (target as HTMLElement | null)?.dataset?.i;
+    if (at !== undefined) setSelected(Number(at));
+  };
+  const move = (event: KeyboardEvent) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const from = selected ?? (by > 0 ? -1 : pieces.length);
+    setSelected(Math.min(pieces.length - 1, Math.max(0, from + by)));
+  };
+  const piece = selected === null ? undefined : pieces[selected];
+  return (
+    <>
+      {/* biome-ignore-start lint/a11y: the arrow keys do what the pointer does */}
+      <div
+        class="playground-text tokens"
+        role="group"
+        aria-label={label}
+        tabIndex={0}
+        onPointerOver={({ target }) => select(target)}
+        onClick={({ target }) => select(target)}
+        onKeyDown={move}
+      >
+        {pieces.map((piece, i) =>
+          piece.tokens.length === 0 ? (
+            piece.text
+          ) : (
+            <span key={i} data-i={i} data-step={colourClass(piece)} data-selected={i === selected}>
+              {piece.text}
+            </span>
+          ),
+        )}
+      </div>
+      {/* biome-ignore-end lint/a11y: the arrow keys do what the pointer does */}
+      <div class="token-details" aria-live="polite">
+        {piece && piece.tokens.length > 0 ? (
+          piece.tokens.map(({ token, logprob, top }, i) => (
+            <dl key={i}>
+              <Row token={token} logprob={logprob} isSampled />
+              {top
+                .filter((other) => other.token !== token)
+                .map((other) => (
+                  <Row key={other.token} {...other} />
+                ))}
+            </dl>
+          ))
+        ) : (
+          <p class="small soft">Hover over a token, or focus the text and press →, to see its probability.</p>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Row({ token, logprob, isSampled }: { token: string; logprob: number; isSampled?: boolean }) {
+  const value = probability(logprob);
+  return (
+    <div data-sampled={isSampled}>
+      <dt class="cut">
+        <code>{JSON.stringify(token).slice(1, -1) || '∅'}</code>
+      </dt>
+      <dd>
+        <span class="tokens-bar">
+          <span style={{ width: `${100 * value}%` }} />
+        </span>
+        {percent(value)}
+      </dd>
+    </div>
+  );
 }

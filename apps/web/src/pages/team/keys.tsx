@@ -3,8 +3,8 @@ import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Cut, NameAndId } from '../../components/cut.tsx';
-import { Checkbox } from '../../components/forms/field.tsx';
-import { Confirm, DialogButton } from '../../components/forms/form.tsx';
+import { Checkbox, Select } from '../../components/forms/field.tsx';
+import { Confirm, DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
@@ -12,7 +12,6 @@ import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMe, usePermission } from '../../data/session.ts';
 import { NewKey } from './new-key.tsx';
-import { RotateKey } from './rotate-key.tsx';
 
 /** API keys: admins see all keys of the team, others their own. */
 export function Keys() {
@@ -196,5 +195,38 @@ function KeyStatus({ apiKey: key }: { apiKey: ApiKey }) {
     <>
       <Badge tone={key.replaced_by === null ? 'good' : 'wait'}>expires</Badge> <Time at={key.expires_at} />
     </>
+  );
+}
+
+/** Creates a key's successor with the same permissions. */
+function RotateKey({
+  apiKey: { id, name },
+  onCreated,
+  onClose,
+}: {
+  apiKey: ApiKey;
+  onCreated: (key: CreatedApiKey) => void;
+  onClose: () => void;
+}) {
+  const form = useForm({
+    initial: { overlap: '3600' },
+    run: ({ overlap }) => graft.team.keys.rotate(id, { overlap: Number(overlap) }),
+    invalidates: [['keys'], ['audit']],
+    onDone: (key) => {
+      onClose();
+      onCreated(key);
+    },
+  });
+  return (
+    <FormDialog title="Rotate API key" action="Rotate" form={form} onClose={onClose}>
+      <p class="wrap-anywhere">
+        Creates a new key with the permissions of {name}. Both keys work until the old one expires.
+      </p>
+      <Select
+        label="Old key expires"
+        options={{ 0: 'Immediately', 3600: 'In 1 hour', 86400: 'In 1 day', 604800: 'In 7 days' }}
+        {...form.field('overlap')}
+      />
+    </FormDialog>
   );
 }

@@ -3,8 +3,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GraftError } from '../../errors.ts';
-import type { Decompressor } from './compression/compression.ts';
-import { compressionOf } from './compression/compressions.ts';
+import type { Compression, Decompressor } from './compression/compression.ts';
+import { gzip } from './compression/gzip.ts';
+import { zstd } from './compression/zstd.ts';
 import type { ByteReader, Container, FileStart, RandomAccess, RowSink } from './container.ts';
 import { kindOf } from './file-kind.ts';
 import { isBomb, START_BYTES } from './limits.ts';
@@ -273,4 +274,12 @@ function startOf(all: Uint8Array, isWhole: boolean): FileStart {
   const whole = isWhole && bytes.length === withoutBom(all).length;
   const text = new TextDecoder().decode(bytes);
   return { bytes, text: whole ? text : text.slice(0, text.lastIndexOf('\n') + 1) || text, isWhole: whole };
+}
+
+/** All compressions of whole files. */
+const compressions: readonly Compression[] = [gzip, zstd];
+
+/** The compression of a file that begins with `bytes`. */
+function compressionOf(bytes: Uint8Array): Compression | null {
+  return compressions.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte)) ?? null;
 }

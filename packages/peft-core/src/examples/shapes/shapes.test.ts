@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readLine } from '../read-line.ts';
-import { RowChecker } from '../row-checker.ts';
+import { noShape, RowChecker } from '../row-checker.ts';
 import { plainValues, readCells } from './cells.ts';
 import { mapColumns, parseColumns } from './columns.ts';
-import { noShape } from './nearest-shape.ts';
 import { shapes } from './shapes.ts';
 
 const converted = (row: object) => {

@@ -8,7 +8,7 @@ import { tempFolder } from '../../testing/temp-folder.ts';
 import { byteTokenizer, tinyTokenizerConfig, writeTinyModel } from '../../testing/tiny-model.ts';
 import { fileTensorsFor } from '../../tuners/check.ts';
 import { exportFolder } from '../export-folder.ts';
-import { goTemplate } from './go-template.ts';
+import { goTemplate } from './write.ts';
 
 const at = tempFolder();
 

@@ -16,7 +16,7 @@ import { objectiveFor } from '../../objectives/objectives.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
 import { type CheckpointCandidate, folderOfTrial } from '../checkpoints/manifest.ts';
-import { evaluationAt, MetricLog } from '../checkpoints/metric-series.ts';
+import { evaluationAt, MetricLog, type MetricSeries } from '../checkpoints/metric-series.ts';
 import { loadNewest, type SkippedCheckpoint } from '../checkpoints/read-checkpoint.ts';
 import { setColumns } from '../evaluation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
@@ -24,9 +24,13 @@ import { identityOf } from '../open-run.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining } from '../setup.ts';
-import { seriesByTrial } from './series-by-trial.ts';
 import { readSweepCheckpoint, type StoredTrial } from './sweep-checkpoint.ts';
-import { type SweepProgress, sweepProgress, type TrialProgress } from './sweep-progress.ts';
+import {
+  type SweepProgress,
+  type SweepSegment,
+  sweepProgress,
+  type TrialProgress,
+} from './sweep-progress.ts';
 import type { SweepStretch, TrialRow } from './sweep-records.ts';
 
 /** Options of a sweep: those common to all trials, and the trials, which differ only in `peft` and `learning_rate`. */
@@ -242,4 +246,60 @@ function sharedData(): (trial: TrainOptions) => Promise<TrainingData> {
     made.set(key, known);
     return known;
   };
+}
+
+/** All measurements of the trials so far, as one sequence of steps in the order of an uninterrupted sweep. */
+function seriesByTrial(
+  rungs: readonly Rung[],
+  trials: readonly TrialProgress[],
+  series: readonly MetricSeries[],
+): SweepStretch[] {
+  const tokens = trials.map(() => 0);
+  return segmentsSoFar(rungs, trials).flatMap(({ trial, before, from, until }) => {
+    const { train, evaluation } = series[trial]!;
+    const end = Math.min(until, train.loss.length);
+    if (end <= from) return [];
+    const others = tokens.reduce((sum, each) => sum + each, 0) - tokens[trial]!;
+    tokens[trial] = train.tokens[end - 1]!;
+    const columns = cut(train, (row) => row >= from && row < end);
+    const allTokens = columns.tokens.map((own) => others + own);
+    const measured = cut(evaluation, (row) => evaluation.step[row]! > from && evaluation.step[row]! <= end);
+    return [
+      {
+        trial: trial + 1,
+        offset: before - from,
+        firstStep: from + 1,
+        series: { train: { ...columns, tokens: allTokens }, evaluation: measured },
+      },
+    ];
+  });
+}
+
+/** The finished segments and the one in progress. */
+function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): SweepSegment[] {
+  const segments: SweepSegment[] = [];
+  const then = trials.map(({ values }) => ({
+    losses: [] as number[],
+    diverged: false,
+    ...(values && { values }),
+  }));
+  for (;;) {
+    const { next } = sweepProgress(rungs, then);
+    if (!next) return segments;
+    segments.push(next);
+    const [now, past] = [trials[next.trial]!, then[next.trial]!];
+    if (now.losses.length > past.losses.length) past.losses.push(now.losses[past.losses.length]!);
+    else if (now.diverged) past.diverged = true;
+    else return segments;
+  }
+}
+
+/** Copies the rows for which `takes` is true: sending a view would transfer its whole underlying buffer. */
+function cut<Columns extends Record<string, Float64Array>>(
+  columns: Columns,
+  takes: (row: number) => boolean,
+): Columns {
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, values]) => [name, values.filter((_, row) => takes(row))]),
+  ) as Columns;
 }

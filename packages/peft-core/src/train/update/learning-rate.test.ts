@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { ResolvedTraining } from '../../config/index.ts';
-import { learningRateAt } from './learning-rate.ts';
+import { learningRateAt } from '../run-step.ts';
 
 const training = (lr_scheduler_type: ResolvedTraining['lr_scheduler_type']) =>
   ({ learning_rate: 1, warmup_steps: 4, lr_scheduler_type }) as ResolvedTraining;

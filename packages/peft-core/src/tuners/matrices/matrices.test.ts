@@ -9,9 +9,8 @@ import { outlineOf } from '../../outlines/index.ts';
 import { tinyFamilies } from '../../testing/tiny-families.ts';
 import { tinyConfig } from '../../testing/tiny-model.ts';
 import { checkAgainstModel, fileTensorsFor } from '../check.ts';
-import { blockSums, repeatedColumns } from '../miss/block-sums.ts';
-import { inverse, rotatedBlocks, skewSymmetric } from '../oft/block-rotation.ts';
-import { rotations, rotationsOf } from '../oft/rotation.ts';
+import { blockSums, repeatedColumns } from '../miss/tuner.ts';
+import { inverse, rotatedBlocks, rotations, rotationsOf, skewSymmetric } from '../oft/tuner.ts';
 import { changedProduct } from './changed-product.ts';
 
 const llama = { ...tinyConfig, hidden_size: 32, intermediate_size: 48 };

@@ -73,7 +73,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   floats: ['encoder_dropout'],
 };
 
-/** Number of parameters of `promptEncoder` in encoder.ts. */
+/** Number of parameters of `promptEncoder` in tuner.ts. */
 function encoderSize(config: PTuningConfig, model: ModelOutline): number {
   const { encoder_hidden_size, encoder_num_layers: layers, encoder_reparameterization_type: type } = config;
   const width = model.hiddenSize;

@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { auditSinkFault } from '../../environment/audit-sink-fault.ts';
+import { auditSinkFault } from '../../environment/env.ts';
 import type { Services } from '../../services.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { auditHash } from '../verify-audit.ts';
-import { startAuditExporter } from './audit-exporter.ts';
-import { openAuditSink } from './audit-sink.ts';
+import { openAuditSink, startAuditExporter } from './audit-exporter.ts';
 
 interface Line {
   chain: string;

@@ -15,9 +15,8 @@ import { createTestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import type { AddedModel } from './added-model.ts';
 import { addedModelsFolder } from './ensure-model.ts';
-import { claimFetch, finishFetch, keepFetch } from './fetch-lease.ts';
 import { addBaseModel, findAddedModel, removeBaseModel, retryBaseModel } from './manage-added-models.ts';
-import { removeForgotten, startModelFetcher } from './model-fetcher.ts';
+import { claimFetch, finishFetch, keepFetch, removeForgotten, startModelFetcher } from './model-fetcher.ts';
 import type { ModelSourceInput } from './model-source.ts';
 
 let folder: string;

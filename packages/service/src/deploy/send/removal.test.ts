@@ -11,8 +11,8 @@ import { dismissLeftover, listLeftovers } from '../leftovers.ts';
 import { deleteDeployTarget } from '../manage-targets.ts';
 import { DeployBench, until } from '../testing/deploy-bench.ts';
 import { addTarget, by, publishVersion } from '../testing/deployed-adapter.ts';
+import { sweepFolder } from './deploy-sender.ts';
 import { removeVersions, writeVersion } from './shared-folder.ts';
-import { sweepFolder } from './sweep-folder.ts';
 import { claimTargets } from './target-work.ts';
 
 let bench: DeployBench;

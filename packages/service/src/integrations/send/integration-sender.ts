@@ -1,17 +1,21 @@
+import type { JobIntegrationRequest, TrackioSettings } from '@graft/wire/integration';
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
 import { withTeamScope } from '../../database/database-scope.ts';
-import { EgressError } from '../../egress/post-pinned.ts';
+import { type Egress, EgressError } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
-import { isTerminal } from '../../jobs/job.ts';
+import { isTerminal, type Job } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import type { TeamShares } from '../../work/leased-work.ts';
 import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
+import type { Integration } from '../integration.ts';
 import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
-import { createTracker } from '../trackers/create-tracker.ts';
-import { TrackerError } from '../trackers/tracker.ts';
+import { createMlflowTracker } from '../trackers/mlflow.ts';
+import { type AskService, bodyOf, createAsk } from '../trackers/service-http.ts';
+import { configOf, type Tracker, TrackerError, type TrackerRun, valuesOf } from '../trackers/tracker.ts';
+import { createWandbTracker } from '../trackers/wandb.ts';
 import {
   type ClaimedIntegration,
   claimIntegrations,
@@ -168,4 +172,128 @@ async function openIntegration(
   if (secret === null)
     return `The secret of your ${type} integration cannot be read any more: give it again.`;
   return { url, username, secret };
+}
+
+/** Maximum characters of a run's names and URL together, as JSON. Those of real servers have some hundred. */
+const longestRun = 8_000;
+
+/** The team's account, with its opened secret. */
+type Account = Pick<Integration, 'url' | 'username'> & { secret: string | null };
+interface Way {
+  egress: Egress;
+  signal: AbortSignal;
+}
+
+/** Creates the tracker for a job's integration. */
+function createTracker(request: JobIntegrationRequest, job: Job, account: Account, way: Way): Tracker {
+  const { type } = request;
+  const tracker = trackerOf(request, job, account, way);
+  return {
+    open: async () => checkRun(type, await judged(type, tracker.open())),
+    send: async (...args) => checkRun(type, await judged(type, tracker.send(...args))),
+    finish: async (...args) => await judged(type, tracker.finish(...args)),
+  };
+}
+
+/** Trackers access an answer's fields unchecked; on any other answer that is a TypeError, which this reports as an odd answer. */
+async function judged<T>(type: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof TypeError) throw odd(type);
+    throw error;
+  }
+}
+
+/** Checks the size of a run, which is stored and shown, because the server may return anything. */
+function checkRun(type: string, run: TrackerRun): TrackerRun {
+  if (typeof run.id !== 'string' || JSON.stringify(run).length > longestRun) throw odd(type);
+  return run;
+}
+
+function odd(type: string): TrackerError {
+  return new TrackerError(
+    'refused',
+    `Its answer is not one of a ${type} server: this is the URL of another.`,
+  );
+}
+
+function trackerOf(
+  request: JobIntegrationRequest,
+  job: Job,
+  { url, username, secret }: Account,
+  { egress, signal }: Way,
+): Tracker {
+  const about = { jobId: job.id, url, config: configOf(job) };
+  const askWith = (headers: Record<string, string>) => createAsk({ url, headers }, egress, signal);
+  const basic = (user: string) => `Basic ${Buffer.from(`${user}:${secret ?? ''}`).toString('base64')}`;
+  switch (request.type) {
+    case 'wandb':
+      return createWandbTracker(request.wandb, about, askWith({ authorization: basic('api') }));
+    case 'mlflow': {
+      const authorization = username !== null ? basic(username) : `Bearer ${secret}`;
+      return createMlflowTracker(request.mlflow, about, askWith(secret === null ? {} : { authorization }));
+    }
+    case 'trackio': {
+      const token = secret ?? '';
+      const hubToken = isHubToken(token) ? token : null;
+      const headers: Record<string, string> =
+        hubToken === null ? { 'x-trackio-write-token': token } : { authorization: `Bearer ${token}` };
+      return createTrackioTracker(request.trackio, { ...about, hubToken }, askWith(headers));
+    }
+  }
+}
+
+/** Client of trackio's server: `POST /api/bulk_log`, used as trackio's own client does. */
+function createTrackioTracker(
+  settings: TrackioSettings,
+  {
+    jobId,
+    url,
+    config,
+    hubToken,
+  }: { jobId: string; url: string; config: Record<string, unknown>; hubToken: string | null },
+  ask: AskService,
+): Tracker {
+  const { project, group = null } = settings;
+  const run = settings.name ?? jobId;
+  return {
+    // The first metric creates the run.
+    open: async () => ({ id: jobId, url: `${url}/?project=${encodeURIComponent(project)}` }),
+    async send(kept, points, sent) {
+      const logs = points.map((point, i) => ({
+        project,
+        run,
+        run_id: jobId,
+        metrics: valuesOf(point),
+        step: point.step,
+        // An id is stored once, however often it is sent.
+        log_id: `${jobId}:${point.kind}:${point.step}`,
+        config: sent === 0 && i === 0 ? { ...config, ...(group !== null && { _Group: group }) } : null,
+      }));
+      const answer = await ask({
+        method: 'POST',
+        path: '/api/bulk_log',
+        body: { args: [], kwargs: { logs, hf_token: hubToken } },
+      });
+      const { status, body } = answer;
+      const { error = null } = (body ?? {}) as { error?: unknown };
+      if (status === 404)
+        throw new TrackerError('refused', 'It answered 404: there is no trackio server at this URL.');
+      if (status === 400 || (status === 200 && error !== null))
+        throw new TrackerError(
+          'refused',
+          'It takes no metrics: the write token is not, or no longer, the right one.',
+        );
+      bodyOf('bulk_log', answer);
+      return kept;
+    },
+    // trackio has no end of a run.
+    finish: async () => {},
+  };
+}
+
+/** Whether the secret is a Hugging Face Hub token, for a Space, which is sent differently from a server's write token. */
+function isHubToken(secret: string): boolean {
+  return secret.startsWith('hf_');
 }

@@ -10,7 +10,7 @@ import {
 import { deleteFineTunedModel, restoreVersion } from '../../adapters/delete-adapters.ts';
 import { dataFolder } from '../../data-folder/data-folder.ts';
 import { collectGarbage } from '../../maintenance/collect-garbage.ts';
-import { scrubObjects } from '../../maintenance/scrub-objects.ts';
+import { scrubObjects } from '../../maintenance/job-loops.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';

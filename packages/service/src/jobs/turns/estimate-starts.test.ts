@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { estimateStarts } from './estimate-starts.ts';
+import { estimateStarts } from './queue-positions.ts';
 
 const nothing = { slots: 1, dispatched: 0, queued: 3, running: [], ran: [60] };
 

@@ -1,6 +1,6 @@
 /** A process that holds an embedded Postgres: sends `{pid, port, adopted}` to its parent, and releases it at SIGTERM. */
 import { pino } from 'pino';
-import { holdEmbeddedPostgres } from '../hold-embedded-postgres.ts';
+import { holdEmbeddedPostgres } from '../acquire-postgres.ts';
 
 const held = await holdEmbeddedPostgres(process.argv[2]!, pino({ level: 'silent' }));
 process.send!({ pid: held.pid, port: held.port, adopted: held.adopted, url: held.url('graft') });

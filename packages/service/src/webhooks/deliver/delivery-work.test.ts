@@ -6,7 +6,7 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import { listDeliveries } from '../deliveries.ts';
 import { createWebhook } from '../manage-endpoints.ts';
 import { claimDeliveries, recordFailure } from './delivery-work.ts';
-import { spreadEvents } from './spread-events.ts';
+import { spreadEvents } from './webhook-sender.ts';
 
 let services: Services;
 before(async () => {

@@ -14,8 +14,7 @@ import { listDeliveries, resendDelivery, testWebhook } from '../deliveries.ts';
 import { createWebhook, getWebhook, rotateWebhookSecret, updateWebhook } from '../manage-endpoints.ts';
 import { openReceiver, type Received } from '../testing/receiver.ts';
 import { claimDeliveries, recordFailure } from './delivery-work.ts';
-import { spreadEvents } from './spread-events.ts';
-import { startWebhookSender, type WebhookSettings } from './webhook-sender.ts';
+import { spreadEvents, startWebhookSender, type WebhookSettings } from './webhook-sender.ts';
 
 let services: Services;
 let team: TestTeam;

@@ -12,6 +12,7 @@ import { createEgress, type SendingTimes, startSending } from '../../work/start-
 import { retrySeconds } from '../deliveries.ts';
 import { webhookRules } from '../manage-endpoints.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
+import { testEvent } from '../webhook.ts';
 import {
   type AttemptFailure,
   type ClaimedDelivery,
@@ -24,8 +25,6 @@ import {
   recordDelivered,
   recordFailure,
 } from './delivery-work.ts';
-import { pruneDeliveries } from './prune-deliveries.ts';
-import { spreadEvents } from './spread-events.ts';
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
@@ -179,5 +178,76 @@ async function signedMessage(
       'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
       'webhook-signature': signatures.join(' '),
     },
+  };
+}
+
+/** Maximum rows of the outbox per statement. */
+const batch = 200;
+
+/**
+ * Turns new events of the outbox into deliveries, one per endpoint that subscribes to the event; returns the number of events. A single
+ * statement, so that a frozen or killed process leaves nothing half done. A concurrent call waits for the first, then processes the
+ * rest: in the order of the outbox, so that an event never becomes a delivery before an earlier event of its subject.
+ */
+export async function spreadEvents(
+  { sql }: Pick<Database, 'sql'>,
+  options: { retrySeconds: number },
+): Promise<number> {
+  const { rows } = await sql.query<{ taken: number }>(
+    `WITH news AS (
+       SELECT id, team_id, topic, payload->>'id' AS subject, event_id, created_at
+       FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT ${batch} FOR UPDATE
+     ), made AS (
+       INSERT INTO webhook_deliveries (team_id, endpoint_id, outbox_id, event_id, type, subject, event_at, expires_at)
+       SELECT news.team_id, endpoint.id, news.id, news.event_id, news.topic, news.subject, news.created_at,
+              now() + make_interval(secs => $1)
+       FROM news JOIN webhook_endpoints endpoint ON endpoint.team_id = news.team_id
+         AND CASE news.topic WHEN $2 THEN endpoint.id = news.subject ELSE news.topic = ANY (endpoint.events) END
+       WHERE endpoint.disabled_at IS NULL AND news.subject IS NOT NULL
+       ON CONFLICT (endpoint_id, outbox_id) DO NOTHING
+     ), spread AS (
+       UPDATE outbox SET delivered_at = now() FROM news WHERE outbox.id = news.id RETURNING outbox.id
+     )
+     SELECT count(*)::int AS taken FROM spread`,
+    [options.retrySeconds, testEvent],
+  );
+  return rows[0]!.taken;
+}
+
+/** Days that published events and ended deliveries are kept. */
+const keptDays = { outbox: 7, deliveries: 30 };
+
+interface PruneLimits {
+  /** Maximum rows per statement, so that no statement holds locks for long. */
+  batch: number;
+  /** Maximum statements per pass and table: the next pass continues. */
+  batches: number;
+}
+
+/** Deletes old rows of published events, ended deliveries and expired secrets. Returns the numbers of deleted rows. */
+export async function pruneDeliveries(
+  { sql }: Pick<Database, 'sql'>,
+  { batch, batches }: PruneLimits = { batch: 1_000, batches: 50 },
+  signal?: AbortSignal,
+): Promise<{ outbox: number; deliveries: number; secrets: number }> {
+  const prune = async (table: string, condition: string): Promise<number> => {
+    let removed = 0;
+    for (let round = 0; round < batches && !signal?.aborted; round += 1) {
+      const { rowCount } = await sql.query(
+        `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${condition} LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+      );
+      removed += rowCount ?? 0;
+      if ((rowCount ?? 0) < batch) break;
+    }
+    return removed;
+  };
+  const olderThan = (column: string, days: number) => `${column} < now() - interval '${days} days'`;
+  return {
+    outbox: await prune('outbox', olderThan('delivered_at', keptDays.outbox)),
+    deliveries: await prune(
+      'webhook_deliveries',
+      `${olderThan('ended_at', keptDays.deliveries)} AND status <> 'pending'`,
+    ),
+    secrets: await prune('webhook_secrets', 'expires_at < now()'),
   };
 }

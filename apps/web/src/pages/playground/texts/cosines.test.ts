@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cosines } from './cosines.ts';
 import { modeOf } from './mode.ts';
+import { cosines } from './texts-panel.tsx';
 
 test('cosines of vectors of any length, and of none', () => {
   const found = cosines([

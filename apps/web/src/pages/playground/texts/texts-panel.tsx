@@ -1,12 +1,12 @@
 import { useMutation } from '@tanstack/preact-query';
 import { useRef, useState } from 'preact/hooks';
+import { Cut } from '../../../components/cut.tsx';
 import { Button } from '../../../components/forms/button.tsx';
 import { TextArea } from '../../../components/forms/field.tsx';
 import { Problem } from '../../../components/problem.tsx';
 import { Waiting } from '../../../components/waiting.tsx';
 import { graft } from '../../../data/graft.ts';
 import { Classes } from './classes.tsx';
-import { Similarities } from './similarities.tsx';
 
 /** Maximum number of texts: the table has a column for each. */
 const most = 24;
@@ -106,5 +106,59 @@ function Result({ name, mode, model, texts }: ResultProps) {
         <Classes texts={texts} result={data.classes!} />
       )}
     </article>
+  );
+}
+
+/** A table of the cosines of all pairs of texts; the closer, the stronger the colour. */
+function Similarities({
+  texts,
+  vectors,
+}: {
+  texts: readonly string[];
+  vectors: readonly (readonly number[])[];
+}) {
+  const rows = cosines(vectors);
+  return (
+    <div class="similarities">
+      <table>
+        <caption class="visually-hidden">Cosine similarity of each pair of texts</caption>
+        <thead>
+          <tr>
+            <th scope="col">Text</th>
+            {texts.map((text, i) => (
+              <th key={i} scope="col" title={text}>
+                {i + 1}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, i) => (
+            <tr key={i}>
+              <th scope="row">
+                {i + 1} <Cut text={texts[i]!} />
+              </th>
+              {row.map((value, j) => (
+                <td key={j} style={{ '--share': `${Math.round(Math.max(0, value) * 70)}%` }}>
+                  {value.toFixed(2)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The cosine of every vector with every other, by row. */
+export function cosines(vectors: readonly (readonly number[])[]): number[][] {
+  const lengths = vectors.map((vector) => Math.hypot(...vector));
+  return vectors.map((a, i) =>
+    vectors.map((b, j) => {
+      const product = a.reduce((sum, x, k) => sum + x * b[k]!, 0);
+      const length = lengths[i]! * lengths[j]!;
+      return length === 0 ? 0 : product / length;
+    }),
   );
 }

@@ -8,7 +8,7 @@ export interface Decompressor {
   close(): void;
 }
 
-/** A compression of whole files. `compressions.ts` lists all. */
+/** A compression of whole files. `read-rows.ts` lists all. */
 export interface Compression {
   name: string;
   title: string;

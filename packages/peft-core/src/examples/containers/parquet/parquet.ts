@@ -1,13 +1,17 @@
-import type { DecodedArray, FileMetaData, RowGroup, SchemaTree } from 'hyparquet';
+import {
+  type DecodedArray,
+  type FileMetaData,
+  parquetMetadata,
+  parquetSchema,
+  type RowGroup,
+  type SchemaTree,
+} from 'hyparquet';
 import { assembleNested } from 'hyparquet/src/assemble.js';
 import { getTreePath } from 'hyparquet/src/schema.js';
 import { GraftError } from '../../../errors.ts';
 import type { Container, RandomAccess, RowSink } from '../container.ts';
 import { isBomb, MAX_LINE_BYTES } from '../limits.ts';
-import { badParquet, reasonOf } from './bad-parquet.ts';
 import { ColumnPages, parsers } from './column-pages.ts';
-import { hasMagic, readFooter } from './footer.ts';
-import { jsonOf } from './json-of.ts';
 
 /** Approximate bytes of a row beside its texts. */
 const ROW_BYTES = 16;
@@ -176,3 +180,71 @@ function failed(error: unknown, row: number): GraftError {
   if (error instanceof GraftError) return error;
   return badParquet(`the data from row ${row} on is damaged${reasonOf(error)}`);
 }
+
+/**
+ * A value of a Parquet column as JSON; adds its approximate size to `size`. A struct has every field of the column: those that are null
+ * are left out, but for `content`, which a message has. Binary data is no text.
+ */
+function jsonOf(value: unknown, size: { bytes: number }): unknown {
+  if (typeof value === 'string') {
+    size.bytes += value.length;
+    return value;
+  }
+  size.bytes += 8;
+  if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean')
+    return value;
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (value instanceof Uint8Array) return { binary: value.length };
+  if (Array.isArray(value) || ArrayBuffer.isView(value))
+    return Array.from(value as unknown as ArrayLike<unknown>, (each) => jsonOf(each, size));
+  const fields: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value as object)) {
+    const json = jsonOf(field, size);
+    if ((json !== null && json !== undefined) || name === 'content') fields[name] = json ?? null;
+  }
+  return fields;
+}
+
+/** 1,000 row groups of ten columns need about 2 MB. */
+const MAX_FOOTER_BYTES = 32 * 1024 * 1024;
+const MAX_COLUMNS = 10_000;
+const MAX_DEPTH = 32;
+const TAIL_BYTES = 8;
+
+const MAGIC = [0x50, 0x41, 0x52, 0x31];
+const hasMagic = (bytes: Uint8Array, at = 0): boolean => MAGIC.every((byte, i) => bytes[at + i] === byte);
+
+/** The schema and the places of a file's columns, from its end. Throws GraftError. */
+async function readFooter(file: RandomAccess): Promise<{ metadata: FileMetaData; schema: SchemaTree }> {
+  const tail = await file.read(Math.max(0, file.bytes - TAIL_BYTES), TAIL_BYTES);
+  if (file.bytes < 2 * TAIL_BYTES || !hasMagic(tail, 4))
+    throw badParquet('it does not end with PAR1; it may be cut off');
+  const length = Buffer.from(tail).readUInt32LE(0);
+  if (length > file.bytes - 12) throw badParquet(`its footer has ${length} bytes, more than the file`);
+  if (length > MAX_FOOTER_BYTES)
+    throw badParquet(`its footer has ${length} bytes; at most ${MAX_FOOTER_BYTES} are supported`);
+  const footer = await file.read(file.bytes - TAIL_BYTES - length, length + TAIL_BYTES);
+  try {
+    // A copy: the library reads from the start of the memory.
+    const metadata = parquetMetadata(Uint8Array.from(footer).buffer, { geoparquet: false });
+    if (metadata.schema.length > MAX_COLUMNS) throw Error(`it has ${metadata.schema.length} columns`);
+    const schema = parquetSchema(metadata);
+    if (depthOf(schema) > MAX_DEPTH) throw Error(`its columns nest deeper than ${MAX_DEPTH} levels`);
+    return { metadata, schema };
+  } catch (error) {
+    throw badParquet(`its footer is damaged${reasonOf(error)}`);
+  }
+}
+
+function depthOf({ children }: SchemaTree): number {
+  return 1 + Math.max(0, ...children.map(depthOf));
+}
+
+/** What is wrong, of an error of the library; what else it throws for damaged data says nothing to a user. */
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && error.constructor === Error ? `: ${error.message}` : '';
+
+/** The error of a file that cannot be read. */
+const badParquet = (reason: string): GraftError =>
+  new GraftError('invalid_jsonl', `this Parquet file cannot be read: ${reason.slice(0, 300)}`);

@@ -19,7 +19,7 @@ import { setUpTraining } from '../../setup.ts';
 import { startValues } from '../../start-values.ts';
 import { buildTrainProgram } from '../../train-program.ts';
 import { feedsOf } from '../losses.ts';
-import { contrastInputs, contrastOfUnits } from './cached-contrast.ts';
+import { contrastInputs, contrastOfUnits } from './loss.ts';
 
 let root: string;
 const models: Record<string, BaseModel> = {};

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { headLoss, lossesOfLogits } from '../../../nn/cross-entropy.ts';
 import { type FrozenWeight, type Weight, weightValue } from '../../../nn/weight.ts';
-import { headSmoothing, smoothedTotal } from './label-smoothing.ts';
+import { headSmoothing, smoothedTotal } from './loss.ts';
 
 const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
 const table = values([7, 4], 1);
