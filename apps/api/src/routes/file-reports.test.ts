@@ -358,7 +358,7 @@ describe('reports as leased work', () => {
     services = stopped.services;
   });
   after(async () => await stopped?.close().catch(() => {}));
-  const claim = async (leaseSeconds = 60) => await claimFileReport(services, { leaseSeconds });
+  const claim = async (leaseSeconds = 5) => await claimFileReport(services, { leaseSeconds });
 
   test('one of a team at a time, teams by turns, also when many claim at once', async () => {
     const { acme, other } = stopped;
