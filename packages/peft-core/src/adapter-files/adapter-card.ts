@@ -12,7 +12,7 @@ export interface AdapterCard {
   validationLoss?: number | null;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
-  /** Whether a text may have several classes. */
+  /** True if a text may have several classes. */
   severalLabels?: boolean;
   /** SHA-256 (hex) of the base model's weights. */
   baseDigest?: string | null;
@@ -72,7 +72,7 @@ export function templateKwargsIn(card: string): TemplateKwargs {
 /** transformers' name of a classifier whose texts may have several classes, as the card of an adapter shows it. */
 const severalLabelsType = 'multi_label_classification';
 
-/** Whether a classifier's texts may have several classes, by its README.md. */
+/** Returns true if a classifier's texts may have several classes, by its README.md. */
 export const severalLabelsIn = (card: string): boolean =>
   new RegExp(`^problem_type: *"?${severalLabelsType}"? *\\r?$`, 'm').test(frontOf(card)) ||
   card.includes(`problem_type="${severalLabelsType}"`);

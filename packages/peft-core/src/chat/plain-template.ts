@@ -164,7 +164,7 @@ class Run implements Reads {
     return this.#position === this.#input.messages.length;
   }
 
-  /** Whether a loop over messages that starts now is the main one, which renders them; there is only one. */
+  /** Returns true if a loop over messages that starts now is the main one, which renders them; there is only one. */
   isMainLoop(isTopLevel: boolean): boolean {
     if (isTopLevel && this.#position === -1) return true;
     this.ahead();

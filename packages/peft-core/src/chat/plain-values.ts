@@ -25,7 +25,7 @@ export class Namespace {
 export class LoopState {
   index0 = 0;
   readonly length: number;
-  /** Whether the loop is over messages, so that its length cannot be known from a prefix of the conversation. */
+  /** True if the loop is over messages, so that its length cannot be known from a prefix of the conversation. */
   readonly overMessages: boolean;
 
   constructor(length: number, overMessages: boolean) {

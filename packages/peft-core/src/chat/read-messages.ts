@@ -28,7 +28,7 @@ const UNSUPPORTED_KEYS: Record<string, string> = {
 /** A conversation of training data. */
 export interface ReadConversation {
   messages: Message[];
-  /** Absent without tools. */
+  /** Undefined without tools. */
   tools?: Tool[];
 }
 

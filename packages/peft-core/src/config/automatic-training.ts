@@ -46,7 +46,7 @@ const longestContext = 131_072;
 const lengthMultiple = 8;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
-/** What is known of the training file. */
+/** Known sizes of the training file. */
 export interface DataSize {
   /** Number of examples before a validation split; 0: not known yet. */
   exampleCount: number;
@@ -96,7 +96,7 @@ function rateOf(
     : 1;
   return Number((learningRate(peft, model) * times * share).toPrecision(2));
 }
-/** Whether `rate` can be the automatic rate for some base model of realistic width and some number of steps. */
+/** Returns true if `rate` can be the automatic rate for some base model of realistic width and some number of steps. */
 function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
@@ -262,7 +262,7 @@ export const automatic = {
   },
 };
 
-/** What a learning rate depends on besides the method and the data. */
+/** Inputs of a learning rate besides the method and the data. */
 interface RatedRun {
   /** The run continues from an adapter. */
   continues: boolean;

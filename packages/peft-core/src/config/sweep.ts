@@ -105,7 +105,7 @@ export interface SweepBaseRequest {
   hyperparameters: Pick<Hyperparameters, 'learning_rate_multiplier' | 'beta'>;
   /** The configuration of the adapter that training continues from. */
   startPeft: PeftConfig | null;
-  /** What a job without `peft` trains. Absent: the general default. */
+  /** Method that a job without `peft` trains. Default: the general default. */
   otherwise?: typeof defaultPeft;
   /** The largest rank that is chosen. */
   maxRank?: number | undefined;

@@ -12,7 +12,7 @@ export interface BlockNumbers {
   stream: number;
   /** Numbers that its norms store besides those of the stream; those of a recurrent layer are in `recurrent`. */
   normed: number;
-  /** Whether its feed-forward network has a gate. */
+  /** True if its feed-forward network has a gate. */
   gated: boolean;
   /** Numbers of its attention probabilities, over all heads. */
   scores: number;
@@ -45,7 +45,7 @@ export interface RecurrentNumbers {
 }
 
 interface Linear {
-  /** Whether it is of a recurrent layer. */
+  /** True if it is of a recurrent layer. */
   mixes: boolean;
   in: number;
   out: number;

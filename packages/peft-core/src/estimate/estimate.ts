@@ -28,7 +28,7 @@ export interface Machine {
   /** Precision of the job's matrix products on this machine. */
   precision: 'fp32' | 'bf16';
   threads: number;
-  /** Whether layers use Graft's kernels, which compute common prefixes once; else they use TensorFlow's operations. */
+  /** True if layers use Graft's kernels, which compute common prefixes once; else they use TensorFlow's operations. */
   kernels: boolean;
   /** Multiplications and additions per second in large matrix products, in that precision; null: not measured. */
   flops: number | null;

@@ -20,7 +20,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   storage: BaseStorage;
   device: Machine['device'];
   precision: Machine['precision'];
-  /** Whether layers are Graft's kernels, on lists of positions if the model supports them. */
+  /** True if layers are Graft's kernels, on lists of positions if the model supports them. */
   kernels: boolean;
   threads: number;
   trainedParameters: number;
@@ -30,7 +30,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   lowestTrained: number;
   /** Forward passes of each example through the model as it was before training. */
   referencePasses: number;
-  /** Whether a pass over the training examples reads the inputs of layers for start values. */
+  /** True if a pass over the training examples reads the inputs of layers for start values. */
   readsInputs: boolean;
 }
 
@@ -103,7 +103,7 @@ function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number 
   return lowest;
 }
 
-/** Whether a trained tensor outside of blocks comes after them. */
+/** Returns true if a trained tensor outside of blocks comes after them. */
 function isAbove(key: string, model: ModelOutline): boolean {
   const path = key.replace(/^base_model\.(model\.)?/, '');
   const embeddings = model.modules.filter(({ kind }) => kind === 'embedding').map(({ name }) => name);

@@ -19,7 +19,7 @@ export interface PlannedBatches {
   passes: number;
   /** Passes over all examples once. */
   passesPerEpoch: number;
-  /** Whether each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
+  /** True if each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
   isCached: boolean;
   /** Tokens of all steps. */
   tokens: number;

@@ -4,7 +4,7 @@ import { GraftError } from '../errors.ts';
 import type { MixStrategy } from '../lists.ts';
 import { OWN_TEMPLATE } from '../schema/template-kwargs.ts';
 
-/** What a data file is used for. */
+/** Role of a data file. */
 export type DataFile = 'training_file' | 'validation_file';
 
 /** A training file of several, with its share of each epoch. */
@@ -39,7 +39,7 @@ export interface NamedFile {
   index: number;
   path: string;
   param: string;
-  /** What an error message begins with: nothing for the only file of its role. */
+  /** Start of error messages: empty for the only file of its role. */
   prefix: string;
 }
 

@@ -17,7 +17,7 @@ import type { ExampleCounts } from './tokenize-examples.ts';
 export interface ExampleSource extends DataFiles {
   /** Which columns of the files the fields are in; null: as recognised. Default null. */
   columns?: ColumnMapping | null;
-  /** What happens to lines that cannot be used. Default fail. */
+  /** Treatment of lines that cannot be used. Default fail. */
   onBadLines?: OnBadLines;
   /** Maximum number of skipped lines in a file. */
   maxBadLines?: number;

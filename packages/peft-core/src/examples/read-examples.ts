@@ -50,9 +50,9 @@ export interface ExampleSummary {
   labels: readonly string[] | null;
   /** SHA-256 of the concatenated files. */
   digest: string;
-  /** Of all files with a role. */
+  /** Sums over all files with a role. */
   counts: Record<DataFile, ExampleCounts>;
-  /** Of each file, in order. */
+  /** Counts by file, in order. */
   fileCounts: Record<DataFile, ExampleCounts[]>;
   /** The bad lines that were skipped, by file and fault. */
   badLines: SkippedLines[];

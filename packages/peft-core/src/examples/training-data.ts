@@ -9,9 +9,9 @@ import type { TrainingExample } from './training-example.ts';
 
 /** A job's examples in memory, and their source. */
 export interface TrainingData extends ExampleSummary {
-  /** Of all training files, one after the other. */
+  /** Examples of all training files, one after the other. */
   training: TrainingExample[];
-  /** Of all validation files, one after the other. */
+  /** Examples of all validation files, one after the other. */
   validation: TrainingExample[];
   /** How an epoch mixes the training files; null: it is every example once. */
   mixed: MixedFiles | null;

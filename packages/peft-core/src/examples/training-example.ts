@@ -31,7 +31,7 @@ export interface TrainingExample {
   labels?: number[];
   /** The target cosine of two sequences. */
   score?: number;
-  /** Whether the first of two completions is desirable; absent: it is preferred to the second. */
+  /** True if the first of two completions is desirable; undefined: it is preferred to the second. */
   isDesirable?: boolean;
   /** Log-probabilities of the two completions under the reference model, each a sum over tokens; absent: 0. */
   reference?: readonly [number, number];

@@ -12,7 +12,7 @@ export interface UnreadColumn {
 const MAX_COLUMNS = 100;
 const MAX_NAME = 200;
 
-/** What one row was read by. */
+/** Columns by which one row was read. */
 interface ReadBy {
   /** Columns of its format or shape. */
   columns: readonly string[];

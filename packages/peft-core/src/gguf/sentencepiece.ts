@@ -13,7 +13,7 @@ export interface VocabularyParts {
   preTokenizer: object | null;
   decoder: object;
   model: object;
-  /** Whether a text starts with the bos token if the file does not specify it. */
+  /** True if a text starts with the bos token where the file does not specify it. */
   addsBos: boolean;
 }
 

@@ -241,7 +241,7 @@ function nameOf(own: PreTokenizer, names: Readonly<Record<string, PreTokenizer>>
   return found?.[0];
 }
 
-/** Whether every word that is a token is the same token without `ignore_merges`, as in vocabularies from tiktoken. */
+/** Returns true if every word that is a token is the same token without `ignore_merges`, as in vocabularies from tiktoken. */
 function mergesGiveAll(files: TokenizerFiles): boolean {
   const json = files.tokenizerJson as TokenizerJson;
   const tokenizerJson = { ...json, model: { ...json.model, ignore_merges: false } };

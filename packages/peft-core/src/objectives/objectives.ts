@@ -100,7 +100,7 @@ export function objectiveOf(format: string, method: string | null = null): Liste
   );
 }
 
-/** Whether lines of a format compare two completions of a prompt. */
+/** Returns true if lines of a format compare two completions of a prompt. */
 export function comparesCompletions(format: string): boolean {
   const { preference, isUnpaired = false } = objectiveOf(format) as Objective;
   return preference !== undefined && !isUnpaired;

@@ -12,7 +12,7 @@ interface AttentionForm
   normsFirst: boolean;
   /** `none`: those of another layer; `lent`: other layers attend to them, too, so that they are computed apart from the queries. */
   keys: 'own' | 'lent' | 'none';
-  /** Whether values have a module besides that of the keys. */
+  /** True if values have a module besides that of the keys. */
   hasValues: boolean;
 }
 
@@ -67,7 +67,7 @@ export interface LayerInputs {
 export interface DenseNetwork {
   /** Name of the network in a layer. */
   module: string;
-  /** Of gate and up, or of the module that computes both. */
+  /** Names of gate and up, or of the module that computes both. */
   gateAndUp: readonly [string, string] | readonly [string];
   down: string;
 }
@@ -94,7 +94,7 @@ export interface BodyForm
   sinks: boolean;
   /** Keys and values of layer `layer`. */
   attentionOf(layer: number): LayerAttention;
-  /** Whether the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
+  /** Returns true if the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
   valuesAreKeys(layer: number): boolean;
   /** RMSNorm without a weight over the values of each head. */
   valueNorms: boolean;
@@ -203,7 +203,7 @@ function attentionForm(model: BodyForm, layer: number): AttentionForm {
   };
 }
 
-/** Whether a later layer attends to the keys and values of layer `layer`. */
+/** Returns true if a later layer attends to the keys and values of layer `layer`. */
 export function lendsKeys(model: Pick<BodyForm, 'layers' | 'attentionOf'>, layer: number): boolean {
   for (let later = layer + 1; later < model.layers; later++)
     if (model.attentionOf(later).keysFrom === layer) return true;

@@ -44,11 +44,11 @@ export interface DecoderOutline extends ModelOutline, BodyForm {
   /** Queries at position p are multiplied by `1 + weight · ln(1 + ⌊p / span⌋)`; null: they are not. */
   queryGrowth: { weight: number; span: number } | null;
   dropout: {
-    /** Of attention probabilities. */
+    /** Rate for attention probabilities. */
     attention: number;
-    /** Of each sublayer's output. */
+    /** Rate for each sublayer's output. */
     residual: number;
-    /** Of the input of a token classifier's head. */
+    /** Rate for the input of a token classifier's head. */
     classifier: number;
   };
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. */
@@ -60,15 +60,15 @@ type GateActivation = (typeof GATES)[number];
 
 /** Constant factors of the forward pass. */
 export interface Factors {
-  /** Of the attention scores. */
+  /** Factor of the attention scores. */
   scores: number;
-  /** Of the rows of the input embedding. It belongs to the module: virtual tokens do not have it. */
+  /** Factor of the rows of the input embedding. It belongs to the module: virtual tokens do not have it. */
   embedding: number;
-  /** Of the first hidden states, virtual tokens included. */
+  /** Factor of the first hidden states, virtual tokens included. */
   stream: number;
-  /** Of each sublayer's output. */
+  /** Factor of each sublayer's output. */
   sublayer: number;
-  /** Of the logits of a language model. */
+  /** Factor of the logits of a language model. */
   logits: number;
 }
 
@@ -115,14 +115,14 @@ export interface DecoderRow
   check?(config: RawConfig, fields: ConfigFields): void;
   /** Which modules have biases: q, k and v; the output projection; the feed-forward network. */
   bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
-  /** Absent: `before`. */
+  /** Default: `before`. */
   norms?: NormPlaces;
   /** The weights of norms are stored as differences from 1. */
   shiftedNorms?: true;
   queryKeyNorms?: 'head' | 'projection';
   /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
   fused?: true;
-  /** Absent: `mlp` with `gate_proj`, `up_proj` and `down_proj`. */
+  /** Default: `mlp` with `gate_proj`, `up_proj` and `down_proj`. */
   dense?: DenseNetwork;
   /** As in `BodyForm`. */
   attentionLast?: true;
@@ -178,7 +178,7 @@ export interface MultimodalRow extends Pick<Family, 'className' | 'classes' | 'e
   defaultTargets?: DefaultTargets;
   /** The decoders that it can have, by `model_type` of `text_config`; the first is the default. */
   texts: Readonly<Record<string, DecoderRow>>;
-  /** Whether the head is tied where the model's config does not say. Absent: it is. */
+  /** False if the head is not tied where the model's config does not say. Default: it is tied. */
   tiesByDefault?: false;
 }
 

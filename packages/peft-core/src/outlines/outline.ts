@@ -1,4 +1,4 @@
-/** What a model is used for, with HF PEFT's names. The task determines the head and the loss. */
+/** Uses of a model, with HF PEFT's names. The task determines the head and the loss. */
 export const TASK_TYPES = [
   'CAUSAL_LM',
   'SEQ_CLS',
@@ -8,12 +8,12 @@ export const TASK_TYPES = [
 ] as const;
 export type TaskType = (typeof TASK_TYPES)[number];
 
-/** Whether a task assigns classes to a text or to each of its tokens. */
+/** Returns true if a task assigns classes to a text or to each of its tokens. */
 export function isClassifier(task: TaskType): task is 'SEQ_CLS' | 'TOKEN_CLS' {
   return task === 'SEQ_CLS' || task === 'TOKEN_CLS';
 }
 
-/** Whether a task generates text. */
+/** Returns true if a task generates text. */
 export function writesText(task: string): task is 'CAUSAL_LM' | 'SEQ_2_SEQ_LM' {
   return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 }
@@ -88,7 +88,7 @@ export interface Recurrence {
   rule: RecurrentRule;
   /** Name of the module in a layer. */
   module: string;
-  /** Whether layer `layer` is one; others have attention. */
+  /** Returns true if layer `layer` is one; others have attention. */
   has(layer: number): boolean;
   /** Each key head serves `valueHeads / keyHeads` consecutive value heads. */
   keyHeads: number;
@@ -122,7 +122,7 @@ export interface LayerAttention {
   keysFrom: number | null;
 }
 
-/** What the sizes of a cache depend on. */
+/** Fields that determine the sizes of a cache. */
 export type Layers = Pick<ModelOutline, 'layers' | 'recurrence' | 'kvHeads' | 'headSize' | 'attentionOf'>;
 
 /** Keys and values of layer `layer`. */
@@ -148,7 +148,7 @@ export const keysAndValuesWidth = (model: Layers): number =>
     return sum + 2 * kvHeads * headSize;
   }, 0);
 
-/** Whether keys and values of all layers have the same sizes, and no layer uses those of another. */
+/** Returns true if keys and values of all layers have the same sizes, and no layer uses those of another. */
 export function hasEvenKeys(model: Layers): boolean {
   const each = Array.from({ length: model.layers }, (_, layer) => attentionOf(model, layer));
   return each.every(
@@ -194,7 +194,7 @@ export interface ModelOutline {
   longOver?: number;
   /** Set if the model is a module of a larger one that has modules of the same names outside of it: that module's name. */
   textModule?: string;
-  /** Absent: no layer has experts. */
+  /** Undefined if no layer has experts. */
   routing?: ExpertRouting;
   /** Numbers for each position that the norms of one block keep for the backward pass besides the residual stream; absent: 0. */
   keptByNorms?: number;
@@ -215,7 +215,7 @@ export interface ModelOutline {
   layerTable?: string;
   /** Numbers for each position and layer that come from that table; absent: 0. */
   layerInputWidth?: number;
-  /** Absent: every layer has attention. */
+  /** Undefined if every layer has attention. */
   recurrence?: Recurrence;
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. Absent: unlimited in every layer. */
   window?(layer: number): number | null;

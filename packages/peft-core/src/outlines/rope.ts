@@ -21,7 +21,7 @@ export interface Rope {
   long?: { over: number; inverseFrequencies: number[] };
 }
 
-/** What a rotation depends on beside its own fields. */
+/** Inputs of a rotation beside its fields. */
 export interface RopeSizes {
   headSize: number;
   /** `max_position_embeddings`. */

@@ -117,7 +117,7 @@ function reversed(text: string): string {
   return text.split('').reverse().join('');
 }
 
-/** Whether one of these sorted texts is longer than `beginning` and starts with it. */
+/** Returns true if one of these sorted texts is longer than `beginning` and starts with it. */
 function beginsOne(sorted: readonly string[], beginning: string): boolean {
   let low = 0;
   let high = sorted.length;

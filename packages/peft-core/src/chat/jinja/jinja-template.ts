@@ -38,7 +38,7 @@ export class JinjaTemplate {
     this.#run = compileBlock(this.body);
   }
 
-  /** Whether the template marks what the model generates. */
+  /** True if the template marks what the model generates. */
   get marksGenerated(): boolean {
     return namesIn(this.body).hasGeneration;
   }

@@ -74,7 +74,7 @@ function compileStatement(node: Node): Execute {
   }
 }
 
-/** What a block writes, in a separate scope. */
+/** Captures the text that a block writes, in a separate scope. */
 function captured(body: Execute): Evaluate {
   return (scope, state) => state.capture(() => body(new Scope(scope), state));
 }
@@ -209,7 +209,7 @@ interface ReservedNames {
   hasGeneration: boolean;
 }
 
-/** What parts of a template mention; remembered, since macros may be in one another. */
+/** Names by part of a template; remembered, since macros may be in one another. */
 const known = new WeakMap<object, ReservedNames>();
 
 /** The names with a special meaning that a part of a template mentions. */

@@ -187,7 +187,7 @@ export function iterate(value: Value, budget: TemplateBudget): readonly Value[] 
   throw new Error(`'${typeName(value)}' object is not iterable`);
 }
 
-/** Whether a text has characters of two UTF-16 units. */
+/** Returns true if a text has characters of two UTF-16 units. */
 const hasPairs = (text: string) => /[\ud800-\udbff]/.test(text);
 
 /** Python's `len`. */

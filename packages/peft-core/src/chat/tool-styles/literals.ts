@@ -30,7 +30,7 @@ export class LiteralReader {
     return this.at === this.#text.length;
   }
 
-  /** Whether `text` is next, after spaces; it is then skipped. */
+  /** Skips `text` if it is next, after spaces; returns true if it was. */
   skip(text: string): boolean {
     this.#match(SPACE);
     if (!this.#text.startsWith(text, this.at)) return false;

@@ -2,7 +2,7 @@ import { splitAtMark } from './marked-text.ts';
 import type { PieceSink, TextReader } from './tool-style.ts';
 
 /**
- * What a text is with its last character: the start of a call; calls, of which the last is complete and others may follow (`call`) or not
+ * State of a text after its last character: the start of a call; calls, of which the last is complete and others may follow (`call`) or not
  * (`done`); or none.
  */
 export type CallState = 'more' | 'call' | 'done' | 'failed';

@@ -56,16 +56,16 @@ export interface TagFormat {
 
 export type JsonSchema = boolean | Readonly<Record<string, unknown>>;
 
-/** What an answer may call. */
+/** Limits of the calls in an answer. */
 export interface CallOptions {
   tools: readonly Tool[];
-  /** Whether the answer may have several calls. */
+  /** True if the answer may have several calls. */
   parallel: boolean;
 }
 
 export interface ToolStyle {
   name: string;
-  /** Whether a chat template, given as its source, writes calls in this style. */
+  /** Returns true if a chat template, given as its source, writes calls in this style. */
   isUsedBy(template: string): boolean;
   /** Marks that may be special tokens, which are otherwise not part of an answer's text. */
   marks: readonly string[];
@@ -75,7 +75,7 @@ export interface ToolStyle {
   continues?: readonly string[];
   /** Length of a call's id if the template accepts only one, without a prefix. */
   idLength?: number;
-  /** Whether answers have this form even without tools. */
+  /** True if answers have this form even without tools. */
   always?: boolean;
   /** Reads an answer to a conversation with these tools. `template`: its source. */
   reader(tools: readonly Tool[], out: PieceSink, template: string): TextReader;

@@ -18,7 +18,7 @@ export interface ExampleSize {
   isPair?: true;
 }
 
-/** What an example's size depends on besides the example. */
+/** Inputs of an example's size besides the example. */
 export interface SizeOptions {
   /** Number of virtual tokens before its sequences, or before its encoder's input. */
   virtualTokens?: number;

@@ -17,7 +17,7 @@ export interface SequenceLayout {
   includePrompt?: boolean;
   /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
-  /** Of preference pairs: the tokens of a prompt are targets of the chosen sequence, too. Absent: false. */
+  /** True if the tokens of a preference pair's prompt are targets of the chosen sequence, too. Default false. */
   learnsPrompts?: boolean;
   /** See `BatchOptions.keepsBatches`. */
   keepsBatches?: boolean;
@@ -27,7 +27,7 @@ export interface SequenceLayout {
   invocation?: readonly number[] | null;
 }
 
-/** What the sequences of the plain base model have of an adapter's layout: no soft prompt, and no activation. */
+/** Layout of the plain base model's sequences: no soft prompt, and no activation. */
 export const layoutOfBase = { virtualTokens: 0, firstPosition: 0, invocation: null };
 
 /** Tokens of a grid, row-major, rows × tokens. */
@@ -96,7 +96,7 @@ export interface FilledPairs {
   labelSides: Float32Array;
 }
 
-/** What a batch's loss is a mean of: its pairs, or else its targets; with the sum of their weights, each times `factors` of its class. */
+/** Denominator of a batch's loss: its pairs, or else its targets; with the sum of their weights, each times `factors` of its class. */
 export function targetsOf(
   batch: Pick<FilledBatch, 'labelWeights' | 'labelIds' | 'labelCount' | 'pairs'>,
   factors: readonly number[] | null = null,
@@ -203,7 +203,7 @@ export function fillBatch(
     }
     write(batch, start, segment, ids, { leading, from, to });
     if (batch.active) {
-      // What several sequences share is before the activation of each: `sizeOf`.
+      // The prefix that several sequences share ends before the activation of each: `sizeOf`.
       const first = leading + firstActiveInExample({ ids, targets }, layout.invocation!) - from;
       batch.active.fill(1, Math.min(end, start + Math.max(0, first)), end);
     }

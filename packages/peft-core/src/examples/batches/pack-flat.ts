@@ -21,7 +21,7 @@ export interface Piece {
   to: number;
   /** Where the positions before `from` are, which other sequences share. */
   prefix: Prefix | null;
-  /** Whether the piece is such a prefix: its labels and tokens are counted with the other piece of its sequence. */
+  /** True if the piece is such a prefix: its labels and tokens are counted with the other piece of its sequence. */
   shared: boolean;
 }
 

@@ -29,12 +29,12 @@ export interface RandomAccess {
   read(at: number, length: number): Promise<Uint8Array>;
 }
 
-/** What a file begins with: at most `START_BYTES` of its content, decompressed, without a byte order mark. */
+/** Start of a file: at most `START_BYTES` of its content, decompressed, without a byte order mark. */
 export interface FileStart {
   bytes: Uint8Array;
   /** The same as text, without its last, perhaps incomplete, line unless `isWhole`. */
   text: string;
-  /** Whether the file ends here. */
+  /** True if the file ends here. */
   isWhole: boolean;
 }
 
@@ -49,7 +49,7 @@ export interface Container {
   name: string;
   /** For people: "JSON lines". */
   title: string;
-  /** What is counted in messages: lines of the file, or rows of a table. */
+  /** Unit of counts in messages: lines of the file, or rows of a table. */
   unit: 'line' | 'row' | 'item';
   /** Short example of a file. */
   sample: string;

@@ -30,7 +30,7 @@ class ArrayReader implements ByteReader {
   #state: 'start' | 'item or ]' | 'item' | 'in item' | ', or ]' | 'end' = 'start';
   #depth = 0;
   #inString = false;
-  /** Whether the byte before the next one is a backslash that escapes it. */
+  /** True if the byte before the next one is a backslash that escapes it. */
   #escapes = false;
   #deepest = 0;
   #item = 0;

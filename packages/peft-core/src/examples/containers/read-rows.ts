@@ -14,7 +14,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** Bytes from which a compression is recognised. */
 const MAGIC_BYTES = 4;
 
-/** What a data file was recognised as. */
+/** Recognised kind of a data file. */
 export interface FileKind {
   /** Name of the container. */
   kind: string;
@@ -52,7 +52,7 @@ export class RowReader {
     return this.#container && { kind: this.#container.name, compression: this.#compression?.name ?? null };
   }
 
-  /** Whether the bytes go to a temporary file. */
+  /** True if the bytes go to a temporary file. */
   get spools(): boolean {
     return this.#spool !== null;
   }

@@ -13,7 +13,7 @@ export type ClassOf = (label: Label) => number | null;
 
 export interface TokenizeOptions {
   maxSeqLength: number;
-  /** What happens to longer examples. Default error. */
+  /** Treatment of longer examples. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
   /** Special tokens in messages, prompts and completions are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
@@ -58,7 +58,7 @@ export class BadExample extends Error {
 /** Faults that `overlong` applies to: texts longer than the tokenizer's limit are also longer than any model's context. */
 const OVERLONG = new Set(['example_too_long', 'text_too_long']);
 
-/** Whether an example with this fault is left out. */
+/** Returns true if an example with this fault is left out. */
 export const isSkipped = (error: unknown, { overlong = 'error' }: TokenizeOptions): boolean =>
   overlong !== 'error' &&
   (error instanceof BadExample || error instanceof GraftError) &&

@@ -35,7 +35,7 @@ export class DistinctCounter {
     return null;
   }
 
-  /** Whether a text was added; when sampling, whether it is in the sample. */
+  /** Returns true if a text was added; when sampling, if it is in the sample. */
   has(text: string): boolean {
     const key = keyOf(text);
     return this.#isKept(key) && this.#hashes[this.#find(key)] === key;
@@ -51,7 +51,7 @@ export class DistinctCounter {
     return 2 ** Number(this.#depth);
   }
 
-  /** Whether `count` is exact. */
+  /** True if `count` is exact. */
   get isExact(): boolean {
     return this.#depth === 0n;
   }

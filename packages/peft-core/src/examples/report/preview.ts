@@ -20,7 +20,7 @@ export interface PreviewToken {
   id: number;
   /** Empty for a token with only the beginning of a character: the token that completes the character has its whole text. */
   text: string;
-  /** Whether the loss is computed on it: the model learns to generate it, or, for word labels, to label it. */
+  /** True if the loss is computed on it: the model learns to generate it, or, for word labels, to label it. */
   learnt: boolean;
   /** In a chat: `system`, `user`, `assistant`, `reasoning`, `tool`, or `template` for what the template writes. Null in other formats. */
   role: PartRole | null;
@@ -81,7 +81,7 @@ export function previewOf(
     });
     return { role, tokens, left_out: ids.length - from - tokens.length };
   };
-  /** What both completions of a pair follow, then each of them. */
+  /** Prefix that both completions of a pair follow, then each of them. */
   const pair = (): PreviewSequence[] => {
     const parts = example.sequences.map((sequence) => {
       const { ids, targets } = sequence;

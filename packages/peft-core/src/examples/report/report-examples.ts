@@ -58,7 +58,7 @@ export interface ExampleReport {
 
 interface TokenReport {
   task: TaskType;
-  /** What a job of the given options counts in this file; absent: no options were given. */
+  /** Counts of a job of the given options in this file; undefined if no options were given. */
   counts?: ExampleCounts;
   /** Tokens of all examples together, as training counts them in one epoch. */
   total: number;
@@ -142,7 +142,7 @@ export function createExampleReporter(
     preferences.add(raw);
     if (isWeighted(raw)) weights.count++;
     if (raw.weight === 0) weights.zero++;
-    // What differs only by its weight is a duplicate, too.
+    // A line that differs only by its weight is a duplicate, too.
     const { line, weight: _, ...content } = raw;
     const first = distinct.add(JSON.stringify(content), line);
     if (first !== null && repeated.length < MAX_LISTED) repeated.push({ line, first_line: first });
@@ -349,7 +349,7 @@ class TokenCounter {
   }
 }
 
-/** Whether an example, or a message that is trained on, has a weight other than 1. */
+/** Returns true if an example, or a message that is trained on, has a weight other than 1. */
 function isWeighted(raw: RawExample): boolean {
   if (raw.weight !== undefined) return true;
   return 'messages' in raw && raw.messages.some((each) => isTrainedOn(each) && (each.weight ?? 1) !== 1);

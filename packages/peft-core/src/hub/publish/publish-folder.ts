@@ -33,7 +33,7 @@ export interface PublishOptions {
 export interface HubAccess {
   endpoint: string;
   token: string;
-  /** What messages call the token. */
+  /** Name of the token in messages. */
   tokenName: string;
   /** Makes all connections; errors without a status count as a Hub that cannot be reached. */
   fetch: typeof fetch;
