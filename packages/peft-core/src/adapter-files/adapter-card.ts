@@ -20,7 +20,6 @@ export interface AdapterCard {
   templateKwargs?: TemplateKwargs | null;
   /** Prompts of texts to embed, by name. */
   prompts?: Readonly<Record<string, string>> | null;
-  /** The quantised base of the training. */
   quantised?: QuantisedBase | null;
   /** The trials of the sweep that the adapter was chosen from. */
   trials?: readonly CardTrial[] | null;
@@ -30,9 +29,7 @@ export interface AdapterCard {
 
 /** The quantised base that an adapter was trained on. Losses are in nats per labelled token; null if unknown. */
 export interface QuantisedBase {
-  /** The training option. */
   base_dtype: 'int8' | 'nf4';
-  /** The adapter's loss on the quantised base. */
   quantised_validation_loss: number | null;
   /** The adapter's loss on the original base, on which it is served. */
   validation_loss: number | null;
@@ -41,7 +38,6 @@ export interface QuantisedBase {
 type CardTrial = SweepTrial<{ learning_rate: number }> & {
   trial: number;
   status: string;
-  /** Optimizer steps. */
   step: number;
   /** Validation loss at each of these steps; null: NaN or infinite. */
   rungs: readonly { step: number; loss: number | null }[];

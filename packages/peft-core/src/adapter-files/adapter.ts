@@ -36,7 +36,6 @@ export interface AdapterToWrite {
   labels?: readonly string[] | null;
   /** The chat template of the training, if it was not the base model's. */
   chatTemplate?: string | null;
-  /** Prompts of texts to embed. */
   sentencePrompts?: SentencePrompts | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;

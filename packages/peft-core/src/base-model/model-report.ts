@@ -16,7 +16,6 @@ export interface ModelReport {
   fault: string | null;
   /** Closest family of an unknown `model_type`; null if it is known, or no family is near. */
   nearest: FamilyMatch | null;
-  /** Number of the checkpoint's values. */
   parameters: number;
   /** Number of values by stored type: those of safetensors and GGUF, and MXFP4. */
   stored: Record<string, number>;

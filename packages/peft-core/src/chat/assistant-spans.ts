@@ -96,7 +96,6 @@ export const TRAINING_DATE = new Date(2024, 6, 26, 12);
 export type TrainOn = 'all_assistant' | 'last_assistant';
 
 export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialTokens' | 'deadline'> {
-  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** A much longer conversation is abandoned before all of its turns are located. Default: no limit. */
   most?: number;
@@ -113,9 +112,7 @@ export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialToken
 export interface Span {
   from: number;
   to: number;
-  /** Factor of these tokens in the loss. */
   weight: number;
-  /** Index of the message that they belong to. */
   message: number;
 }
 

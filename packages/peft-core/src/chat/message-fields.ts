@@ -65,7 +65,6 @@ function objectFault(value: Record<string, unknown>): string | null {
   return faultOf(value, 1);
 }
 
-/** A field of a message that is wrong, and why. */
 export interface FieldFault {
   field: string;
   fault: string;

@@ -48,7 +48,6 @@ export const MessageSchema = Type.Object({
 });
 export type Message = Static<typeof MessageSchema>;
 
-/** Messages, and the tools that they may call. */
 export interface Conversation {
   messages: readonly Message[];
   /** Default: none, as in `tools=None` of transformers. */

@@ -113,7 +113,6 @@ class Run implements Reads {
   readonly #turns: ReadonlySet<number>;
   readonly #statements: readonly Execute[];
   readonly #top: Scope;
-  /** Index of the current statement. */
   #statement = 0;
   /** The message whose loop body is running; −1 before the loop over messages, the number of messages after it. */
   #position = -1;

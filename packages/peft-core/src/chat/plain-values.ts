@@ -21,7 +21,6 @@ export class Namespace {
   readonly values = new Map<string, Value>();
 }
 
-/** The variable `loop` within a loop. */
 export class LoopState {
   index0 = 0;
   readonly length: number;

@@ -25,7 +25,6 @@ const UNSUPPORTED_KEYS: Record<string, string> = {
   annotations: 'has "annotations", which are not supported',
 };
 
-/** A conversation of training data. */
 export interface ReadConversation {
   messages: Message[];
   /** Undefined without tools. */

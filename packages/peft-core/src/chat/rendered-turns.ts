@@ -31,7 +31,6 @@ export interface TurnPlace {
   isPrefix: boolean;
 }
 
-/** Length of the common prefix of two texts. */
 export function commonPrefix(a: string, b: string): number {
   if (b.startsWith(a)) return a.length;
   if (a.startsWith(b)) return b.length;

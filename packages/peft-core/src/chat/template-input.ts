@@ -47,7 +47,6 @@ export function templateMessage(
   return shown;
 }
 
-/** A tool as a template receives it. */
 export const templateTool = (tool: Tool): unknown =>
   tool.exact_json === undefined ? tool : readExact(tool.exact_json);
 

@@ -59,11 +59,9 @@ export interface DataSize {
   longestExample?: number | null;
 }
 
-/** Limits on the length of examples. */
 export interface LengthLimits {
   /** Maximum number of tokens that the base model can attend to, where known. */
   contextLength?: number;
-  /** The team's quota. */
   quotaLength?: number | null;
   /** Longer examples are split, so that no example needs the whole context. */
   splitsTexts?: boolean;
@@ -264,7 +262,6 @@ export const automatic = {
 
 /** Inputs of a learning rate besides the method and the data. */
 interface RatedRun {
-  /** The run continues from an adapter. */
   continues: boolean;
   /** The base model gives the chosen answers already. */
   isKnown?: boolean;
@@ -290,7 +287,6 @@ export function trainingReasons(
     peft: PeftConfig;
     training: TrainingOptions;
     hyperparameters: Hyperparameters;
-    /** The job continues from an adapter. */
     continues?: boolean;
     /** `peft` of the request, if known. */
     peftGiven?: unknown;

@@ -32,11 +32,9 @@ export interface BlockNumbers {
   products: number;
 }
 
-/** Counts of numbers of a recurrent layer. */
 export interface RecurrentNumbers {
   /** Numbers stored for the backward pass: inputs and outputs of the convolution, the rule's output and its norm, the gate. */
   kept: number;
-  /** Numbers of the rule's output. */
   output: number;
   rule: RecurrentRule;
   shape: DeltaShape;

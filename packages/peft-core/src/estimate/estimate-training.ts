@@ -133,5 +133,4 @@ function startWork(parts: JobParts): number {
   return START.process + graph + READ[storage] * frozenNumbers(model) + starting;
 }
 
-/** Number of frozen weights that training reads. */
 const frozenNumbers = (model: JobParts['model']): number => countOf(frozenParameters(model, false));

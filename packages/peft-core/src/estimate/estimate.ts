@@ -16,7 +16,6 @@ export interface DataSample {
 }
 
 export interface ExampleSample {
-  /** Total number of examples. */
   examples: number;
   /** Sizes of all examples, or of those that were read. Not empty. */
   sizes: ExampleSize[];
@@ -35,7 +34,6 @@ export interface Machine {
 }
 
 export interface EstimatedJob {
-  /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
   training: ResolvedTraining;
@@ -44,7 +42,6 @@ export interface EstimatedJob {
   data: DataSample;
 }
 
-/** Estimate of a job before it runs. */
 export interface TrainingEstimate {
   trainableParameters: number;
   totalParameters: number;
@@ -52,7 +49,6 @@ export interface TrainingEstimate {
   peakMemoryBytes: number;
   /** Tokens of all epochs, counted as in training. */
   tokens: number;
-  /** Optimizer steps. */
   steps: number;
   /** From opening the job's files to writing those of the adapter; null if the machine's speed is not known. */
   seconds: number | null;

@@ -13,7 +13,6 @@ import { blockCount } from './block-numbers.ts';
 import type { DataSample, EstimatedJob, ExampleSample, Machine } from './estimate.ts';
 import { type PlannedBatches, plannedBatches } from './planned-batches.ts';
 
-/** The properties of a job that its estimate needs. */
 export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   model: ModelOutline;
   batches: PlannedBatches;

@@ -13,11 +13,9 @@ import type { DataSample } from './estimate.ts';
 /** The batches of a job, extrapolated from its sample. */
 export interface PlannedBatches {
   shape: GridShape;
-  /** Optimizer steps. */
   steps: number;
   /** Forward and backward passes over all steps. */
   passes: number;
-  /** Passes over all examples once. */
   passesPerEpoch: number;
   /** True if each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
   isCached: boolean;
@@ -108,7 +106,6 @@ export function plannedBatches(
   };
 }
 
-/** Number of passes in a training epoch. */
 function passesOf(examples: number, batchSize: number, mini: number): number {
   const rest = examples % batchSize;
   return Math.floor(examples / batchSize) * miniBatches(batchSize, mini) + miniBatches(rest, mini);

@@ -17,7 +17,6 @@ const BLOCK_BYTES = 64 * 1024;
 const MAX_BYTES = 24 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** The part of a data file that was read. */
 export interface FileSample {
   /** In no particular order, but the first ones are spread over the file, too. */
   examples: RawExample[];
@@ -29,9 +28,7 @@ export interface FileSample {
   seenBytes: number;
   /** The error that lists the invalid lines; null without any. */
   fault: GraftError | null;
-  /** Number of invalid lines. */
   badLines: number;
-  /** Columns that were not read. */
   unread: UnreadColumn[];
   /** Unit that the numbers of lines count. */
   unit: Container['unit'];

@@ -32,7 +32,6 @@ export interface DataFileChecker {
   recognised(): Recognised | null;
   /** Returns true if the bytes go to a temporary file, because the kind is read once the file is complete. False until the kind is known. */
   spools(): boolean;
-  /** The columns that were not read so far. */
   unread(): UnreadColumn[];
   /** Frees what an unfinished file holds. */
   close(): void;

@@ -20,7 +20,6 @@ export interface ValidationFile extends Pick<ValidationSet, 'name'> {
   label?: string;
 }
 
-/** The data files of a job. */
 export interface DataFiles {
   /** The only training file, or the first of `trainingFiles`. */
   trainingFile: string;
@@ -43,7 +42,6 @@ export interface NamedFile {
   prefix: string;
 }
 
-/** All files with this role, in order. */
 export function filesOf(source: DataFiles, role: DataFile): NamedFile[] {
   const { trainingFile, validationFile, trainingFiles, validationFiles } = source;
   const several = role === 'training_file' ? trainingFiles : validationFiles;

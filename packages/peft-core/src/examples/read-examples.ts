@@ -38,7 +38,6 @@ export interface SkippedLines extends Pick<ErrorDetail, 'line' | 'message' | 'co
   param: string;
 }
 
-/** A column of a file that no example read. */
 export interface UnreadColumnOf extends UnreadColumn {
   /** The file, as the request names it: `training_file`, or `training_files[1]`. */
   param: string;
@@ -56,7 +55,6 @@ export interface ExampleSummary {
   fileCounts: Record<DataFile, ExampleCounts[]>;
   /** The bad lines that were skipped, by file and fault. */
   badLines: SkippedLines[];
-  /** The columns of each file that were not read. */
   unreadColumns: UnreadColumnOf[];
 }
 

@@ -88,7 +88,6 @@ function mixedFiles(
   return { examples, counts: epochCounts(examples, mixture) };
 }
 
-/** Number of examples in a training epoch. */
 export const examplesPerEpoch = ({ training, mixed }: Pick<TrainingData, 'training' | 'mixed'>): number =>
   mixed ? mixed.counts.reduce((sum, count) => sum + count, 0) : training.length;
 

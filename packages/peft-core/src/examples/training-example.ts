@@ -1,7 +1,6 @@
 /** Marks a position without a target, as in transformers' losses. */
 export const NO_TARGET = -100;
 
-/** One sequence as input of the model. */
 export interface Sequence {
   ids: Int32Array;
   /** Input of an encoder-decoder's encoder; `ids` are then the decoder's. */

@@ -8,7 +8,6 @@ import { preTokenizers } from './pre-tokenizers.ts';
 import { MARK } from './sentencepiece.ts';
 import { BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED } from './token-types.ts';
 
-/** The parts of tokenizer.json that files hold. */
 interface TokenizerJson {
   added_tokens?: { id: number; content: string; special?: boolean }[];
   normalizer?: Step | null;
@@ -31,7 +30,6 @@ interface Step {
   [option: string]: unknown;
 }
 
-/** The model of a tokenizer. */
 interface TokenizerModel {
   /** The number of rows of the embedding, which is that of the tokens in files. */
   rows: number;

@@ -9,11 +9,9 @@ import type { HubDataset } from './parse-hub-dataset.ts';
 /** A data file of a split, or one of its shards. */
 export interface HubDataFile {
   file: HubFile;
-  /** Where its content is. */
   url: string;
 }
 
-/** A split's data files at a commit. */
 export interface HubDataFiles {
   commit: string;
   /** One, or all shards in order. */

@@ -13,7 +13,6 @@ import { type Objective, supervised, type TrainingMethod } from './objective.ts'
 import { orpo } from './orpo/objective.ts';
 import { simpo } from './simpo/objective.ts';
 
-/** Every objective, by name. */
 export const objectives = {
   [nextToken.name]: nextToken,
   [classification.name]: classification,
@@ -46,7 +45,6 @@ type ValueOf<Row extends PreferenceRow, Option> = Row extends {
   ? Static<Schema>
   : never;
 
-/** The objectives that learn from preferences. */
 const preferenceObjectives = listedObjectives.flatMap(({ method, preference }) =>
   preference ? { method, preference } : [],
 );

@@ -3,7 +3,6 @@ import type { LayerAttention, ModelOutline, OutlineBuilder, Recurrence } from '.
 import { addDeltaNet } from './recurrent-layers/delta-net.ts';
 import { addStateSpace } from './recurrent-layers/state-space.ts';
 
-/** The form of one layer's attention. */
 interface AttentionForm
   extends Pick<BodyForm, 'hiddenSize' | 'heads' | 'queryKeyNorms' | 'fused' | 'outputGate' | 'sinks'> {
   kvHeads: number;
@@ -16,7 +15,6 @@ interface AttentionForm
   hasValues: boolean;
 }
 
-/** Adds the modules of an attention of a decoder. */
 function addAttention(
   all: OutlineBuilder,
   path: string,
@@ -57,7 +55,6 @@ function addAttention(
 export interface LayerInputs {
   /** P. */
   width: number;
-  /** Number of rows of the table. */
   vocabulary: number;
   /** Factor of the table's rows, which the module itself applies. */
   factor: number;
@@ -65,7 +62,6 @@ export interface LayerInputs {
 
 /** A layer's feed-forward network of one gate: the names of its modules. */
 export interface DenseNetwork {
-  /** Name of the network in a layer. */
   module: string;
   /** Names of gate and up, or of the module that computes both. */
   gateAndUp: readonly [string, string] | readonly [string];
@@ -78,7 +74,6 @@ export interface SublayerNorms {
   after?: string;
 }
 
-/** The sizes and modules of a decoder's body. */
 export interface BodyForm
   extends Pick<ModelOutline, 'task' | 'vocabularySize' | 'hiddenSize' | 'layers' | 'heads' | 'recurrence'> {
   /** Prefix of the names in the body: `model.`, or empty for FEATURE_EXTRACTION. */
@@ -92,7 +87,6 @@ export interface BodyForm
   outputGate: boolean;
   /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
   sinks: boolean;
-  /** Keys and values of layer `layer`. */
   attentionOf(layer: number): LayerAttention;
   /** Returns true if the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
   valuesAreKeys(layer: number): boolean;
@@ -160,7 +154,6 @@ export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }:
 const addRecurrence = (all: OutlineBuilder, path: string, recurrence: Recurrence, width: number) =>
   (recurrence.rule === 'delta' ? addDeltaNet : addStateSpace)(all, path, recurrence, width);
 
-/** Adds the feed-forward networks of a layer. */
 function addNetworks(
   all: OutlineBuilder,
   path: string,
@@ -183,7 +176,6 @@ function addNetworks(
   all.linear(`${network}.${dense.down}`, H, inner, { bias });
 }
 
-/** The table of per-layer inputs. */
 export const LAYER_TABLE = 'embed_tokens_per_layer';
 
 function attentionForm(model: BodyForm, layer: number): AttentionForm {

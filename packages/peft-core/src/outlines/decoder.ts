@@ -34,7 +34,6 @@ export interface DecoderOutline extends ModelOutline, BodyForm {
   activation: GateActivation;
   /** Width of the feed-forward network in most layers. */
   inner: number;
-  /** The rotations of the layers. */
   ropes: Rope[];
   /** The fields of config.json of each of `ropes`. */
   ropeFields: RopeFields[];
@@ -158,7 +157,6 @@ export interface DecoderRow
 /** `module`: path of the decoder in a model of several parts, such as `language_model`. */
 type DecoderFamily = Family<DecoderOutline> & DecoderRow & { module?: string };
 
-/** Creates the family `modelType` from its own properties. */
 export function decoderFamily(modelType: string, row: DecoderRow): Family<DecoderOutline> {
   const family: DecoderFamily = {
     ...row,

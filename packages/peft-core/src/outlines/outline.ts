@@ -86,7 +86,6 @@ export interface ExpertRouting {
 export interface Recurrence {
   /** `delta`: the gated delta rule. `state_space`: that of Mamba-2, whose B are the keys, C the queries and x the values. */
   rule: RecurrentRule;
-  /** Name of the module in a layer. */
   module: string;
   /** Returns true if layer `layer` is one; others have attention. */
   has(layer: number): boolean;
@@ -103,7 +102,6 @@ export interface Recurrence {
    * the gate, values, keys, queries and time steps in turn.
    */
   projections: 'separate' | 'fused' | 'one';
-  /** Which modules have biases. */
   bias: { convolution: boolean; projections: boolean };
 }
 
@@ -113,9 +111,7 @@ export type RecurrentRule = 'delta' | 'state_space';
 export const mixedWidth = ({ keyHeads, valueHeads, keySize, valueSize }: Recurrence): number =>
   2 * keyHeads * keySize + valueHeads * valueSize;
 
-/** Keys and values of one layer's attention. */
 export interface LayerAttention {
-  /** Number of key heads. */
   kvHeads: number;
   headSize: number;
   /** The earlier layer whose keys and values this one attends to, in the place of own ones; null: it has its own. */
@@ -125,7 +121,6 @@ export interface LayerAttention {
 /** Fields that determine the sizes of a cache. */
 export type Layers = Pick<ModelOutline, 'layers' | 'recurrence' | 'kvHeads' | 'headSize' | 'attentionOf'>;
 
-/** Keys and values of layer `layer`. */
 export const attentionOf = (
   { attentionOf, kvHeads, headSize }: Pick<Layers, 'attentionOf' | 'kvHeads' | 'headSize'>,
   layer: number,

@@ -11,7 +11,6 @@ export const PROPORTIONAL = 'proportional';
 /** Fields of rotary positions as in `rope_parameters` of config.json. */
 export type RopeFields = Record<string, unknown>;
 
-/** One rotation of queries and keys. */
 export interface Rope {
   /** R/2 frequencies, with scaling applied. The first R numbers of each head are rotated. */
   inverseFrequencies: number[];

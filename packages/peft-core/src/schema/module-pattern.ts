@@ -1,6 +1,5 @@
 import { type Matcher, RE2JS } from 're2js';
 
-/** Maximum length of a regular expression in a request. */
 export const MAX_PATTERN_LENGTH = 512;
 /** Maximum number of states of one option's regular expressions together: compiling them takes about 10 ms. */
 export const MAX_PATTERN_SIZE = 4096;

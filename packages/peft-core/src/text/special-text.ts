@@ -37,7 +37,6 @@ export class SpecialText {
     this.#longest = Math.min(longest, LONGEST_LOOKED_AT);
   }
 
-  /** Number of special tokens in a text. */
   count(text: string): number {
     let count = 0;
     for (let at = 0; at < text.length; ) {

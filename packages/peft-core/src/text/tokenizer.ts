@@ -189,7 +189,6 @@ export class Tokenizer implements TurnTokenizer {
     }
   }
 
-  /** The tokens that the tokenizer adds before and after a text. */
   specialTokensAround(): { before: number[]; after: number[] } {
     this.#around ??= this.#findSpecialTokensAround();
     return this.#around;
@@ -210,7 +209,6 @@ export class Tokenizer implements TurnTokenizer {
     return new StreamDecoder((ids) => this.decode(ids.filter(isShown)));
   }
 
-  /** Ids of the special tokens with these texts. */
   specialIdsOf(texts: readonly string[]): Set<number> {
     const found = this.#added.filter(
       ({ id, content }) => this.#specialIds.has(id) && texts.includes(content),
@@ -247,7 +245,6 @@ export class Tokenizer implements TurnTokenizer {
     return this.#specialIds.has(id);
   }
 
-  /** Number of special tokens in a user's text. */
   countSpecialTokens(text: string): number {
     return this.#specialInText().special.count(text);
   }

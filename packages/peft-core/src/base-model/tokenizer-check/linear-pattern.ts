@@ -20,7 +20,6 @@ interface Term {
   optional?: boolean;
 }
 
-/** Consecutive terms. */
 type Sequence = readonly Term[];
 
 class NotLinear extends Error {}

@@ -27,7 +27,6 @@ export interface MarkedText {
  * Python in the text of booleans and None, the scope of variables, and more.
  */
 export class JinjaTemplate {
-  /** The parsed statements. */
   readonly body: readonly Node[];
   readonly #run: ReturnType<typeof compileBlock>;
 

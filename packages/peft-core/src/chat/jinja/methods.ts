@@ -188,5 +188,4 @@ const DICT: Record<string, Method<Dict>> = {
   clear: () => refuse('clear'),
 };
 
-/** The methods of each type that has some. */
 export const METHODS = { str: STRING, list: LIST, dict: DICT };

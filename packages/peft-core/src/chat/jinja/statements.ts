@@ -22,7 +22,6 @@ const CONTINUE = new Error('continue outside a loop');
 /** Maximum nesting depth of calls of macros. */
 const MAX_CALLS = 100;
 
-/** Compiles statements to one function that executes them. */
 export function compileBlock(nodes: readonly Node[]): Execute {
   const statements = nodes
     .filter(({ type }) => type !== 'Comment')
@@ -81,7 +80,6 @@ function captured(body: Execute): Evaluate {
 
 type Assign = (scope: Scope, value: Value, state: State) => void;
 
-/** Assignment to a name, or to the names of a tuple. */
 function assignment(target: Node): Assign {
   if (target.type === 'Identifier') {
     const name = target.value as string;

@@ -1,7 +1,5 @@
-/** Maximum depth of lists and objects. */
 const MAX_DEPTH = 64;
 
-/** How a style writes values. */
 export interface LiteralForm {
   /** The string that starts at `at`: its value, and where it ends; null if none starts there. */
   string(text: string, at: number): { value: string; end: number } | null;

@@ -31,7 +31,6 @@ export interface AnswerReader {
   readonly isOver: boolean;
 }
 
-/** A part of a constraint. */
 export type ConstraintFormat =
   | { type: 'const_string'; value: string }
   | { type: 'json_schema'; json_schema: JsonSchema }
@@ -87,19 +86,16 @@ export interface ToolStyle {
   contentTag?: { begin: string; end: string };
 }
 
-/** Reads a text and writes its pieces. */
 export interface TextReader {
   push(text: string): void;
   end(): void;
 }
 
-/** Where readers write. */
 export interface PieceSink {
   content(text: string): void;
   reasoning(text: string): void;
   /** Calls are held until they end. Otherwise they are sent as they arrive: the answer's grammar allows no malformed ones. */
   readonly holds: boolean;
-  /** Starts the next call. */
   startCall(name: string): void;
   /** Adds to the arguments of the last call. */
   addArguments(text: string): void;

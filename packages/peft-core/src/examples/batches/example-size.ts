@@ -2,7 +2,6 @@ import { lastMatch } from '../../text/last-match.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import type { Shareable } from './shared-prefixes.ts';
 
-/** The properties of an example that planning needs. */
 export interface ExampleSize {
   /** Number of positions in each of its sequences. */
   widths: number[];

@@ -4,12 +4,10 @@ import { firstActiveInExample, promptTargets } from './example-size.ts';
 import { placeOf } from './pack-flat.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
-/** How sequences are mapped to positions of the grid. */
 export interface SequenceLayout {
   /** Number of virtual tokens before every sequence, or before its encoder's input. Their ids start at `vocabularySize`. */
   virtualTokens: number;
   vocabularySize: number;
-  /** Position number of every sequence's first position. */
   firstPosition: number;
   /** Which token's hidden state represents a whole sequence; mean: the average of all. */
   pooling: 'first' | 'last' | 'mean';
@@ -39,7 +37,6 @@ export interface FilledGrid {
   segments: Int32Array;
 }
 
-/** A micro-batch as input of the model. */
 export interface FilledBatch extends FilledGrid {
   /** Input of an encoder-decoder's encoder; a sequence has the same segment number in both grids. Empty for other models. */
   input: FilledGrid;
@@ -74,7 +71,6 @@ export interface FilledBatch extends FilledGrid {
   pairs: FilledPairs | null;
   /** Number of positions up to the last one with a token; the rest of a list is unused. */
   length: number;
-  /** Number of tokens of the examples. */
   tokenCount: number;
   labelCount: number;
 }

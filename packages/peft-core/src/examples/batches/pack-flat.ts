@@ -12,7 +12,6 @@ export interface Prefix {
 
 /** A part of a sequence in a micro-batch's list of positions. */
 export interface Piece {
-  /** Index of the sequence. */
   sequence: number;
   /** Its first position in the list. */
   offset: number;

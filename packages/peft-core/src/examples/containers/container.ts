@@ -18,11 +18,9 @@ export interface RowSink {
 /** Reads a file whose bytes arrive in order, split anywhere. */
 export interface ByteReader {
   write(chunk: Uint8Array): void;
-  /** The file is complete. */
   end(): void;
 }
 
-/** A file of which any part can be read. */
 export interface RandomAccess {
   bytes: number;
   /** At most `length` bytes from `at` on; fewer at the end of the file. */
@@ -51,7 +49,6 @@ export interface Container {
   title: string;
   /** Unit of counts in messages: lines of the file, or rows of a table. */
   unit: 'line' | 'row' | 'item';
-  /** Short example of a file. */
   sample: string;
   /** Types of values: cells of a CSV file are always text, and contain lists as JSON. */
   cells: 'typed' | 'text';

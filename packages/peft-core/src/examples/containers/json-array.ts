@@ -104,7 +104,6 @@ class ArrayReader implements ByteReader {
     }
   }
 
-  /** A byte between items. */
   #between(byte: number, i: number): void {
     if (isSpace(byte)) {
       if (byte === newline) this.#newline(i);

@@ -276,7 +276,6 @@ function startOf(all: Uint8Array, isWhole: boolean): FileStart {
   return { bytes, text: whole ? text : text.slice(0, text.lastIndexOf('\n') + 1) || text, isWhole: whole };
 }
 
-/** All compressions of whole files. */
 const compressions: readonly Compression[] = [gzip, zstd];
 
 /** The compression of a file that begins with `bytes`. */

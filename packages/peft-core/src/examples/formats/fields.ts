@@ -1,6 +1,5 @@
 import { isRecord, show } from '../../schema/check-fields.ts';
 
-/** The JSON object of a line. */
 export type Line = Readonly<Record<string, unknown>>;
 
 /** A class by its name, or by its number from 0. */

@@ -17,7 +17,6 @@ export interface TokenizeOptions {
   overlong?: 'error' | 'truncate' | 'skip';
   /** Special tokens in messages, prompts and completions are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
-  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** Which assistant messages of a chat are trained on. Default `all_assistant`. */
   trainOn?: TrainOn;
@@ -29,7 +28,6 @@ export interface TokenizeOptions {
   repeatsBos?: boolean;
   /** Texts to embed have these before them, by column. Default none. */
   prompts?: Readonly<Record<string, string>>;
-  /** Time limit for tokenising a line. */
   lineMilliseconds?: number;
   /** Number of positions of a soft prompt before every sequence. */
   leading?: number;
@@ -41,7 +39,6 @@ export interface TokenizeOptions {
   roles?: boolean;
   /** The tokens from whose last occurrence in a sequence on the adapter is active; null: it always is. Default null. */
   invocation?: readonly number[] | null;
-  /** The classes of a classifier's labels. */
   classOf?: ClassOf;
 }
 

@@ -41,7 +41,6 @@ export class DistinctCounter {
     return this.#isKept(key) && this.#hashes[this.#find(key)] === key;
   }
 
-  /** Number of distinct texts so far. */
   get count(): number {
     return this.#taken * this.represented;
   }

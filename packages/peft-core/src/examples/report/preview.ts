@@ -28,7 +28,6 @@ export interface PreviewToken {
   weight: number;
 }
 
-/** One sequence of an example as the model receives it. */
 export interface PreviewSequence {
   /**
    * `input` and `target` are an encoder-decoder's; `prompt`, `chosen` and `rejected` are a pair's, whose completions the model sees after
@@ -45,7 +44,6 @@ export interface ExamplePreview {
   sequences: PreviewSequence[];
   /** Label of the whole text; null for examples without one. */
   label: string | null;
-  /** Weight of the example in the loss. */
   weight: number;
   /** Numbers of the messages, from 0, whose reasoning the chat template leaves out of the text; at most a hundred. */
   dropped_reasoning: number[];

@@ -20,13 +20,10 @@ import { LengthCounts, type LengthSummary } from './length-counts.ts';
 import { type JudgementSummary, type PairSummary, PreferenceCounts } from './preference-counts.ts';
 import { type ExamplePreview, previewOf } from './preview.ts';
 
-/** Number of examples that are shown as tokens. */
 const PREVIEWS = 3;
-/** Number of the longest examples that are listed. */
 const LONGEST = 10;
 /** Maximum number of lines of one kind, such as duplicates, that are listed. */
 const MAX_LISTED = 100;
-/** Maximum number of characters in the message about a line. */
 const MAX_MESSAGE = 500;
 const NEWLINE = 0x0a;
 
@@ -78,10 +75,8 @@ interface TokenReport {
   preview: ExamplePreview[];
 }
 
-/** The base model whose tokens are counted. */
 export interface ReportedModel {
   tokenizer: Tokenizer;
-  /** Its config.json. */
   config: Record<string, unknown>;
   /** Null: the default limit of training, the model's context. */
   maxSeqLength: number | null;
@@ -92,7 +87,6 @@ export interface ReportedModel {
 /** Options of a planned job that decide what is read from its files, which its validation reads with, too. */
 export interface ReportedJob extends ReadingOptions {
   peft: PeftConfig;
-  /** `method.type` of the job. */
   method: string;
 }
 

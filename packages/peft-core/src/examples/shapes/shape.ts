@@ -12,7 +12,6 @@ export interface Shape {
   columns: readonly string[];
   /** Those of them that a row has and that are not read. Default none. */
   unread?(row: Line): string[];
-  /** Example of a row. */
   sample: string;
   /** True if a row that also has fields of a format is of that format. */
   yields: boolean;

@@ -29,7 +29,6 @@ export interface PublishOptions {
   confirm?: () => Promise<void>;
 }
 
-/** An account at a Hub. */
 export interface HubAccess {
   endpoint: string;
   token: string;
@@ -40,12 +39,10 @@ export interface HubAccess {
 }
 
 export interface PublishedFolder {
-  /** The commit that has all files. */
   commit: string;
   url: string;
   /** Number of files that the commit added or changed; 0: the repository already had all of them, so there is no new commit. */
   changed: number;
-  /** Their bytes. */
   bytes: number;
 }
 

@@ -62,7 +62,6 @@ export interface MarkedTokenizer {
   visible: readonly string[];
 }
 
-/** A typed value of GGUF's metadata. */
 export type GgufField =
   | { type: 'u32' | 'i32' | 'f32' | 'u64'; value: number | bigint }
   | { type: 'bool'; value: boolean }

@@ -9,7 +9,6 @@ import { type Place, placeOf, SchemaFault, spend } from './schema-fault.ts';
 export type Type = 'null' | 'boolean' | 'integer' | 'number' | 'string' | 'array' | 'object';
 export const TYPES: readonly Type[] = ['string', 'number', 'boolean', 'null', 'array', 'object'];
 
-/** A schema that a value must follow, and its place. */
 export interface SchemaPart {
   schema: unknown;
   path: string;

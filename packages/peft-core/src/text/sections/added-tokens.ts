@@ -21,7 +21,6 @@ export interface AddedToken {
  */
 export type SpecialTokens = 'all' | 'none' | readonly number[];
 
-/** An added token in a text. */
 export interface FoundToken {
   token: AddedToken;
   at: number;

@@ -55,7 +55,6 @@ function valuesIn({ columns, num_rows: rows }: RowGroup, name: string): number {
   return Number(rows) - (isFlat ? Number(column!.statistics?.null_count ?? 0) : 0);
 }
 
-/** Position of the end of a row group. */
 function endOf({ columns }: RowGroup, fileBytes: number): number {
   const ends = columns.map(({ meta_data: column }) =>
     column
@@ -245,6 +244,5 @@ function depthOf({ children }: SchemaTree): number {
 const reasonOf = (error: unknown): string =>
   error instanceof Error && error.constructor === Error ? `: ${error.message}` : '';
 
-/** The error of a file that cannot be read. */
 const badParquet = (reason: string): GraftError =>
   new GraftError('invalid_jsonl', `this Parquet file cannot be read: ${reason.slice(0, 300)}`);
