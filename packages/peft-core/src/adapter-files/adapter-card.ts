@@ -10,7 +10,6 @@ export interface AdapterCard {
   trainedTokens?: number | null;
   finalLoss?: number | null;
   validationLoss?: number | null;
-  /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
   /** True if a text may have several classes. */
   severalLabels?: boolean;
@@ -21,7 +20,6 @@ export interface AdapterCard {
   /** Prompts of texts to embed, by name. */
   prompts?: Readonly<Record<string, string>> | null;
   quantised?: QuantisedBase | null;
-  /** The trials of the sweep that the adapter was chosen from. */
   trials?: readonly CardTrial[] | null;
   /** The adapters that it was combined from, and how; it was not trained itself. */
   combined?: { type: string; sources: readonly { name: string; weight: number }[] } | null;

@@ -11,6 +11,7 @@ export type CheckpointTensors = Pick<TensorSource, 'names' | 'has' | 'info'>;
 /** How well the tensors of a checkpoint match a family whose sizes are in its config.json. Lists are in the family's or file's order. */
 export interface FamilyMatch {
   modelType: string;
+  /** Number of weights that the family has. */
   needed: number;
   missing: string[];
   otherShape: string[];

@@ -24,7 +24,6 @@ export const ToolSchema = Type.Object({
   function: Type.Object({
     name: Type.String(),
     description: Type.Optional(Type.String()),
-    /** A JSON schema. */
     parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   }),
 });

@@ -53,7 +53,6 @@ export type Value =
   | LoopState
   | readonly Value[];
 
-/** Variables of the template, or of one of its loops. */
 export class Scope {
   readonly #values = new Map<string, Value>();
   readonly #parent: Scope | null;

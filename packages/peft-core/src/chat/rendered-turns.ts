@@ -6,7 +6,6 @@ export interface TextRange {
   to: number;
 }
 
-/** A conversation's text, and where turns are in it. */
 export interface RenderedTurns {
   text: string;
   turns: readonly TurnPlace[];

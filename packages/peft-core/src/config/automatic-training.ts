@@ -271,7 +271,6 @@ interface RatedRun {
   method?: string | null | undefined;
 }
 
-/** Options of `training` that have rules. */
 export type AutomaticOption = keyof typeof automatic;
 
 /** The value that a job requests; undefined if it leaves the option to Graft. */

@@ -133,4 +133,5 @@ function startWork(parts: JobParts): number {
   return START.process + graph + READ[storage] * frozenNumbers(model) + starting;
 }
 
+/** Number of frozen weights that training reads. */
 const frozenNumbers = (model: JobParts['model']): number => countOf(frozenParameters(model, false));

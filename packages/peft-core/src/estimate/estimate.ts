@@ -21,7 +21,6 @@ export interface ExampleSample {
   sizes: ExampleSize[];
 }
 
-/** The training machine as reported by a worker. */
 export interface Machine {
   device: 'cpu' | 'gpu';
   /** Precision of the job's matrix products on this machine. */

@@ -53,7 +53,6 @@ export interface ExampleSummary {
   counts: Record<DataFile, ExampleCounts>;
   /** Counts by file, in order. */
   fileCounts: Record<DataFile, ExampleCounts[]>;
-  /** The bad lines that were skipped, by file and fault. */
   badLines: SkippedLines[];
   unreadColumns: UnreadColumnOf[];
 }

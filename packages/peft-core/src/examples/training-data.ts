@@ -7,7 +7,6 @@ import { type Place, placeReader, split } from './hold-out/hold-out.ts';
 import { type ExampleSummary, readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
-/** A job's examples in memory, and their source. */
 export interface TrainingData extends ExampleSummary {
   /** Examples of all training files, one after the other. */
   training: TrainingExample[];

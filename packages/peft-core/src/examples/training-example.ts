@@ -17,7 +17,6 @@ export interface Sequence {
   role?: 'anchor' | 'positive' | 'negative';
 }
 
-/** An example of a training file, ready for batches. */
 export interface TrainingExample {
   /**
    * One; for embeddings the two or three texts that are compared; for preferences the chosen and the rejected completion of a prompt, each

@@ -5,7 +5,6 @@ import { BYTE, idsOf, NORMAL, type SpecialTokens, UNKNOWN } from './token-types.
 /** The character that stands for a space within tokens. */
 export const MARK = '▁';
 
-/** The parts of tokenizer.json that a vocabulary defines. */
 export interface VocabularyParts {
   /** In tokenizer.json's spelling. */
   tokens: readonly string[];

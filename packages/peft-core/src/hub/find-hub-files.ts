@@ -6,7 +6,6 @@ import type { HubFile } from './hub-files.ts';
 import { listHubFiles } from './list-hub-files.ts';
 import type { HubDataset } from './parse-hub-dataset.ts';
 
-/** A data file of a split, or one of its shards. */
 export interface HubDataFile {
   file: HubFile;
   url: string;

@@ -9,7 +9,6 @@ export interface HubModel {
   quantization: string | null;
 }
 
-/** A licence with conditions on use. */
 export interface ModelTerms {
   name: string;
   url: string;

@@ -32,7 +32,6 @@ export const listedObjectives: readonly ListedObjective[] = Object.values(object
 
 type PreferenceRow = Extract<(typeof objectives)[ObjectiveName], { preference: unknown }>;
 export type PreferenceMethod = PreferenceRow['method'];
-/** Options of `training.preference`: those of all methods. */
 export type PreferenceTraining = {
   [Option in OptionOf<PreferenceRow>]?: ValueOf<PreferenceRow, Option>;
 };
@@ -65,7 +64,6 @@ function optionsOfAllMethods(): TProperties {
   return all;
 }
 
-/** Schemas of the options that objectives add to `training`. */
 export const objectiveOptions = {
   ...classification.options,
   preference: Type.Optional(Type.Unsafe<PreferenceTraining>(preferenceSchema)),
@@ -79,7 +77,6 @@ export const describedMethods: readonly (TrainingMethod & { preference: TPropert
   ),
 ];
 
-/** Valid values of `method.type` in requests. */
 export const trainingMethods: readonly string[] = describedMethods.map(({ type }) => type);
 
 const methodsOf = (format: string): string[] =>

@@ -68,7 +68,6 @@ export interface DenseNetwork {
   down: string;
 }
 
-/** The names of the norms before a sublayer and of its output. */
 export interface SublayerNorms {
   before?: string;
   after?: string;
@@ -111,7 +110,6 @@ interface BodyParts {
   bias: { qkv: boolean; output: boolean; mlp: boolean };
 }
 
-/** Adds the embedding, the layers and the last norm. */
 export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }: BodyParts): void {
   const { prefix, hiddenSize: H, norms, recurrence, layerInputs } = model;
   all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);

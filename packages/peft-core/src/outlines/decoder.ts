@@ -35,7 +35,6 @@ export interface DecoderOutline extends ModelOutline, BodyForm {
   /** Width of the feed-forward network in most layers. */
   inner: number;
   ropes: Rope[];
-  /** The fields of config.json of each of `ropes`. */
   ropeFields: RopeFields[];
   /** The index in `ropes` of layer `layer`; null: no rotation. */
   rope(layer: number): number | null;
@@ -91,7 +90,6 @@ const normNames: Record<NormPlaces, DecoderOutline['norms']> = {
 
 export type { RawConfig };
 
-/** The properties in which families of such decoders differ. */
 export interface DecoderRow
   extends Pick<
     Family,

@@ -69,7 +69,6 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
  */
 export const UNTIED_WEIGHTS = 'untied_weights';
 
-/** The members that a model's outline takes from its family. */
 export function fromFamily(family: Family) {
   const { modelType, optionalPrefix, pooling, defaultTargets, rateExponent, tiedByClass, adaptersInterface } =
     family;

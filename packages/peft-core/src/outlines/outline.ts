@@ -18,7 +18,6 @@ export function writesText(task: string): task is 'CAUSAL_LM' | 'SEQ_2_SEQ_LM' {
   return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 }
 
-/** One weight of the model, with its Hugging Face name. */
 export interface ParameterSpec {
   name: string;
   shape: number[];
@@ -67,7 +66,6 @@ export type DefaultTargets = Readonly<
   Record<string, { target_modules: string[]; feedforward_modules?: string[] }>
 >;
 
-/** How tokens choose among the experts of a layer. */
 export interface ExpertRouting {
   /** E. */
   experts: number;

@@ -159,7 +159,6 @@ function compileFor(node: Node): Execute {
   };
 }
 
-/** The function that makes a macro in a scope. */
 function macro(
   name: string,
   parameters: readonly Node[],

@@ -40,7 +40,6 @@ class NamedCall implements CallBody {
   }
 }
 
-/** Reads a list of calls, or one named call. */
 class ListedCalls implements CallBody {
   readonly #sink: PieceSink;
   #body: CallBody | null = null;

@@ -1,5 +1,6 @@
 const MAX_DEPTH = 64;
 
+/** Form of the values of a tool-call style. */
 export interface LiteralForm {
   /** The string that starts at `at`: its value, and where it ends; null if none starts there. */
   string(text: string, at: number): { value: string; end: number } | null;

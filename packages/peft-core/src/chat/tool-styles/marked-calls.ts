@@ -94,7 +94,6 @@ export class MarkedCalls implements TextReader {
     this.#raw = '';
   }
 
-  /** Reads a text up to the end of its calls. */
   #readCall(text: string, body: CallBody): void {
     for (let at = 0; at < text.length; at++) {
       const char = text[at]!;

@@ -97,7 +97,6 @@ export interface PieceSink {
   /** Calls are held until they end. Otherwise they are sent as they arrive: the answer's grammar allows no malformed ones. */
   readonly holds: boolean;
   startCall(name: string): void;
-  /** Adds to the arguments of the last call. */
   addArguments(text: string): void;
   /** The calls since the last end are complete. */
   endCall(): void;
@@ -108,7 +107,6 @@ export interface PieceSink {
 /** Signs of tools' names, for patterns. */
 export const NAME_SIGNS = '[\\w.:/-]';
 
-/** The JSON schema of a tool's arguments. */
 export function parametersOf({ function: { parameters } }: Tool): Record<string, unknown> {
   if (parameters && Object.keys(parameters).length > 0) return { type: 'object', ...parameters };
   return { type: 'object', properties: {}, additionalProperties: false };

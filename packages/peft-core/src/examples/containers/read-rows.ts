@@ -278,7 +278,6 @@ function startOf(all: Uint8Array, isWhole: boolean): FileStart {
 
 const compressions: readonly Compression[] = [gzip, zstd];
 
-/** The compression of a file that begins with `bytes`. */
 function compressionOf(bytes: Uint8Array): Compression | null {
   return compressions.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte)) ?? null;
 }

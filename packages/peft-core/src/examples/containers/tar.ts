@@ -21,7 +21,6 @@ export const tar: Container = {
   readFile: readTar,
 };
 
-/** The bytes of an archive of files with these sizes. */
 export const tarBytes = (sizes: readonly number[]): number =>
   sizes.reduce((sum, size) => sum + BLOCK + size + filling(size), 0) + 2 * BLOCK;
 

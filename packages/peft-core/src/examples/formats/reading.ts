@@ -42,7 +42,6 @@ export interface TokenizeOptions {
   classOf?: ClassOf;
 }
 
-/** Why one line cannot be used. */
 export class BadExample extends Error {
   readonly code: string;
 

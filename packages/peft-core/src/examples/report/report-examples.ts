@@ -87,6 +87,7 @@ export interface ReportedModel {
 /** Options of a planned job that decide what is read from its files, which its validation reads with, too. */
 export interface ReportedJob extends ReadingOptions {
   peft: PeftConfig;
+  /** `method.type` of the job. */
   method: string;
 }
 

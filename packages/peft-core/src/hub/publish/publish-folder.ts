@@ -48,7 +48,6 @@ export interface PublishedFolder {
 
 interface LocalFile {
   path: string;
-  /** A file to read, or the content. */
   from: { file: string } | { content: Uint8Array<ArrayBuffer> };
   size: number;
 }
