@@ -22,7 +22,6 @@ export interface CombinationSource {
 
 export interface CombinationRequest {
   sources: readonly CombinationSource[];
-  /** The folder for the files of the new adapter. */
   output: string;
   base: {
     /** config.json. */

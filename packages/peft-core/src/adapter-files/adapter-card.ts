@@ -10,9 +10,8 @@ export interface AdapterCard {
   trainedTokens?: number | null;
   finalLoss?: number | null;
   validationLoss?: number | null;
-  /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
-  /** Whether a text may have several classes. */
+  /** True if a text may have several classes. */
   severalLabels?: boolean;
   /** SHA-256 (hex) of the base model's weights. */
   baseDigest?: string | null;
@@ -20,9 +19,7 @@ export interface AdapterCard {
   templateKwargs?: TemplateKwargs | null;
   /** Prompts of texts to embed, by name. */
   prompts?: Readonly<Record<string, string>> | null;
-  /** The quantised base of the training. */
   quantised?: QuantisedBase | null;
-  /** The trials of the sweep that the adapter was chosen from. */
   trials?: readonly CardTrial[] | null;
   /** The adapters that it was combined from, and how; it was not trained itself. */
   combined?: { type: string; sources: readonly { name: string; weight: number }[] } | null;
@@ -30,9 +27,7 @@ export interface AdapterCard {
 
 /** The quantised base that an adapter was trained on. Losses are in nats per labelled token; null if unknown. */
 export interface QuantisedBase {
-  /** The training option. */
   base_dtype: 'int8' | 'nf4';
-  /** The adapter's loss on the quantised base. */
   quantised_validation_loss: number | null;
   /** The adapter's loss on the original base, on which it is served. */
   validation_loss: number | null;
@@ -41,7 +36,6 @@ export interface QuantisedBase {
 type CardTrial = SweepTrial<{ learning_rate: number }> & {
   trial: number;
   status: string;
-  /** Optimizer steps. */
   step: number;
   /** Validation loss at each of these steps; null: NaN or infinite. */
   rungs: readonly { step: number; loss: number | null }[];
@@ -72,7 +66,7 @@ export function templateKwargsIn(card: string): TemplateKwargs {
 /** transformers' name of a classifier whose texts may have several classes, as the card of an adapter shows it. */
 const severalLabelsType = 'multi_label_classification';
 
-/** Whether a classifier's texts may have several classes, by its README.md. */
+/** Returns true if a classifier's texts may have several classes, by its README.md. */
 export const severalLabelsIn = (card: string): boolean =>
   new RegExp(`^problem_type: *"?${severalLabelsType}"? *\\r?$`, 'm').test(frontOf(card)) ||
   card.includes(`problem_type="${severalLabelsType}"`);

@@ -14,7 +14,7 @@ export interface AdapterConfigCommon {
   task_type: string | null;
 }
 
-/** Whether the method's library knows `field`. */
+/** Returns true if the method's library knows `field`. */
 export function isKnownField(peftType: unknown, field: string): boolean {
   if (typeof peftType !== 'string' || !Object.hasOwn(methods, peftType)) return true;
   const { schema, unimplemented } = methods[peftType as PeftType];

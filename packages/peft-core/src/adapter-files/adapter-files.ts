@@ -77,7 +77,6 @@ export async function readPeftTexts(folder: string, task: TaskType): Promise<Omi
 /** Maximum size of a README.md that is read, in bytes. */
 const longestCard = 1 << 20;
 
-/** The fields that come from an adapter's README.md. */
 type CardField = 'baseDigest' | 'templateKwargs' | 'quantised' | 'severalLabels';
 
 /** The fields that come from files of Graft's own, whatever the library of the others. */

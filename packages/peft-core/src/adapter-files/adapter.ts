@@ -13,7 +13,7 @@ export interface Adapter {
   tensors: Map<string, HostTensor>;
   /** Names of a classifier's classes, in order; null if the folder has none. */
   labels: string[] | null;
-  /** Whether a text may have several of them; false if the folder does not say so. */
+  /** True if a text may have several of them; false if the folder does not say so. */
   severalLabels: boolean;
   /** SHA-256 (hex) of the weights that it was trained on; null if the folder does not give it. PEFT's folders never do. */
   baseDigest: string | null;
@@ -36,7 +36,6 @@ export interface AdapterToWrite {
   labels?: readonly string[] | null;
   /** The chat template of the training, if it was not the base model's. */
   chatTemplate?: string | null;
-  /** Prompts of texts to embed. */
   sentencePrompts?: SentencePrompts | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;

@@ -18,7 +18,6 @@ import { baseDigestIn } from './adapter-card.ts';
 import { cardName, configName, parseAdapterConfig, weightsName } from './adapter-files.ts';
 import { checkCommonFields } from './check-common-fields.ts';
 
-/** The types that weights may be stored in. */
 const weightTypes = ['F32', 'F16', 'BF16', 'F64'] as const;
 type WeightType = (typeof weightTypes)[number];
 

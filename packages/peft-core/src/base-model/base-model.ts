@@ -6,7 +6,6 @@ export interface BaseModel {
   format: 'hf' | 'gguf';
   /** The folder, or the GGUF file. */
   path: string;
-  /** Hugging Face's `model_type`. */
   modelType: string;
   /** config.json; for GGUF it is built from the metadata. */
   config: Record<string, unknown>;

@@ -7,7 +7,6 @@ import type { TensorSource } from '../tensors/tensor-source.ts';
 import type { OpenedModel } from './base-model.ts';
 import { unsupportedModel } from './nearest-family.ts';
 
-/** Stored types that weights may have. */
 const weightTypes = /^(F64|F32|F16|BF16|MXFP4|Q\w+)$/;
 
 /**
@@ -40,7 +39,6 @@ export function checkModel({ format, path: place, config, tensors, weightFiles }
   return outline.modelType;
 }
 
-/** Names, types and shapes of a checkpoint's tensors. */
 export type StoredTensors = Pick<TensorSource, 'has' | 'info'>;
 
 /** Weights that `outline` needs and a checkpoint lacks, without a task's head, because training can start a new one. */

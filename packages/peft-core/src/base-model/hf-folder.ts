@@ -161,7 +161,6 @@ async function openShards(
   }
 }
 
-/** Several safetensors files as one source. */
 class ShardedTensors implements TensorSource {
   readonly #folder: string;
   readonly #byTensor: ReadonlyMap<string, SafetensorsFile>;

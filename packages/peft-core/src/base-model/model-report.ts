@@ -8,15 +8,14 @@ import { checkSmallFiles } from './check-small-files.ts';
 import { type FamilyMatch, nearestFamily } from './nearest-family.ts';
 import { openModelFiles, withStackedExperts, withUntiedWeights } from './open-base-model.ts';
 
-/** What a base model is, and whether Graft can train it. */
+/** Description of a base model, and the reason why Graft cannot train it, if any. */
 export interface ModelReport {
   format: OpenedModel['format'];
   model_type: string | null;
   /** Why Graft cannot train it; null if it can. */
   fault: string | null;
-  /** Of an unknown `model_type`; null if it is known, or no family is near. */
+  /** Closest family of an unknown `model_type`; null if it is known, or no family is near. */
   nearest: FamilyMatch | null;
-  /** Number of the checkpoint's values. */
   parameters: number;
   /** Number of values by stored type: those of safetensors and GGUF, and MXFP4. */
   stored: Record<string, number>;

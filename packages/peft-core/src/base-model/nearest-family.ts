@@ -6,7 +6,6 @@ import { show } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { TensorSource } from '../tensors/tensor-source.ts';
 
-/** Names, types and shapes of a checkpoint's tensors. */
 export type CheckpointTensors = Pick<TensorSource, 'names' | 'has' | 'info'>;
 
 /** How well the tensors of a checkpoint match a family whose sizes are in its config.json. Lists are in the family's or file's order. */
@@ -14,11 +13,8 @@ export interface FamilyMatch {
   modelType: string;
   /** Number of weights that the family has. */
   needed: number;
-  /** Weights that the checkpoint lacks. */
   missing: string[];
-  /** Tensors with another shape than the family's. */
   otherShape: string[];
-  /** Tensors that the family does not have. */
   unknown: string[];
 }
 

@@ -137,7 +137,6 @@ async function ropeFactors(gguf: GgufFile): Promise<RopeFactors> {
   };
 }
 
-/** Opens a GGUF file as a Hugging Face model. */
 async function openGgufModel(path: string, onFile: (file: string) => void): Promise<OpenedModel> {
   onFile(path);
   const gguf = await openGguf(path);

@@ -9,7 +9,6 @@ import { copyCompanions, sentenceNames } from './companion-files.ts';
 import { readJson, readJsonFile } from './json-file.ts';
 import { type SentencePrompts, sentencePromptsName, sentencePromptsText } from './sentence-prompts.ts';
 
-/** How sentence-transformers pools a sequence into one vector. */
 export interface SentencePooling {
   pooling: 'first' | 'last' | 'mean';
   /** The vector is divided by its length. */

@@ -6,7 +6,6 @@ import { isRecord } from '../schema/check-fields.ts';
 import { jsonText } from '../small-file.ts';
 import { readJsonFile } from './json-file.ts';
 
-/** The prompts of a model or of an adapter. */
 export interface SentencePrompts {
   /** Text by name; an empty one is no prompt. */
   prompts: Readonly<Record<string, string>>;

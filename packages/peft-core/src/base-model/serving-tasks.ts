@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import { defaultTask, isClassifier, type TaskType, writesText } from '../outlines/index.ts';
 import { readSentencePooling } from './sentence-pooling.ts';
 
-/** What a request asks for: vectors of texts, or their classes. */
+/** Result that a request needs: vectors of texts, or their classes. */
 export type ScoreTask = 'embed' | 'classify';
 
 /** A base model; `path`: its folder or file. */
@@ -51,7 +51,7 @@ export function otherWriter(adapterTask: string, own: string): GraftError {
   );
 }
 
-/** What to do with a model of a task instead. */
+/** Advice for a model of a task, in place of the refused request. */
 const remedies: Record<TaskType, string> = {
   CAUSAL_LM: 'ask it for a chat or a completion',
   SEQ_2_SEQ_LM: 'ask it for a completion',

@@ -11,7 +11,7 @@ export type WeightType = (typeof weightTypes)[number];
 export const configTypes = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const;
 export type FloatType = keyof typeof configTypes;
 
-/** Whether tensors of a stored type are weights. Integers are buffers that transformers computes itself: an encoder's position_ids. */
+/** Returns true if tensors of a stored type are weights. Integers are buffers that transformers computes itself: an encoder's position_ids. */
 export const isWeightType = (dtype: string): boolean => !/^(I|U)\d+$|^BOOL$/.test(dtype);
 
 /**

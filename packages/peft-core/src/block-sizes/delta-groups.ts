@@ -6,7 +6,6 @@ export const CHUNK = 64;
 /** Maximum memory for the tensors of a group of heads in the backward pass of the delta rule, in bytes. */
 const GROUP_BYTES = { cpu: 256 << 20, gpu: 1 << 30 };
 
-/** A delta rule over rows of positions. */
 export interface DeltaShape {
   rows: number;
   /** Positions of a row. */

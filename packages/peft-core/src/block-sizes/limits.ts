@@ -1,6 +1,5 @@
 // How much layers compute at a time on each device. Loads no TensorFlow: estimates use it too.
 
-/** The device that graphs are built for. */
 export type Target = 'cpu' | 'gpu';
 
 /** A GPU has more memory than a processor has cache, and each kernel launch has a cost. */

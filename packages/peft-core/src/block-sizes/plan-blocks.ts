@@ -1,9 +1,7 @@
 import { length, type Range } from './range.ts';
 
-/** Shape of the scores of one attention. */
 export interface ScoreShape {
   rows: number;
-  /** Number of key heads. */
   kvHeads: number;
   /** Number of query heads that share one key head. */
   group: number;

@@ -46,7 +46,7 @@ function closingIn(rest: string): number {
   return marks ? rest.length - start.slice(marks.close.length).trimStart().length : 0;
 }
 
-/** What the template writes after reasoning to close it, before it begins the answer. */
+/** Text that the template writes after reasoning to close it, before it begins the answer. */
 function closingOf(tokenizer: TurnTokenizer): string {
   let closing = known.get(tokenizer);
   if (closing === undefined) {
@@ -57,7 +57,7 @@ function closingOf(tokenizer: TurnTokenizer): string {
 }
 
 function probe(tokenizer: TurnTokenizer): string {
-  /** What precedes the answer in its turn; null if the prompt opens the turn in another way. */
+  /** Text before the answer in its turn; null if the prompt opens the turn in another way. */
   const before = (message: Message): string | null => {
     const encoded = tokenizer.encodeTurns([{ role: 'user', content: 'Hello' }, message], [1]);
     return encoded?.text.slice(encoded.turns[0]!.prompt, encoded.text.lastIndexOf(ANSWER)) ?? null;
@@ -70,7 +70,7 @@ function probe(tokenizer: TurnTokenizer): string {
     const plain = before({ role: 'assistant', content: ANSWER });
     // The template closes reasoning where there is none, too.
     if (plain === null || plain.endsWith(between)) return between;
-    // What both have opens the answer, as gpt-oss's channels do.
+    // The end that both have in common opens the answer, as gpt-oss's channels do.
     return between.slice(0, between.length - commonSuffix(between, plain));
   } catch (error) {
     if (error instanceof GraftError) return '';
@@ -96,7 +96,6 @@ export const TRAINING_DATE = new Date(2024, 6, 26, 12);
 export type TrainOn = 'all_assistant' | 'last_assistant';
 
 export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialTokens' | 'deadline'> {
-  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** A much longer conversation is abandoned before all of its turns are located. Default: no limit. */
   most?: number;
@@ -113,9 +112,7 @@ export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialToken
 export interface Span {
   from: number;
   to: number;
-  /** Factor of these tokens in the loss. */
   weight: number;
-  /** Index of the message that they belong to. */
   message: number;
 }
 

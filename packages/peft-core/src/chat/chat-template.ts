@@ -192,7 +192,7 @@ export class ChatTemplate {
     };
   }
 
-  /** Whether the template loses content that is a text, and writes content that is a list of parts. */
+  /** Returns true if the template loses content that is a text, and writes content that is a list of parts. */
   #probeParts(): boolean {
     const writes = (content: unknown) => {
       const input: TemplateInput = {
@@ -289,7 +289,7 @@ export class ChatTemplate {
     return after(`${thought}${thought && line}${close}${/^\s/.test(answer) ? '' : gap}${answer}`);
   }
 
-  /** What the template writes after the header of the last message's turn. `header`: the prompt through that header. */
+  /** Text that the template writes after the header of the last message's turn. `header`: the prompt through that header. */
   #turnAfter(header: string, whole: string, input: TemplateInput, budget: TemplateBudget): string {
     if (whole.startsWith(header)) return whole.slice(header.length);
     // The messages before differ: the turn's own header is what the prompt adds to them.
@@ -380,7 +380,7 @@ function markedTurns(
   const rangesByMessage = new Map<number, TextRange[]>();
   let latest = -1;
   for (const { from, to, message } of generated) {
-    // What is written after all messages, such as an end of the text, belongs to the last turn.
+    // Text after all messages, such as an end of the text, belongs to the last turn.
     latest = message ?? latest;
     rangesByMessage.set(latest, [...(rangesByMessage.get(latest) ?? []), { from, to }]);
   }

@@ -65,7 +65,6 @@ function objectFault(value: Record<string, unknown>): string | null {
   return faultOf(value, 1);
 }
 
-/** A field of a message that is wrong, and why. */
 export interface FieldFault {
   field: string;
   fault: string;
@@ -73,7 +72,7 @@ export interface FieldFault {
 
 type ReasoningFields = Readonly<Partial<Record<(typeof REASONING_FIELDS)[number], unknown>>>;
 
-/** What an assistant thought, by one or several of the names in use; null for none. An empty text is none. */
+/** Reads an assistant's reasoning, by one or several of the names in use; null for none. An empty text is none. */
 export function readReasoning(
   message: ReasoningFields & { readonly role?: unknown },
 ): string | null | FieldFault {

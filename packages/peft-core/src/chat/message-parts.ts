@@ -1,7 +1,7 @@
 import type { Message } from './message.ts';
 import { thoughtOf } from './tool-styles/thinking.ts';
 
-/** What a token of a conversation belongs to: a message, its reasoning, or what the template writes around messages. */
+/** Roles of a token of a conversation: a message, its reasoning, or what the template writes around messages. */
 export const PART_ROLES = [
   'template',
   'system',
@@ -82,7 +82,7 @@ export function messageParts(
   return parts;
 }
 
-/** Whether a part of the text is no piece of a longer word. */
+/** Returns true if a part of the text is no piece of a longer word. */
 function isApart(text: string, at: number, length: number): boolean {
   const isWord = (i: number) => /[\p{L}\p{N}]/u.test(text[i] ?? '');
   const end = at + length;

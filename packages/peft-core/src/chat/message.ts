@@ -24,7 +24,6 @@ export const ToolSchema = Type.Object({
   function: Type.Object({
     name: Type.String(),
     description: Type.Optional(Type.String()),
-    /** A JSON schema. */
     parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   }),
 });
@@ -38,7 +37,7 @@ export const MessageSchema = Type.Object({
   content: Type.Union([Type.String(), Type.Null()]),
   /** Name of the author; of the tool for a tool message. Few templates use it. */
   name: Type.Optional(Type.String()),
-  /** What an assistant thought before its content. Templates receive it by each name in use: `REASONING_FIELDS`. */
+  /** Reasoning of an assistant before its content. Templates receive it by each name in use: `REASONING_FIELDS`. */
   reasoning: Type.Optional(Type.String()),
   tool_calls: Type.Optional(Type.Array(ToolCallSchema)),
   /** For a tool message: the id of the call that it answers. */
@@ -48,17 +47,16 @@ export const MessageSchema = Type.Object({
 });
 export type Message = Static<typeof MessageSchema>;
 
-/** Messages, and the tools that they may call. */
 export interface Conversation {
   messages: readonly Message[];
-  /** Absent: none, as in `tools=None` of transformers. */
+  /** Default: none, as in `tools=None` of transformers. */
   tools?: readonly Tool[];
 }
 
 /** Names of a message's reasoning in data and in templates. */
 export const REASONING_FIELDS = ['reasoning_content', 'thinking', 'reasoning'] as const;
 
-/** Whether a message of training data counts towards the loss. */
+/** Returns true if a message of training data counts towards the loss. */
 export const isTrainedOn = ({ role, weight = 1 }: Message): boolean => role === 'assistant' && weight > 0;
 
 /** Approximate number of characters that a message adds to a conversation. */

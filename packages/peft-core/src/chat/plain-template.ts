@@ -113,7 +113,6 @@ class Run implements Reads {
   readonly #turns: ReadonlySet<number>;
   readonly #statements: readonly Execute[];
   readonly #top: Scope;
-  /** Index of the current statement. */
   #statement = 0;
   /** The message whose loop body is running; −1 before the loop over messages, the number of messages after it. */
   #position = -1;
@@ -164,7 +163,7 @@ class Run implements Reads {
     return this.#position === this.#input.messages.length;
   }
 
-  /** Whether a loop over messages that starts now is the main one, which renders them; there is only one. */
+  /** Returns true if a loop over messages that starts now is the main one, which renders them; there is only one. */
   isMainLoop(isTopLevel: boolean): boolean {
     if (isTopLevel && this.#position === -1) return true;
     this.ahead();

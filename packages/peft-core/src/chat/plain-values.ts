@@ -21,11 +21,10 @@ export class Namespace {
   readonly values = new Map<string, Value>();
 }
 
-/** The variable `loop` within a loop. */
 export class LoopState {
   index0 = 0;
   readonly length: number;
-  /** Whether the loop is over messages, so that its length cannot be known from a prefix of the conversation. */
+  /** True if the loop is over messages, so that its length cannot be known from a prefix of the conversation. */
   readonly overMessages: boolean;
 
   constructor(length: number, overMessages: boolean) {
@@ -54,7 +53,6 @@ export type Value =
   | LoopState
   | readonly Value[];
 
-/** Variables of the template, or of one of its loops. */
 export class Scope {
   readonly #values = new Map<string, Value>();
   readonly #parent: Scope | null;

@@ -25,10 +25,9 @@ const UNSUPPORTED_KEYS: Record<string, string> = {
   annotations: 'has "annotations", which are not supported',
 };
 
-/** A conversation of training data. */
 export interface ReadConversation {
   messages: Message[];
-  /** Absent without tools. */
+  /** Undefined without tools. */
   tools?: Tool[];
 }
 

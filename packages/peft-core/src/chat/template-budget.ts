@@ -34,7 +34,6 @@ export class TemplateBudget {
     this.#left = this.#allowed;
   }
 
-  /** Steps charged so far. */
   get spent(): number {
     return this.#allowed - this.#left;
   }
@@ -69,7 +68,6 @@ export class TemplateBudget {
   }
 }
 
-/** A template exceeds its budget of steps. */
 export class TooCostly extends Error {}
 
 /** Python's range, as a list. */

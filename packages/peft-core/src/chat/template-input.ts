@@ -8,7 +8,7 @@ const MAX_DEPTH = 64;
 /** A message as a template receives it: the fields that transformers' conversations have. */
 export type TemplateMessage = Readonly<Record<string, unknown>> & { readonly role: string };
 
-/** What one rendering reads. */
+/** Inputs of one rendering. */
 export interface TemplateInput {
   messages: readonly TemplateMessage[];
   addGenerationPrompt: boolean;
@@ -24,7 +24,7 @@ export interface InputOptions {
   takesParts: boolean;
 }
 
-/** What a template receives for a message; the message itself if that is the same. */
+/** Converts a message for a template; returns the message itself if nothing differs. */
 export function templateMessage(
   message: Message,
   { hasDeveloper, takesParts }: InputOptions,
@@ -47,7 +47,6 @@ export function templateMessage(
   return shown;
 }
 
-/** A tool as a template receives it. */
 export const templateTool = (tool: Tool): unknown =>
   tool.exact_json === undefined ? tool : readExact(tool.exact_json);
 

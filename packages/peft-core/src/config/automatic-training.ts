@@ -46,7 +46,7 @@ const longestContext = 131_072;
 const lengthMultiple = 8;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
-/** What is known of the training file. */
+/** Known sizes of the training file. */
 export interface DataSize {
   /** Number of examples before a validation split; 0: not known yet. */
   exampleCount: number;
@@ -59,11 +59,9 @@ export interface DataSize {
   longestExample?: number | null;
 }
 
-/** Limits on the length of examples. */
 export interface LengthLimits {
   /** Maximum number of tokens that the base model can attend to, where known. */
   contextLength?: number;
-  /** The team's quota. */
   quotaLength?: number | null;
   /** Longer examples are split, so that no example needs the whole context. */
   splitsTexts?: boolean;
@@ -96,7 +94,7 @@ function rateOf(
     : 1;
   return Number((learningRate(peft, model) * times * share).toPrecision(2));
 }
-/** Whether `rate` can be the automatic rate for some base model of realistic width and some number of steps. */
+/** Returns true if `rate` can be the automatic rate for some base model of realistic width and some number of steps. */
 function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
@@ -262,9 +260,8 @@ export const automatic = {
   },
 };
 
-/** What a learning rate depends on besides the method and the data. */
+/** Inputs of a learning rate besides the method and the data. */
 interface RatedRun {
-  /** The run continues from an adapter. */
   continues: boolean;
   /** The base model gives the chosen answers already. */
   isKnown?: boolean;
@@ -274,7 +271,6 @@ interface RatedRun {
   method?: string | null | undefined;
 }
 
-/** Options of `training` that have rules. */
 export type AutomaticOption = keyof typeof automatic;
 
 /** The value that a job requests; undefined if it leaves the option to Graft. */
@@ -290,7 +286,6 @@ export function trainingReasons(
     peft: PeftConfig;
     training: TrainingOptions;
     hyperparameters: Hyperparameters;
-    /** The job continues from an adapter. */
     continues?: boolean;
     /** `peft` of the request, if known. */
     peftGiven?: unknown;

@@ -3,7 +3,7 @@ import type { SentencePrompts } from '../base-model/sentence-prompts.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { cut, type Fault, show } from '../schema/check-fields.ts';
 
-/** What happens to lines that are no examples, or that the model cannot be trained on. */
+/** Treatment of lines that are no examples, or that the model cannot be trained on. */
 export type OnBadLines = 'fail' | 'skip';
 
 /** Default of `max_bad_lines`. */

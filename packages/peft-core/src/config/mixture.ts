@@ -2,7 +2,6 @@
 import { GraftError } from '../errors.ts';
 import type { MixStrategy } from '../lists.ts';
 
-/** The share of one training file. */
 export interface FileShare {
   /** With `interleave_…`: its part of an epoch, relative to the weights of the other files. */
   weight: number;
@@ -18,9 +17,7 @@ export interface Mixture {
 
 /** How often an epoch may have one file. */
 export const MAX_REPEATS = 100;
-/** Limits of a file's weight. */
 export const WEIGHT_LIMITS = { minimum: 0.001, maximum: 1000 } as const;
-/** Limits of a file's epochs. */
 export const FILE_EPOCHS_LIMITS = { minimum: 0.01, maximum: MAX_REPEATS } as const;
 /** Maximum number of examples in an epoch of a mixture: each has an entry in the epoch's order. */
 const MAX_EPOCH_EXAMPLES = 50_000_000;

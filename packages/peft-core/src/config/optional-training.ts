@@ -118,7 +118,6 @@ export const optionalTraining = {
   ...objectiveOptions,
 };
 
-/** Alternative spellings of options in a request. */
 export const trainingShorthands = {
   min_lr_rate: Type.Optional(
     Type.Number({

@@ -30,7 +30,7 @@ const AUTO = Type.Literal('auto', {
     'What Graft chooses (docs/auto.md), of methods for which it does. The job has the value that was chosen.',
 });
 
-/** What `peft` of a request may contain: `peft_type` and any of its method's options. For documentation; parsePeftConfig validates. */
+/** Schema of a request's `peft`: `peft_type` and any of its method's options. For documentation; parsePeftConfig validates. */
 export const PeftRequestSchema = Type.Object(
   {
     peft_type: Type.Enum(peftTypes, { type: 'string', description: 'The PEFT method.' }),

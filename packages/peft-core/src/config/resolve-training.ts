@@ -23,9 +23,9 @@ export interface TrainingRequest extends DataSize, LengthLimits {
   training?: TrainingOptions;
   /** OpenAI's hyperparameters of the request, which match HyperparametersSchema. */
   hyperparameters?: Hyperparameters;
-  /** Whether there is a validation file. */
+  /** True if there is a validation file. */
   hasValidationFile?: boolean;
-  /** Whether the job continues from an adapter. */
+  /** True if the job continues from an adapter. */
   continues?: boolean;
   /** The own chat template of that adapter, which replaces the base model's by default; null or absent: none. */
   startTemplate?: string | null;

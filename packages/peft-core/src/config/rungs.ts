@@ -48,7 +48,7 @@ function earlyComparisonsOf(trials: number): { share: number; survivors: number 
   return left.map((survivors, at) => ({ share: 1 / REDUCTION ** (left.length - at), survivors }));
 }
 
-/** Whether a sweep of this many trials compares them before the end. */
+/** Returns true if a sweep of this many trials compares them before the end. */
 export const areCompared = (trials: number): boolean => comparisonsOf(trials).length > 0;
 
 /** Default number of steps between evaluations in a sweep: the steps before the first of two comparisons. */

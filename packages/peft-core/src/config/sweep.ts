@@ -17,7 +17,6 @@ import { choosePeft } from './choose-peft.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import type { Hyperparameters, TrainingOptions } from './training-options.ts';
 
-/** Maximum number of trials in a sweep. */
 const MAX_TRIALS = 32;
 
 const list = <Item extends TSchema>(item: Item, description: string) =>
@@ -51,7 +50,6 @@ export const SweepSchema = Type.Object(
 );
 export type Sweep = Static<typeof SweepSchema>;
 
-/** The configuration of one trial. */
 export interface SweepTrial<Training = TrainingOptions> {
   readonly peft: PeftConfig;
   readonly training: Training;
@@ -105,7 +103,7 @@ export interface SweepBaseRequest {
   hyperparameters: Pick<Hyperparameters, 'learning_rate_multiplier' | 'beta'>;
   /** The configuration of the adapter that training continues from. */
   startPeft: PeftConfig | null;
-  /** What a job without `peft` trains. Absent: the general default. */
+  /** Method that a job without `peft` trains. Default: the general default. */
   otherwise?: typeof defaultPeft;
   /** The largest rank that is chosen. */
   maxRank?: number | undefined;

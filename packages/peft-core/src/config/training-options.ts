@@ -362,6 +362,6 @@ function unknownFields(value: Record<string, unknown>, known: object, at: string
   return faults;
 }
 
-/** Whether training on a base with this storage type reads other values than its files have. */
+/** Returns true if training on a base with this storage type reads other values than its files have. */
 export const isQuantised = (base: ResolvedTraining['base_dtype']): base is 'int8' | 'nf4' =>
   base === 'int8' || base === 'nf4';

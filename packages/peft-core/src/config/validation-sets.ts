@@ -8,7 +8,7 @@ export interface ValidationSet {
 }
 
 const NAME = /^[a-z0-9][a-z0-9_]{0,30}[a-z0-9]$|^[a-z0-9]$/;
-/** What `name` must match, for messages. */
+/** Rule of `name`, for messages. */
 export const SET_NAME_RULE = 'has 1 to 32 of a-z, 0-9 and _, and begins and ends with a letter or digit';
 
 /**

@@ -12,7 +12,7 @@ export interface BlockNumbers {
   stream: number;
   /** Numbers that its norms store besides those of the stream; those of a recurrent layer are in `recurrent`. */
   normed: number;
-  /** Whether its feed-forward network has a gate. */
+  /** True if its feed-forward network has a gate. */
   gated: boolean;
   /** Numbers of its attention probabilities, over all heads. */
   scores: number;
@@ -32,11 +32,9 @@ export interface BlockNumbers {
   products: number;
 }
 
-/** Counts of numbers of a recurrent layer. */
 export interface RecurrentNumbers {
   /** Numbers stored for the backward pass: inputs and outputs of the convolution, the rule's output and its norm, the gate. */
   kept: number;
-  /** Numbers of the rule's output. */
   output: number;
   rule: RecurrentRule;
   shape: DeltaShape;
@@ -45,7 +43,7 @@ export interface RecurrentNumbers {
 }
 
 interface Linear {
-  /** Whether it is of a recurrent layer. */
+  /** True if it is of a recurrent layer. */
   mixes: boolean;
   in: number;
   out: number;

@@ -16,26 +16,23 @@ export interface DataSample {
 }
 
 export interface ExampleSample {
-  /** Total number of examples. */
   examples: number;
   /** Sizes of all examples, or of those that were read. Not empty. */
   sizes: ExampleSize[];
 }
 
-/** The training machine as reported by a worker. */
 export interface Machine {
   device: 'cpu' | 'gpu';
   /** Precision of the job's matrix products on this machine. */
   precision: 'fp32' | 'bf16';
   threads: number;
-  /** Whether layers use Graft's kernels, which compute common prefixes once; else they use TensorFlow's operations. */
+  /** True if layers use Graft's kernels, which compute common prefixes once; else they use TensorFlow's operations. */
   kernels: boolean;
   /** Multiplications and additions per second in large matrix products, in that precision; null: not measured. */
   flops: number | null;
 }
 
 export interface EstimatedJob {
-  /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
   training: ResolvedTraining;
@@ -44,7 +41,6 @@ export interface EstimatedJob {
   data: DataSample;
 }
 
-/** Estimate of a job before it runs. */
 export interface TrainingEstimate {
   trainableParameters: number;
   totalParameters: number;
@@ -52,7 +48,6 @@ export interface TrainingEstimate {
   peakMemoryBytes: number;
   /** Tokens of all epochs, counted as in training. */
   tokens: number;
-  /** Optimizer steps. */
   steps: number;
   /** From opening the job's files to writing those of the adapter; null if the machine's speed is not known. */
   seconds: number | null;

@@ -13,14 +13,13 @@ import { blockCount } from './block-numbers.ts';
 import type { DataSample, EstimatedJob, ExampleSample, Machine } from './estimate.ts';
 import { type PlannedBatches, plannedBatches } from './planned-batches.ts';
 
-/** The properties of a job that its estimate needs. */
 export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   model: ModelOutline;
   batches: PlannedBatches;
   storage: BaseStorage;
   device: Machine['device'];
   precision: Machine['precision'];
-  /** Whether layers are Graft's kernels, on lists of positions if the model supports them. */
+  /** True if layers are Graft's kernels, on lists of positions if the model supports them. */
   kernels: boolean;
   threads: number;
   trainedParameters: number;
@@ -30,7 +29,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   lowestTrained: number;
   /** Forward passes of each example through the model as it was before training. */
   referencePasses: number;
-  /** Whether a pass over the training examples reads the inputs of layers for start values. */
+  /** True if a pass over the training examples reads the inputs of layers for start values. */
   readsInputs: boolean;
 }
 
@@ -103,7 +102,7 @@ function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number 
   return lowest;
 }
 
-/** Whether a trained tensor outside of blocks comes after them. */
+/** Returns true if a trained tensor outside of blocks comes after them. */
 function isAbove(key: string, model: ModelOutline): boolean {
   const path = key.replace(/^base_model\.(model\.)?/, '');
   const embeddings = model.modules.filter(({ kind }) => kind === 'embedding').map(({ name }) => name);

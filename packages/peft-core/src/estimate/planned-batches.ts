@@ -13,13 +13,11 @@ import type { DataSample } from './estimate.ts';
 /** The batches of a job, extrapolated from its sample. */
 export interface PlannedBatches {
   shape: GridShape;
-  /** Optimizer steps. */
   steps: number;
   /** Forward and backward passes over all steps. */
   passes: number;
-  /** Passes over all examples once. */
   passesPerEpoch: number;
-  /** Whether each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
+  /** True if each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
   isCached: boolean;
   /** Tokens of all steps. */
   tokens: number;
@@ -108,7 +106,6 @@ export function plannedBatches(
   };
 }
 
-/** Number of passes in a training epoch. */
 function passesOf(examples: number, batchSize: number, mini: number): number {
   const rest = examples % batchSize;
   return Math.floor(examples / batchSize) * miniBatches(batchSize, mini) + miniBatches(rest, mini);

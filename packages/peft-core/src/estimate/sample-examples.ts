@@ -32,7 +32,6 @@ import type { DataSample } from './estimate.ts';
 import { MAX_SIZES, sampledSize, splitFiles } from './gather-sample.ts';
 import { type FileSample, sampleFile } from './sample-file.ts';
 
-/** A job's data files, as training reads them. */
 export interface SampledSource extends Omit<ExampleSource, keyof ReadingOptions> {
   training: ResolvedTraining;
   /** Number of examples in each file, if known: only a part of a large file is read. */

@@ -17,11 +17,10 @@ const BLOCK_BYTES = 64 * 1024;
 const MAX_BYTES = 24 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** The part of a data file that was read. */
 export interface FileSample {
   /** In no particular order, but the first ones are spread over the file, too. */
   examples: RawExample[];
-  /** Whether all lines were read. */
+  /** True if all lines were read. */
   isWhole: boolean;
   /** Size of the file in bytes. */
   bytes: number;
@@ -29,11 +28,9 @@ export interface FileSample {
   seenBytes: number;
   /** The error that lists the invalid lines; null without any. */
   fault: GraftError | null;
-  /** Number of invalid lines. */
   badLines: number;
-  /** Columns that were not read. */
   unread: UnreadColumn[];
-  /** What the numbers of lines count. */
+  /** Unit that the numbers of lines count. */
   unit: Container['unit'];
   /** Adds the location to a detail about a line: its number, or where that is unknown its first byte. */
   place(detail: ErrorDetail): ErrorDetail;
@@ -51,7 +48,7 @@ export async function sampleFile(path: string, columns: ColumnMapping | null = n
   }
 }
 
-/** Whether a file that begins with `start` is JSON lines. */
+/** Returns true if a file that begins with `start` is JSON lines. */
 const hasLines = (start: Uint8Array): boolean =>
   /^\ufeff?\s*\{/.test(new TextDecoder().decode(start.subarray(0, 1024)));
 

@@ -3,7 +3,6 @@ import { planBlocks, type ScoreShape } from '../block-sizes/plan-blocks.ts';
 import { length } from '../block-sizes/range.ts';
 import type { Machine } from './estimate.ts';
 
-/** Dimensions of the scores of one attention. */
 export interface Scores extends ScoreShape {
   /** No query attends to a later key. */
   causal: boolean;

@@ -44,7 +44,6 @@ export function stockStepBytes(parts: JobParts): number {
   );
 }
 
-/** Additional memory that a method stores per block. */
 function methodBytes({ model, peft }: JobParts, blocks: readonly BlockNumbers[]): number {
   const numbers = methodOf(peft).keptNumbers?.(peft, model) ?? 0;
   return (FLOAT * numbers * Math.max(...blocks.map(({ positions }) => positions))) / blocks.length;

@@ -21,7 +21,6 @@ export class BadLines {
     this.#unit = unit;
   }
 
-  /** Number of lines that were added. */
   get count(): number {
     return this.#count;
   }

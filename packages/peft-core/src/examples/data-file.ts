@@ -5,7 +5,7 @@ import { type DatasetSummary, RowChecker, type RowListener } from './row-checker
 import type { ColumnMapping } from './shapes/columns.ts';
 import type { UnreadColumn } from './unread-columns.ts';
 
-/** What a data file was recognised as. */
+/** Recognised kind and format of a data file. */
 export interface Recognised extends FileKind {
   /** Name of the shape of its rows; null: those of a format. */
   shape: string | null;
@@ -28,11 +28,10 @@ export interface DataFileChecker {
   finish(): Promise<string | null>;
   /** Throws GraftError `invalid_jsonl` with every bad row, `unknown_file_kind`, `unknown_shape`, `invalid_columns`, or `empty_file`. */
   end(): Promise<DataFileSummary>;
-  /** What is known of the file so far. */
+  /** Known properties of the file so far. */
   recognised(): Recognised | null;
-  /** Whether the bytes go to a temporary file, because the kind is read once the file is complete. False until the kind is known. */
+  /** Returns true if the bytes go to a temporary file, because the kind is read once the file is complete. False until the kind is known. */
   spools(): boolean;
-  /** The columns that were not read so far. */
   unread(): UnreadColumn[];
   /** Frees what an unfinished file holds. */
   close(): void;

@@ -4,7 +4,7 @@ import { GraftError } from '../errors.ts';
 import type { MixStrategy } from '../lists.ts';
 import { OWN_TEMPLATE } from '../schema/template-kwargs.ts';
 
-/** What a data file is used for. */
+/** Role of a data file. */
 export type DataFile = 'training_file' | 'validation_file';
 
 /** A training file of several, with its share of each epoch. */
@@ -20,7 +20,6 @@ export interface ValidationFile extends Pick<ValidationSet, 'name'> {
   label?: string;
 }
 
-/** The data files of a job. */
 export interface DataFiles {
   /** The only training file, or the first of `trainingFiles`. */
   trainingFile: string;
@@ -39,11 +38,10 @@ export interface NamedFile {
   index: number;
   path: string;
   param: string;
-  /** What an error message begins with: nothing for the only file of its role. */
+  /** Start of error messages: empty for the only file of its role. */
   prefix: string;
 }
 
-/** All files with this role, in order. */
 export function filesOf(source: DataFiles, role: DataFile): NamedFile[] {
   const { trainingFile, validationFile, trainingFiles, validationFiles } = source;
   const several = role === 'training_file' ? trainingFiles : validationFiles;

@@ -17,19 +17,16 @@ import type { ExampleCounts } from './tokenize-examples.ts';
 export interface ExampleSource extends DataFiles {
   /** Which columns of the files the fields are in; null: as recognised. Default null. */
   columns?: ColumnMapping | null;
-  /** What happens to lines that cannot be used. Default fail. */
+  /** Treatment of lines that cannot be used. Default fail. */
   onBadLines?: OnBadLines;
   /** Maximum number of skipped lines in a file. */
   maxBadLines?: number;
   tokenizer: Tokenizer;
-  /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  /** Maximum length of an example in tokens. */
   maxSeqLength: number;
   overlong?: ResolvedTraining['overlong'];
   allowSpecialTokens?: boolean;
-  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** Assistant messages of a conversation that count towards the loss. Default all_assistant. */
   trainOn?: ChatTraining['train_on'];
@@ -104,7 +101,6 @@ export function readingOptions(
   };
 }
 
-/** A classifier's classes. */
 export interface Classes {
   names: readonly string[];
   of: ClassOf;

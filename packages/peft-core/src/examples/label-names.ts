@@ -69,7 +69,6 @@ export class LabelCollector {
   }
 }
 
-/** Maps labels to the classes of a head with these names. */
 export function classesBy(names: readonly string[]): ClassOf {
   const byName = new Map(names.map((name, i) => [name, i]));
   return (label) =>

@@ -1,4 +1,3 @@
-/** Examples of preferences as an objective needs them. */
 import { GraftError } from '../errors.ts';
 import { promptTargets } from './batches/example-size.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';

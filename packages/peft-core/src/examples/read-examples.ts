@@ -38,7 +38,6 @@ export interface SkippedLines extends Pick<ErrorDetail, 'line' | 'message' | 'co
   param: string;
 }
 
-/** A column of a file that no example read. */
 export interface UnreadColumnOf extends UnreadColumn {
   /** The file, as the request names it: `training_file`, or `training_files[1]`. */
   param: string;
@@ -50,13 +49,11 @@ export interface ExampleSummary {
   labels: readonly string[] | null;
   /** SHA-256 of the concatenated files. */
   digest: string;
-  /** Of all files with a role. */
+  /** Sums over all files with a role. */
   counts: Record<DataFile, ExampleCounts>;
-  /** Of each file, in order. */
+  /** Counts by file, in order. */
   fileCounts: Record<DataFile, ExampleCounts[]>;
-  /** The bad lines that were skipped, by file and fault. */
   badLines: SkippedLines[];
-  /** The columns of each file that were not read. */
   unreadColumns: UnreadColumnOf[];
 }
 

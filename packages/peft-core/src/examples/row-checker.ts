@@ -286,10 +286,8 @@ const layouts: readonly { fields: readonly string[]; sample: string }[] = [
   })),
 ];
 
-/** Names of all columns that a format or a shape uses. */
 const knownColumns: ReadonlySet<string> = new Set([
   ...[...formats, ...shapes].flatMap(({ columns }) => columns),
-  // Columns of rows of every format.
   ...['weight', 'kto_tag'],
   // Refused with a reason.
   'functions',

@@ -8,7 +8,6 @@ import { type FormatName, formatOf, type RawExample } from './formats/formats.ts
 import { BadExample, isSkipped, Reading, type TokenizeOptions } from './formats/reading.ts';
 import type { TrainingExample } from './training-example.ts';
 
-/** Counts of a file's lines by outcome. */
 export interface ExampleCounts {
   /** Usable examples. A text or a chat that is split counts once per piece. */
   examples: number;

@@ -7,11 +7,10 @@ import { type Place, placeReader, split } from './hold-out/hold-out.ts';
 import { type ExampleSummary, readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
-/** A job's examples in memory, and their source. */
 export interface TrainingData extends ExampleSummary {
-  /** Of all training files, one after the other. */
+  /** Examples of all training files, one after the other. */
   training: TrainingExample[];
-  /** Of all validation files, one after the other. */
+  /** Examples of all validation files, one after the other. */
   validation: TrainingExample[];
   /** How an epoch mixes the training files; null: it is every example once. */
   mixed: MixedFiles | null;
@@ -88,7 +87,6 @@ function mixedFiles(
   return { examples, counts: epochCounts(examples, mixture) };
 }
 
-/** Number of examples in a training epoch. */
 export const examplesPerEpoch = ({ training, mixed }: Pick<TrainingData, 'training' | 'mixed'>): number =>
   mixed ? mixed.counts.reduce((sum, count) => sum + count, 0) : training.length;
 

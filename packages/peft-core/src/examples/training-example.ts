@@ -1,7 +1,6 @@
 /** Marks a position without a target, as in transformers' losses. */
 export const NO_TARGET = -100;
 
-/** One sequence as input of the model. */
 export interface Sequence {
   ids: Int32Array;
   /** Input of an encoder-decoder's encoder; `ids` are then the decoder's. */
@@ -18,7 +17,6 @@ export interface Sequence {
   role?: 'anchor' | 'positive' | 'negative';
 }
 
-/** An example of a training file, ready for batches. */
 export interface TrainingExample {
   /**
    * One; for embeddings the two or three texts that are compared; for preferences the chosen and the rejected completion of a prompt, each
@@ -31,7 +29,7 @@ export interface TrainingExample {
   labels?: number[];
   /** The target cosine of two sequences. */
   score?: number;
-  /** Whether the first of two completions is desirable; absent: it is preferred to the second. */
+  /** True if the first of two completions is desirable; undefined: it is preferred to the second. */
   isDesirable?: boolean;
   /** Log-probabilities of the two completions under the reference model, each a sum over tokens; absent: 0. */
   reference?: readonly [number, number];

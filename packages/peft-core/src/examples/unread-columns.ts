@@ -1,7 +1,6 @@
 import type { Line } from './formats/fields.ts';
 import type { ColumnMapping } from './shapes/columns.ts';
 
-/** A column that no example read. */
 export interface UnreadColumn {
   name: string;
   /** Rows with a value in it, which are examples. */
@@ -12,7 +11,7 @@ export interface UnreadColumn {
 const MAX_COLUMNS = 100;
 const MAX_NAME = 200;
 
-/** What one row was read by. */
+/** Columns by which one row was read. */
 interface ReadBy {
   /** Columns of its format or shape. */
   columns: readonly string[];
@@ -26,7 +25,6 @@ interface ReadBy {
 export class UnreadColumns {
   readonly #mapping: readonly [field: string, column: string][] | null;
   readonly #values = new Map<string, number>();
-  /** The columns of formats and shapes as sets. */
   readonly #sets = new Map<readonly string[], ReadonlySet<string>>();
 
   /** With a mapping, columns that it does not name are not read. */

@@ -1,7 +1,6 @@
 import { GraftError } from '../errors.ts';
 import type { RandomAccessFile } from '../tensors/random-access-file.ts';
 
-/** Number of bytes read at a time. */
 const windowBytes = 1 << 20;
 
 /** Reads a GGUF header sequentially through a small window. All numbers are little-endian. */

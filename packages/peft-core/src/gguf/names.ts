@@ -91,7 +91,7 @@ function writtenName(family: GgufFamily, given: string): WrittenName | null {
 export interface TensorLayout {
   /** The rows of this many heads are interleaved, or the matrix is transposed. */
   rearranged: { heads: number } | 'transposed' | null;
-  /** What is added to every value in files. */
+  /** Number added to every value in files. */
   shift: number;
 }
 

@@ -12,7 +12,6 @@ export interface RopeFactors {
 
 export const noRopeFactors: RopeFactors = { all: null, short: null, long: null };
 
-/** The names of the tensors. */
 export const ropeFactorNames = { all: FREQUENCY_FACTORS, short: SHORT_FACTORS, long: LONG_FACTORS };
 
 /**

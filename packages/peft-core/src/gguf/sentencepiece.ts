@@ -5,7 +5,6 @@ import { BYTE, idsOf, NORMAL, type SpecialTokens, UNKNOWN } from './token-types.
 /** The character that stands for a space within tokens. */
 export const MARK = '▁';
 
-/** The parts of tokenizer.json that a vocabulary defines. */
 export interface VocabularyParts {
   /** In tokenizer.json's spelling. */
   tokens: readonly string[];
@@ -13,7 +12,7 @@ export interface VocabularyParts {
   preTokenizer: object | null;
   decoder: object;
   model: object;
-  /** Whether a text starts with the bos token if the file does not specify it. */
+  /** True if a text starts with the bos token where the file does not specify it. */
   addsBos: boolean;
 }
 

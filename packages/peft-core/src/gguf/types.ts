@@ -57,7 +57,6 @@ export function ggmlTypeName(id: number): string {
   return ggmlTypeNames[id] ?? `type ${id}`;
 }
 
-/** ggml's id of a type. */
 export function ggmlTypeId(type: GgufType): number {
   return Number(Object.keys(ggmlTypeNames).find((id) => ggmlTypeNames[Number(id)] === type));
 }

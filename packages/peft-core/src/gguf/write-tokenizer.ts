@@ -8,7 +8,6 @@ import { preTokenizers } from './pre-tokenizers.ts';
 import { MARK } from './sentencepiece.ts';
 import { BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED } from './token-types.ts';
 
-/** The parts of tokenizer.json that files hold. */
 interface TokenizerJson {
   added_tokens?: { id: number; content: string; special?: boolean }[];
   normalizer?: Step | null;
@@ -31,7 +30,6 @@ interface Step {
   [option: string]: unknown;
 }
 
-/** The model of a tokenizer. */
 interface TokenizerModel {
   /** The number of rows of the embedding, which is that of the tokens in files. */
   rows: number;
@@ -241,7 +239,7 @@ function nameOf(own: PreTokenizer, names: Readonly<Record<string, PreTokenizer>>
   return found?.[0];
 }
 
-/** Whether every word that is a token is the same token without `ignore_merges`, as in vocabularies from tiktoken. */
+/** Returns true if every word that is a token is the same token without `ignore_merges`, as in vocabularies from tiktoken. */
 function mergesGiveAll(files: TokenizerFiles): boolean {
   const json = files.tokenizerJson as TokenizerJson;
   const tokenizerJson = { ...json, model: { ...json.model, ignore_merges: false } };

@@ -68,7 +68,7 @@ function blockOf(lines: readonly Line[], depth: number): Yaml {
   if (isItem(first))
     return parts(starts).map(([item, ...rest]) => {
       const text = item!.text.slice(1).trimStart();
-      // What follows the dash is indented as what is below it.
+      // The text after the dash is indented as the lines below it.
       const indent = item!.indent + item!.text.length - text.length;
       return blockOf(text === '' ? rest : [{ indent, text }, ...rest], depth + 1);
     });

@@ -6,14 +6,11 @@ import type { HubFile } from './hub-files.ts';
 import { listHubFiles } from './list-hub-files.ts';
 import type { HubDataset } from './parse-hub-dataset.ts';
 
-/** A data file of a split, or one of its shards. */
 export interface HubDataFile {
   file: HubFile;
-  /** Where its content is. */
   url: string;
 }
 
-/** A split's data files at a commit. */
 export interface HubDataFiles {
   commit: string;
   /** One, or all shards in order. */

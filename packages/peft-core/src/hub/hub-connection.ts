@@ -10,7 +10,6 @@ export interface HubConnection {
   fetch(url: string | URL | Request, init?: RequestInit): Promise<Response>;
 }
 
-/** The address of a file of a model's repository. */
 export const modelFileUrl = (
   { endpoint }: HubConnection,
   name: string,

@@ -1,7 +1,6 @@
 import { companionNames, largestCompanion, sentenceNames } from '../base-model/companion-files.ts';
 import { GraftError } from '../errors.ts';
 
-/** One file of a repository, as the Hub lists it. */
 export interface HubFile {
   path: string;
   /** Bytes. */

@@ -9,13 +9,11 @@ import type { HubFile } from './hub-files.ts';
 import type { HubDataset } from './parse-hub-dataset.ts';
 import { archiveOf } from './shards.ts';
 
-/** A public data file of the Hub that is about to be read. */
 export interface OpenedHubDataset {
   /** The data set, the split or the requested file, and the kind of file: `org--name-train.parquet`. */
   filename: string;
   /** Bytes of the file as the Hub lists it, or of an archive of all shards. */
   bytes: number;
-  /** Files of the Hub in it. */
   shards: number;
   /**
    * The content as it arrives; only once, and only if the loop ends without an error has it the Hub's length and digest. Throws GraftError
@@ -27,7 +25,6 @@ export interface OpenedHubDataset {
 interface OpenHubOptions {
   /** Default: Hugging Face's. */
   endpoint: string | undefined;
-  /** Ends all requests. */
   signal: AbortSignal;
   /** Milliseconds without a byte after which a transfer fails. */
   idleMs: number;

@@ -3,14 +3,12 @@ import { buildOnce } from './build-once.ts';
 import { fetchPackages, type PackagedFiles } from './python-package.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
-/** Location of a base model on the Hugging Face Hub. */
 export interface HubModel {
   id: string;
   /** Quantisation of the weights that Graft trains on, such as `Q4_1`; null: the Hub's original weights. */
   quantization: string | null;
 }
 
-/** A licence with conditions on use. */
 export interface ModelTerms {
   name: string;
   url: string;
@@ -22,7 +20,6 @@ interface PackagedModel extends PackagedFiles {
   id: string;
   /** The same model on the Hugging Face Hub, and the quantisation of its weights here; null: the original weights. */
   hub: HubModel;
-  /** When the weights were published. */
   published: Date;
   /** The path to open in the cache folder: a file, or `.` for a Hugging Face folder. */
   opens: string;
@@ -130,7 +127,6 @@ const models = {
 /** The package's name on the Python package index. */
 export type ModelPackage = keyof typeof models;
 
-/** All models that are available as Python packages. */
 export const packagedModels = Object.entries(models).map(
   ([python, { id, hub, published, license, terms }]) => ({
     id,

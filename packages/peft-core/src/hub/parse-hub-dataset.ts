@@ -1,6 +1,5 @@
 import { GraftError } from '../errors.ts';
 
-/** A split of a data set on the Hub. */
 export interface HubDataset {
   /** `organisation/name` */
   name: string;

@@ -20,7 +20,6 @@ export interface Wheel {
   files: string[];
 }
 
-/** The files of a model in wheels. */
 export interface PackagedFiles {
   /** For messages. */
   title: string;

@@ -5,13 +5,11 @@ import { fetchHubModel, type HubSpec } from './hub-model.ts';
 import { ensurePackagedModel, type ModelPackage } from './packaged-models.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
-/** The source of a base model. */
 export type BaseModelSpec =
   /** A Hugging Face folder or GGUF file on this machine. */
   | { folder: string }
   /** A model of the Hugging Face Hub, or of the server in HF_ENDPOINT. */
   | HubSpec
-  /** The model in a Python package. */
   | { python: ModelPackage };
 
 /**

@@ -1,6 +1,5 @@
 import type { Metric } from './objective.ts';
 
-/** The share of targets that are correct. */
 export const accuracy = {
   name: 'accuracy',
   label: 'Accuracy',

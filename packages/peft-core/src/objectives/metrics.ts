@@ -41,11 +41,11 @@ export function fullMetricName(name: string): string {
   return !name.startsWith('eval_') && isOfSet && isSetMetric(full) ? full : name;
 }
 
-/** Whether this is the name of a metric on one validation set, as a column of a checkpoint. */
+/** Returns true if this is the name of a metric on one validation set, as a column of a checkpoint. */
 export const isSetMetric = (name: string): boolean =>
   new RegExp(SET_METRIC).test(name) && !isMeasured.has(name);
 
-/** Whether higher values of a `metric_for_best_model` are better. */
+/** Returns true if higher values of a `metric_for_best_model` are better. */
 export const isGreaterBetter = (name: string): boolean =>
   metrics.some(
     ({ forBestModel, better }) =>
@@ -134,7 +134,7 @@ export function metricsOf(
   return values;
 }
 
-/** Whether the objective has right and wrong targets. */
+/** Returns true if the objective has right and wrong targets. */
 export const measuresAccuracy = (name: ObjectiveName): boolean =>
   (objectives[name] as Objective).metrics.some(({ field }) => field === 'token_accuracy');
 

@@ -61,7 +61,7 @@ export type Pass = 'policy' | 'reference';
 export interface PreferenceOptions {
   properties: TProperties;
   defaults: Readonly<Record<string, unknown>>;
-  /** What is wrong with resolved options, by the option's name. */
+  /** Faults of resolved options, by the option's name. */
   faults?(options: Readonly<Record<string, unknown>>): [option: string, message: string][];
 }
 

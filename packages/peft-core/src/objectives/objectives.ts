@@ -13,7 +13,6 @@ import { type Objective, supervised, type TrainingMethod } from './objective.ts'
 import { orpo } from './orpo/objective.ts';
 import { simpo } from './simpo/objective.ts';
 
-/** Every objective, by name. */
 export const objectives = {
   [nextToken.name]: nextToken,
   [classification.name]: classification,
@@ -33,7 +32,6 @@ export const listedObjectives: readonly ListedObjective[] = Object.values(object
 
 type PreferenceRow = Extract<(typeof objectives)[ObjectiveName], { preference: unknown }>;
 export type PreferenceMethod = PreferenceRow['method'];
-/** Options of `training.preference`: those of all methods. */
 export type PreferenceTraining = {
   [Option in OptionOf<PreferenceRow>]?: ValueOf<PreferenceRow, Option>;
 };
@@ -46,7 +44,6 @@ type ValueOf<Row extends PreferenceRow, Option> = Row extends {
   ? Static<Schema>
   : never;
 
-/** The objectives that learn from preferences. */
 const preferenceObjectives = listedObjectives.flatMap(({ method, preference }) =>
   preference ? { method, preference } : [],
 );
@@ -67,7 +64,6 @@ function optionsOfAllMethods(): TProperties {
   return all;
 }
 
-/** Schemas of the options that objectives add to `training`. */
 export const objectiveOptions = {
   ...classification.options,
   preference: Type.Optional(Type.Unsafe<PreferenceTraining>(preferenceSchema)),
@@ -81,7 +77,6 @@ export const describedMethods: readonly (TrainingMethod & { preference: TPropert
   ),
 ];
 
-/** Valid values of `method.type` in requests. */
 export const trainingMethods: readonly string[] = describedMethods.map(({ type }) => type);
 
 const methodsOf = (format: string): string[] =>
@@ -100,7 +95,7 @@ export function objectiveOf(format: string, method: string | null = null): Liste
   );
 }
 
-/** Whether lines of a format compare two completions of a prompt. */
+/** Returns true if lines of a format compare two completions of a prompt. */
 export function comparesCompletions(format: string): boolean {
   const { preference, isUnpaired = false } = objectiveOf(format) as Objective;
   return preference !== undefined && !isUnpaired;

@@ -70,7 +70,6 @@ export class ConfigFields {
     return fallback;
   }
 
-  /** One of the strings in `known`. */
   choice<T extends string>(field: string, known: readonly T[], fallback: T): T {
     const value = this.#raw[field] ?? fallback;
     const found = known.find((each) => each === value);

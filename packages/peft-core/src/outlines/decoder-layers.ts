@@ -36,7 +36,7 @@ export function windowsByType(
 }
 
 /**
- * Whether a layer has a sliding window, by `layer_types`, or, without that list, by `otherwise`. Reports an entry of another type, and
+ * Returns which layers have a sliding window, by `layer_types`, or, without that list, by `otherwise`. Reports an entry of another type, and
  * a list of another length.
  */
 export function slidingByType(

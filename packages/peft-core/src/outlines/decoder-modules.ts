@@ -3,7 +3,6 @@ import type { LayerAttention, ModelOutline, OutlineBuilder, Recurrence } from '.
 import { addDeltaNet } from './recurrent-layers/delta-net.ts';
 import { addStateSpace } from './recurrent-layers/state-space.ts';
 
-/** The form of one layer's attention. */
 interface AttentionForm
   extends Pick<BodyForm, 'hiddenSize' | 'heads' | 'queryKeyNorms' | 'fused' | 'outputGate' | 'sinks'> {
   kvHeads: number;
@@ -12,11 +11,10 @@ interface AttentionForm
   normsFirst: boolean;
   /** `none`: those of another layer; `lent`: other layers attend to them, too, so that they are computed apart from the queries. */
   keys: 'own' | 'lent' | 'none';
-  /** Whether values have a module besides that of the keys. */
+  /** True if values have a module besides that of the keys. */
   hasValues: boolean;
 }
 
-/** Adds the modules of an attention of a decoder. */
 function addAttention(
   all: OutlineBuilder,
   path: string,
@@ -57,7 +55,6 @@ function addAttention(
 export interface LayerInputs {
   /** P. */
   width: number;
-  /** Number of rows of the table. */
   vocabulary: number;
   /** Factor of the table's rows, which the module itself applies. */
   factor: number;
@@ -65,20 +62,17 @@ export interface LayerInputs {
 
 /** A layer's feed-forward network of one gate: the names of its modules. */
 export interface DenseNetwork {
-  /** Name of the network in a layer. */
   module: string;
-  /** Of gate and up, or of the module that computes both. */
+  /** Names of gate and up, or of the module that computes both. */
   gateAndUp: readonly [string, string] | readonly [string];
   down: string;
 }
 
-/** The names of the norms before a sublayer and of its output. */
 export interface SublayerNorms {
   before?: string;
   after?: string;
 }
 
-/** The sizes and modules of a decoder's body. */
 export interface BodyForm
   extends Pick<ModelOutline, 'task' | 'vocabularySize' | 'hiddenSize' | 'layers' | 'heads' | 'recurrence'> {
   /** Prefix of the names in the body: `model.`, or empty for FEATURE_EXTRACTION. */
@@ -92,9 +86,8 @@ export interface BodyForm
   outputGate: boolean;
   /** Each head has a learned score, `self_attn.sinks`, that its softmax counts beside those of the keys. */
   sinks: boolean;
-  /** Keys and values of layer `layer`. */
   attentionOf(layer: number): LayerAttention;
-  /** Whether the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
+  /** Returns true if the values of layer `layer` are its keys before norm and rotation, so that it has no `v_proj`. */
   valuesAreKeys(layer: number): boolean;
   /** RMSNorm without a weight over the values of each head. */
   valueNorms: boolean;
@@ -117,7 +110,6 @@ interface BodyParts {
   bias: { qkv: boolean; output: boolean; mlp: boolean };
 }
 
-/** Adds the embedding, the layers and the last norm. */
 export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }: BodyParts): void {
   const { prefix, hiddenSize: H, norms, recurrence, layerInputs } = model;
   all.embedding(`${prefix}embed_tokens`, model.vocabularySize, H, padding);
@@ -160,7 +152,6 @@ export function addBody(all: OutlineBuilder, model: BodyForm, { padding, bias }:
 const addRecurrence = (all: OutlineBuilder, path: string, recurrence: Recurrence, width: number) =>
   (recurrence.rule === 'delta' ? addDeltaNet : addStateSpace)(all, path, recurrence, width);
 
-/** Adds the feed-forward networks of a layer. */
 function addNetworks(
   all: OutlineBuilder,
   path: string,
@@ -183,7 +174,6 @@ function addNetworks(
   all.linear(`${network}.${dense.down}`, H, inner, { bias });
 }
 
-/** The table of per-layer inputs. */
 export const LAYER_TABLE = 'embed_tokens_per_layer';
 
 function attentionForm(model: BodyForm, layer: number): AttentionForm {
@@ -203,7 +193,7 @@ function attentionForm(model: BodyForm, layer: number): AttentionForm {
   };
 }
 
-/** Whether a later layer attends to the keys and values of layer `layer`. */
+/** Returns true if a later layer attends to the keys and values of layer `layer`. */
 export function lendsKeys(model: Pick<BodyForm, 'layers' | 'attentionOf'>, layer: number): boolean {
   for (let later = layer + 1; later < model.layers; later++)
     if (model.attentionOf(later).keysFrom === layer) return true;

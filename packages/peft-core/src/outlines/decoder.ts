@@ -34,9 +34,7 @@ export interface DecoderOutline extends ModelOutline, BodyForm {
   activation: GateActivation;
   /** Width of the feed-forward network in most layers. */
   inner: number;
-  /** The rotations of the layers. */
   ropes: Rope[];
-  /** The fields of config.json of each of `ropes`. */
   ropeFields: RopeFields[];
   /** The index in `ropes` of layer `layer`; null: no rotation. */
   rope(layer: number): number | null;
@@ -44,11 +42,11 @@ export interface DecoderOutline extends ModelOutline, BodyForm {
   /** Queries at position p are multiplied by `1 + weight · ln(1 + ⌊p / span⌋)`; null: they are not. */
   queryGrowth: { weight: number; span: number } | null;
   dropout: {
-    /** Of attention probabilities. */
+    /** Rate for attention probabilities. */
     attention: number;
-    /** Of each sublayer's output. */
+    /** Rate for each sublayer's output. */
     residual: number;
-    /** Of the input of a token classifier's head. */
+    /** Rate for the input of a token classifier's head. */
     classifier: number;
   };
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. */
@@ -60,15 +58,15 @@ type GateActivation = (typeof GATES)[number];
 
 /** Constant factors of the forward pass. */
 export interface Factors {
-  /** Of the attention scores. */
+  /** Factor of the attention scores. */
   scores: number;
-  /** Of the rows of the input embedding. It belongs to the module: virtual tokens do not have it. */
+  /** Factor of the rows of the input embedding. It belongs to the module: virtual tokens do not have it. */
   embedding: number;
-  /** Of the first hidden states, virtual tokens included. */
+  /** Factor of the first hidden states, virtual tokens included. */
   stream: number;
-  /** Of each sublayer's output. */
+  /** Factor of each sublayer's output. */
   sublayer: number;
-  /** Of the logits of a language model. */
+  /** Factor of the logits of a language model. */
   logits: number;
 }
 
@@ -92,7 +90,6 @@ const normNames: Record<NormPlaces, DecoderOutline['norms']> = {
 
 export type { RawConfig };
 
-/** The properties in which families of such decoders differ. */
 export interface DecoderRow
   extends Pick<
     Family,
@@ -115,14 +112,14 @@ export interface DecoderRow
   check?(config: RawConfig, fields: ConfigFields): void;
   /** Which modules have biases: q, k and v; the output projection; the feed-forward network. */
   bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
-  /** Absent: `before`. */
+  /** Default: `before`. */
   norms?: NormPlaces;
   /** The weights of norms are stored as differences from 1. */
   shiftedNorms?: true;
   queryKeyNorms?: 'head' | 'projection';
   /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
   fused?: true;
-  /** Absent: `mlp` with `gate_proj`, `up_proj` and `down_proj`. */
+  /** Default: `mlp` with `gate_proj`, `up_proj` and `down_proj`. */
   dense?: DenseNetwork;
   /** As in `BodyForm`. */
   attentionLast?: true;
@@ -158,7 +155,6 @@ export interface DecoderRow
 /** `module`: path of the decoder in a model of several parts, such as `language_model`. */
 type DecoderFamily = Family<DecoderOutline> & DecoderRow & { module?: string };
 
-/** Creates the family `modelType` from its own properties. */
 export function decoderFamily(modelType: string, row: DecoderRow): Family<DecoderOutline> {
   const family: DecoderFamily = {
     ...row,
@@ -178,7 +174,7 @@ export interface MultimodalRow extends Pick<Family, 'className' | 'classes' | 'e
   defaultTargets?: DefaultTargets;
   /** The decoders that it can have, by `model_type` of `text_config`; the first is the default. */
   texts: Readonly<Record<string, DecoderRow>>;
-  /** Whether the head is tied where the model's config does not say. Absent: it is. */
+  /** False if the head is not tied where the model's config does not say. Default: it is tied. */
   tiesByDefault?: false;
 }
 

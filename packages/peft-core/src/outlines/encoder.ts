@@ -20,7 +20,7 @@ export interface EncoderFamily<Outline extends EncoderOutline = EncoderOutline> 
   padding: number;
   /** Row of a sequence's first token in the position table. */
   firstPosition(config: ConfigFields): number;
-  /** Whether the position embedding comes after the embeddings' norm in the module order. */
+  /** True if the position embedding comes after the embeddings' norm in the module order. */
   positionsLast: boolean;
   /** Adds the modules after the blocks: pooler and head. */
   head(all: OutlineBuilder, task: TaskType, sizes: HeadSizes): void;

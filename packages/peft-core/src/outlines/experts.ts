@@ -17,7 +17,7 @@ export interface SparseNetwork extends ExpertRouting {
    * as `(E, in, out)`; the rows of gate and up alternate, and the gate is clamped.
    */
   clamped: ClampedGate | null;
-  /** Whether a layer has experts; the others have one network. */
+  /** Returns true if a layer has experts; the others have one network. */
   isSparse(layer: number): boolean;
 }
 

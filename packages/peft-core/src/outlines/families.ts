@@ -19,7 +19,6 @@ export type ModelType = keyof typeof rows;
 
 export const families: readonly Family[] = Object.values(rows);
 
-/** Every supported `model_type`. */
 export const modelTypes: readonly string[] = Object.keys(rows);
 
 /** Throws `unsupported_model`, which lists the supported types. */

@@ -57,7 +57,7 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
   expertTensors?: StackedNames;
   /** Ends of the names of weights `(E, out, in)` that transformers' checkpoints hold as `(E, in, out)`, or in MXFP4. */
   turnedExperts?: readonly string[];
-  /** Absent if Graft neither reads nor writes GGUF files of the family. */
+  /** Undefined if Graft neither reads nor writes GGUF files of the family. */
   gguf?: GgufFamily;
   /** For a model of several parts: how the text part of one with this config.json is written. Absent: as in `gguf`. */
   textGguf?(config: Record<string, unknown>): GgufFamily | undefined;
@@ -69,7 +69,6 @@ export interface Family<Outline extends ModelOutline = ModelOutline> {
  */
 export const UNTIED_WEIGHTS = 'untied_weights';
 
-/** The members that a model's outline takes from its family. */
 export function fromFamily(family: Family) {
   const { modelType, optionalPrefix, pooling, defaultTargets, rateExponent, tiedByClass, adaptersInterface } =
     family;

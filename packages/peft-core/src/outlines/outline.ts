@@ -1,4 +1,4 @@
-/** What a model is used for, with HF PEFT's names. The task determines the head and the loss. */
+/** Uses of a model, with HF PEFT's names. The task determines the head and the loss. */
 export const TASK_TYPES = [
   'CAUSAL_LM',
   'SEQ_CLS',
@@ -8,17 +8,16 @@ export const TASK_TYPES = [
 ] as const;
 export type TaskType = (typeof TASK_TYPES)[number];
 
-/** Whether a task assigns classes to a text or to each of its tokens. */
+/** Returns true if a task assigns classes to a text or to each of its tokens. */
 export function isClassifier(task: TaskType): task is 'SEQ_CLS' | 'TOKEN_CLS' {
   return task === 'SEQ_CLS' || task === 'TOKEN_CLS';
 }
 
-/** Whether a task generates text. */
+/** Returns true if a task generates text. */
 export function writesText(task: string): task is 'CAUSAL_LM' | 'SEQ_2_SEQ_LM' {
   return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 }
 
-/** One weight of the model, with its Hugging Face name. */
 export interface ParameterSpec {
   name: string;
   shape: number[];
@@ -67,7 +66,6 @@ export type DefaultTargets = Readonly<
   Record<string, { target_modules: string[]; feedforward_modules?: string[] }>
 >;
 
-/** How tokens choose among the experts of a layer. */
 export interface ExpertRouting {
   /** E. */
   experts: number;
@@ -86,9 +84,8 @@ export interface ExpertRouting {
 export interface Recurrence {
   /** `delta`: the gated delta rule. `state_space`: that of Mamba-2, whose B are the keys, C the queries and x the values. */
   rule: RecurrentRule;
-  /** Name of the module in a layer. */
   module: string;
-  /** Whether layer `layer` is one; others have attention. */
+  /** Returns true if layer `layer` is one; others have attention. */
   has(layer: number): boolean;
   /** Each key head serves `valueHeads / keyHeads` consecutive value heads. */
   keyHeads: number;
@@ -103,7 +100,6 @@ export interface Recurrence {
    * the gate, values, keys, queries and time steps in turn.
    */
   projections: 'separate' | 'fused' | 'one';
-  /** Which modules have biases. */
   bias: { convolution: boolean; projections: boolean };
 }
 
@@ -113,19 +109,16 @@ export type RecurrentRule = 'delta' | 'state_space';
 export const mixedWidth = ({ keyHeads, valueHeads, keySize, valueSize }: Recurrence): number =>
   2 * keyHeads * keySize + valueHeads * valueSize;
 
-/** Keys and values of one layer's attention. */
 export interface LayerAttention {
-  /** Number of key heads. */
   kvHeads: number;
   headSize: number;
   /** The earlier layer whose keys and values this one attends to, in the place of own ones; null: it has its own. */
   keysFrom: number | null;
 }
 
-/** What the sizes of a cache depend on. */
+/** Fields that determine the sizes of a cache. */
 export type Layers = Pick<ModelOutline, 'layers' | 'recurrence' | 'kvHeads' | 'headSize' | 'attentionOf'>;
 
-/** Keys and values of layer `layer`. */
 export const attentionOf = (
   { attentionOf, kvHeads, headSize }: Pick<Layers, 'attentionOf' | 'kvHeads' | 'headSize'>,
   layer: number,
@@ -148,7 +141,7 @@ export const keysAndValuesWidth = (model: Layers): number =>
     return sum + 2 * kvHeads * headSize;
   }, 0);
 
-/** Whether keys and values of all layers have the same sizes, and no layer uses those of another. */
+/** Returns true if keys and values of all layers have the same sizes, and no layer uses those of another. */
 export function hasEvenKeys(model: Layers): boolean {
   const each = Array.from({ length: model.layers }, (_, layer) => attentionOf(model, layer));
   return each.every(
@@ -194,7 +187,7 @@ export interface ModelOutline {
   longOver?: number;
   /** Set if the model is a module of a larger one that has modules of the same names outside of it: that module's name. */
   textModule?: string;
-  /** Absent: no layer has experts. */
+  /** Undefined if no layer has experts. */
   routing?: ExpertRouting;
   /** Numbers for each position that the norms of one block keep for the backward pass besides the residual stream; absent: 0. */
   keptByNorms?: number;
@@ -215,7 +208,7 @@ export interface ModelOutline {
   layerTable?: string;
   /** Numbers for each position and layer that come from that table; absent: 0. */
   layerInputWidth?: number;
-  /** Absent: every layer has attention. */
+  /** Undefined if every layer has attention. */
   recurrence?: Recurrence;
   /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. Absent: unlimited in every layer. */
   window?(layer: number): number | null;

@@ -11,7 +11,6 @@ export const PROPORTIONAL = 'proportional';
 /** Fields of rotary positions as in `rope_parameters` of config.json. */
 export type RopeFields = Record<string, unknown>;
 
-/** One rotation of queries and keys. */
 export interface Rope {
   /** R/2 frequencies, with scaling applied. The first R numbers of each head are rotated. */
   inverseFrequencies: number[];
@@ -21,7 +20,7 @@ export interface Rope {
   long?: { over: number; inverseFrequencies: number[] };
 }
 
-/** What a rotation depends on beside its own fields. */
+/** Inputs of a rotation beside its fields. */
 export interface RopeSizes {
   headSize: number;
   /** `max_position_embeddings`. */

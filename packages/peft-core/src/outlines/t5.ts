@@ -16,7 +16,7 @@ export interface T5Outline extends ModelOutline {
   encoderLayers: number;
   epsilon: number;
   activation: (typeof ACTIVATIONS)[number];
-  /** Whether the feed-forward network multiplies the activation by a second projection. */
+  /** True if the feed-forward network multiplies the activation by a second projection. */
   gated: boolean;
   /** Buckets of relative positions, and the distance from which on all distances share the last bucket. */
   buckets: { count: number; maxDistance: number };

@@ -11,7 +11,6 @@ export interface Fault {
   message: string;
 }
 
-/** A fault of one option of a PEFT config. */
 export const configFault = (option: string, message: string): Fault => ({
   code: 'invalid_peft_config',
   path: `peft.${option}`,

@@ -2,7 +2,6 @@ const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 export interface JsonExtent {
-  /** Maximum nesting depth of objects and arrays. */
   depth: number;
   /** Upper bound of the number of values, at most twice the actual number. */
   values: number;

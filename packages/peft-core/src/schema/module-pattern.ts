@@ -1,6 +1,5 @@
 import { type Matcher, RE2JS } from 're2js';
 
-/** Maximum length of a regular expression in a request. */
 export const MAX_PATTERN_LENGTH = 512;
 /** Maximum number of states of one option's regular expressions together: compiling them takes about 10 ms. */
 export const MAX_PATTERN_SIZE = 4096;
@@ -23,7 +22,7 @@ export function matchStart(pattern: string, text: string): Matcher | null {
   return matcher.lookingAt() ? matcher : null;
 }
 
-/** Whether `pattern` matches the end of a module's path, from its start or after a dot. */
+/** Returns true if `pattern` matches the end of a module's path, from its start or after a dot. */
 export function matchesEnd(pattern: string, path: string): boolean {
   if (isPlain(pattern)) return pathMatcher(pattern)(path, 'end');
   return matchStart(`(.*\\.)?(${pattern})$`, path) !== null;
@@ -35,7 +34,7 @@ export function fromPattern(pattern: Record<string, number>, path: string): numb
   return key === undefined ? undefined : pattern[key];
 }
 
-/** Whether `pattern` matches whole parts of a module's path, anywhere in it. PEFT inserts it unescaped into its expression. */
+/** Returns true if `pattern` matches whole parts of a module's path, anywhere in it. PEFT inserts it unescaped into its expression. */
 export function matchesParts(pattern: string, path: string): boolean {
   if (isPlain(pattern)) return pathMatcher(pattern)(path, 'parts');
   return matchStart(`(^|.*\\.)${pattern}($|\\..*)`, path) !== null;
@@ -85,7 +84,7 @@ export function layerNumberPattern(list: string): string {
   return `(?:^|.*?\\.)${list}\\.(?P<idx>\\d+)\\.`;
 }
 
-/** Whether the pattern is a name or path whose only special characters are dots, which match any character or, escaped, a dot. */
+/** Returns true if the pattern is a name or path whose only special characters are dots, which match any character or, escaped, a dot. */
 function isPlain(pattern: string): boolean {
   return /^(?:[\w.-]|\\\.)*$/.test(pattern);
 }

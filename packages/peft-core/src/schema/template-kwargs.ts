@@ -10,7 +10,6 @@ export const OWN_TEMPLATE = 'training.chat_template';
 /** Maximum size of all variables as JSON, in bytes of UTF-8. */
 const MAX_BYTES = 4096;
 const MAX_NAMES = 32;
-/** Maximum nesting depth of lists and objects. */
 const MAX_DEPTH = 8;
 
 /** `templateKwargsFault` checks the constraints that this schema does not express. */

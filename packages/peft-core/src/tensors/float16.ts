@@ -35,7 +35,6 @@ export function float16ToFloat32(source: Uint16Array, target: Float32Array): voi
   for (let i = 0; i < source.length; i++) out[i] = values[source[i]!]!;
 }
 
-/** The largest finite half-precision value. */
 export const largestFloat16 = 65_504;
 
 const scratch = new Float32Array(1);

@@ -8,7 +8,7 @@ export interface TensorInfo {
   shape: number[];
 }
 
-/** Whether bfloat16 holds every value of a tensor of this type. Scales of MXFP4 at both ends of their range give some that it does not. */
+/** Returns true if bfloat16 represents all values of this type. Scales of MXFP4 at both ends of their range give some that it does not. */
 export const isExactInBfloat16 = (dtype: string): boolean => dtype === 'BF16' || dtype === 'MXFP4';
 
 /** Gets the next values of a tensor. */

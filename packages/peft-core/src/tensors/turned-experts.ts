@@ -89,7 +89,7 @@ export function turnedExperts(source: TensorSource, ends: readonly string[]): Te
   return rest;
 }
 
-/** Whether a checkpoint's weights of `ends` are in MXFP4. */
+/** Returns true if a checkpoint's weights of `ends` are in MXFP4. */
 export const holdsMxfp4 = (names: readonly string[], ends: readonly string[]): boolean =>
   names.some((name) => ends.some((end) => name === end + BLOCKS || name.endsWith(`.${end}${BLOCKS}`)));
 

@@ -150,7 +150,6 @@ export class ByteLevelBpe implements Sections {
 }
 
 interface SplitPattern {
-  /** Finds the next match. */
   next: RegExp;
   /** Matches only at `lastIndex`, without the result array that a search allocates for each word. */
   here: RegExp;

@@ -37,7 +37,6 @@ export class SpecialText {
     this.#longest = Math.min(longest, LONGEST_LOOKED_AT);
   }
 
-  /** Number of special tokens in a text. */
   count(text: string): number {
     let count = 0;
     for (let at = 0; at < text.length; ) {
@@ -117,7 +116,7 @@ function reversed(text: string): string {
   return text.split('').reverse().join('');
 }
 
-/** Whether one of these sorted texts is longer than `beginning` and starts with it. */
+/** Returns true if one of these sorted texts is longer than `beginning` and starts with it. */
 function beginsOne(sorted: readonly string[], beginning: string): boolean {
   let low = 0;
   let high = sorted.length;

@@ -189,7 +189,6 @@ export class Tokenizer implements TurnTokenizer {
     }
   }
 
-  /** The tokens that the tokenizer adds before and after a text. */
   specialTokensAround(): { before: number[]; after: number[] } {
     this.#around ??= this.#findSpecialTokensAround();
     return this.#around;
@@ -210,7 +209,6 @@ export class Tokenizer implements TurnTokenizer {
     return new StreamDecoder((ids) => this.decode(ids.filter(isShown)));
   }
 
-  /** Ids of the special tokens with these texts. */
   specialIdsOf(texts: readonly string[]): Set<number> {
     const found = this.#added.filter(
       ({ id, content }) => this.#specialIds.has(id) && texts.includes(content),
@@ -247,7 +245,6 @@ export class Tokenizer implements TurnTokenizer {
     return this.#specialIds.has(id);
   }
 
-  /** Number of special tokens in a user's text. */
   countSpecialTokens(text: string): number {
     return this.#specialInText().special.count(text);
   }
@@ -309,8 +306,8 @@ export class Tokenizer implements TurnTokenizer {
   }
 
   /**
-   * Whether the tokens of a text begin with those of its first `end` units alone. A token may span both sides, and patterns that split words
-   * look ahead at white space; both end at an added token.
+   * Returns true if the tokens of a text begin with those of its first `end` units alone. A token may span both sides, and patterns that split
+   * words look ahead at white space; both end at an added token.
    */
   #beginsWith(whole: WholeText, { text, specialTokens }: GuardedText, end: number): boolean {
     const { tokens, isExact } = whole.beginning(end);
@@ -413,7 +410,7 @@ function joined(first: WholeText, length: number, second: WholeText): EncodedTur
   };
 }
 
-/** Whether a token is one of a pair of tags within turns, such as `<think>` and `</think>`: models generate them, and templates look for them. */
+/** Returns true if a token is one of a pair of tags within turns, such as `<think>` and `</think>`: models generate and templates read them. */
 function isTagOfText(token: string, turns: string): boolean {
   const name = /^<\/?([a-z_]+)>$/.exec(token)?.[1];
   return name !== undefined && turns.includes(`<${name}>`) && turns.includes(`</${name}>`);
@@ -432,7 +429,7 @@ function idOfToken({ model, added_tokens }: TokenizerJson, text: string): number
   return isKnown ? (vocab as Record<string, number>)[text]! : null;
 }
 
-/** Whether the tokenizer is an old one that cleans the text before all other steps. */
+/** Returns true if the tokenizer is an old one that cleans the text before all other steps. */
 function cleansText(config: Record<string, unknown>): boolean {
   return Boolean(config.remove_space || config.do_lowercase_and_remove_accent);
 }

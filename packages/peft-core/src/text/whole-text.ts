@@ -64,9 +64,7 @@ export class WholeText {
 }
 
 interface Known {
-  /** Index of the part. */
   part: number;
-  /** Place in the text. */
   end: number;
   /** Place in the part's surface, and the same in the unit of token lengths. */
   at: number;

@@ -20,7 +20,6 @@ interface Term {
   optional?: boolean;
 }
 
-/** Consecutive terms. */
 type Sequence = readonly Term[];
 
 class NotLinear extends Error {}
@@ -192,7 +191,7 @@ function checkSequence(sequence: Sequence, all: readonly Sequence[]): void {
   }
 }
 
-/** Whether `sequence` matches a whole run of `source` and cannot fail after it. */
+/** Returns true if `sequence` matches a whole run of `source` and cannot fail after it. */
 function takesWhole(sequence: Sequence, source: string): boolean {
   const first = sequence.findIndex(({ min }) => min > 0);
   const run = sequence[first];

@@ -27,7 +27,6 @@ export interface MarkedText {
  * Python in the text of booleans and None, the scope of variables, and more.
  */
 export class JinjaTemplate {
-  /** The parsed statements. */
   readonly body: readonly Node[];
   readonly #run: ReturnType<typeof compileBlock>;
 
@@ -38,7 +37,7 @@ export class JinjaTemplate {
     this.#run = compileBlock(this.body);
   }
 
-  /** Whether the template marks what the model generates. */
+  /** True if the template marks what the model generates. */
   get marksGenerated(): boolean {
     return namesIn(this.body).hasGeneration;
   }

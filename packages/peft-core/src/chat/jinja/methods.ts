@@ -148,7 +148,7 @@ function listOf(value: Value, budget: TemplateBudget): readonly Value[] {
   throw new Error(`'${typeName(value)}' object is not iterable`);
 }
 
-/** Of methods that change their value, which transformers' sandbox refuses. */
+/** Refuses a method that changes its value, as transformers' sandbox does. */
 function refuse(name: string): never {
   throw new Error(`the sandbox does not allow the method ${name}`);
 }
@@ -188,5 +188,4 @@ const DICT: Record<string, Method<Dict>> = {
   clear: () => refuse('clear'),
 };
 
-/** The methods of each type that has some. */
 export const METHODS = { str: STRING, list: LIST, dict: DICT };

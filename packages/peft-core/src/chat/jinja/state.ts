@@ -67,7 +67,6 @@ export class Scope {
   }
 }
 
-/** State of one rendering. */
 export class State {
   out = '';
   readonly budget: TemplateBudget;

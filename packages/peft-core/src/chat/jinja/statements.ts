@@ -22,7 +22,6 @@ const CONTINUE = new Error('continue outside a loop');
 /** Maximum nesting depth of calls of macros. */
 const MAX_CALLS = 100;
 
-/** Compiles statements to one function that executes them. */
 export function compileBlock(nodes: readonly Node[]): Execute {
   const statements = nodes
     .filter(({ type }) => type !== 'Comment')
@@ -74,14 +73,13 @@ function compileStatement(node: Node): Execute {
   }
 }
 
-/** What a block writes, in a separate scope. */
+/** Captures the text that a block writes, in a separate scope. */
 function captured(body: Execute): Evaluate {
   return (scope, state) => state.capture(() => body(new Scope(scope), state));
 }
 
 type Assign = (scope: Scope, value: Value, state: State) => void;
 
-/** Assignment to a name, or to the names of a tuple. */
 function assignment(target: Node): Assign {
   if (target.type === 'Identifier') {
     const name = target.value as string;
@@ -161,7 +159,6 @@ function compileFor(node: Node): Execute {
   };
 }
 
-/** The function that makes a macro in a scope. */
 function macro(
   name: string,
   parameters: readonly Node[],
@@ -209,7 +206,7 @@ interface ReservedNames {
   hasGeneration: boolean;
 }
 
-/** What parts of a template mention; remembered, since macros may be in one another. */
+/** Names by part of a template; remembered, since macros may be in one another. */
 const known = new WeakMap<object, ReservedNames>();
 
 /** The names with a special meaning that a part of a template mentions. */

@@ -16,7 +16,6 @@ const isIterable = (value: Value) =>
 const isGreater: Test = (value, other, budget) => order(value, other, budget) > 0;
 const isLess: Test = (value, other, budget) => order(value, other, budget) < 0;
 
-/** Jinja's tests. */
 export const TESTS: Readonly<Record<string, Test>> = {
   boolean: (value) => typeof value === 'boolean',
   callable: (value) => typeof value === 'function',

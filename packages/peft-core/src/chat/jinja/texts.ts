@@ -1,6 +1,6 @@
 import type { TemplateBudget } from '../template-budget.ts';
 
-/** What Python's `str.strip` removes: JavaScript's `trim` also removes U+FEFF, and leaves U+001C to U+001F and U+0085. */
+/** Characters that Python's `str.strip` removes: JavaScript's `trim` also removes U+FEFF, and leaves U+001C to U+001F and U+0085. */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const isSpace = new RegExp(`[${SPACE}]`);
 const WORDS = new RegExp(`[^${SPACE}]+`, 'g');

@@ -39,7 +39,6 @@ export class Namespace {
   }
 }
 
-/** The variable `loop`. */
 export class Loop {
   index0 = 0;
   readonly items: readonly Value[];
@@ -109,7 +108,6 @@ export const isFloat = (value: Value): boolean =>
 
 export const float = (value: number): number | Float => (Number.isInteger(value) ? new Float(value) : value);
 
-/** The keys of a dict. */
 export function keysOf(dict: Dict, budget: TemplateBudget): readonly string[] {
   const keys = namesOf(dict);
   budget.read(keys.length);
@@ -175,7 +173,6 @@ function byCodePoint(a: string, b: string): number {
   return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
 }
 
-/** The items of a value in a loop. */
 export function iterate(value: Value, budget: TemplateBudget): readonly Value[] {
   if (Array.isArray(value)) return value;
   if (typeof value === 'string') {
@@ -187,7 +184,7 @@ export function iterate(value: Value, budget: TemplateBudget): readonly Value[] 
   throw new Error(`'${typeName(value)}' object is not iterable`);
 }
 
-/** Whether a text has characters of two UTF-16 units. */
+/** Returns true if a text has characters of two UTF-16 units. */
 const hasPairs = (text: string) => /[\ud800-\udbff]/.test(text);
 
 /** Python's `len`. */

@@ -64,7 +64,7 @@ export function createAnswerReader({
  */
 class Pieces implements PieceSink {
   readonly #idLength: number | null;
-  /** Whether content may be followed by a call. */
+  /** True if a call may follow content. */
   readonly #canCall: boolean;
   #pieces: AnswerPiece[] = [];
   /** Spaces at the end of reasoning and of content. */

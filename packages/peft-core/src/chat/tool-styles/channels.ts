@@ -40,7 +40,7 @@ class ChannelReader implements TextReader {
     this.#rest = '';
   }
 
-  /** Whether a header was read. */
+  /** Reads a header; returns true if it is complete. */
   #readHeader(): boolean {
     const { before, mark, after } = splitAtMark(this.#rest, [MESSAGE]);
     if (mark === null && this.#rest.length <= MAX_HEADER) return false;
@@ -56,7 +56,7 @@ class ChannelReader implements TextReader {
     return true;
   }
 
-  /** Whether a message ended. */
+  /** Reads a message's content; returns true if the message ended. */
   #readBody(): boolean {
     // The next message ends a call whose mark is missing.
     const ends = this.#body === 'arguments' ? [START, ...ENDS] : ENDS;

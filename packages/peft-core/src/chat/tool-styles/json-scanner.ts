@@ -1,4 +1,3 @@
-/** Maximum depth of objects and lists. */
 const MAX_DEPTH = 64;
 /** Maximum length of a number, which JSON does not limit. */
 const MAX_NUMBER = 512;
@@ -18,7 +17,6 @@ export class JsonScanner {
   /** The number or word so far. */
   #word = '';
 
-  /** Number of open objects and lists. */
   get depth(): number {
     return this.#open.length;
   }

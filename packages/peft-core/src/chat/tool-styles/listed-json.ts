@@ -11,7 +11,6 @@ const NAME_START = new RegExp(`^${NAME_SIGNS}`);
 /** Maximum length of a name with its marks. */
 const MAX_NAME = 256;
 
-/** Reads one named call. */
 class NamedCall implements CallBody {
   readonly #sink: PieceSink;
   #held = '';
@@ -41,7 +40,6 @@ class NamedCall implements CallBody {
   }
 }
 
-/** Reads a list of calls, or one named call. */
 class ListedCalls implements CallBody {
   readonly #sink: PieceSink;
   #body: CallBody | null = null;

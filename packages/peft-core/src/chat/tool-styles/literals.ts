@@ -1,7 +1,6 @@
-/** Maximum depth of lists and objects. */
 const MAX_DEPTH = 64;
 
-/** How a style writes values. */
+/** Form of the values of a tool-call style. */
 export interface LiteralForm {
   /** The string that starts at `at`: its value, and where it ends; null if none starts there. */
   string(text: string, at: number): { value: string; end: number } | null;
@@ -30,7 +29,7 @@ export class LiteralReader {
     return this.at === this.#text.length;
   }
 
-  /** Whether `text` is next, after spaces; it is then skipped. */
+  /** Skips `text` if it is next, after spaces; returns true if it was. */
   skip(text: string): boolean {
     this.#match(SPACE);
     if (!this.#text.startsWith(text, this.at)) return false;

@@ -2,7 +2,7 @@ import { splitAtMark } from './marked-text.ts';
 import type { PieceSink, TextReader } from './tool-style.ts';
 
 /**
- * What a text is with its last character: the start of a call; calls, of which the last is complete and others may follow (`call`) or not
+ * State of a text after its last character: the start of a call; calls, of which the last is complete and others may follow (`call`) or not
  * (`done`); or none.
  */
 export type CallState = 'more' | 'call' | 'done' | 'failed';
@@ -94,7 +94,6 @@ export class MarkedCalls implements TextReader {
     this.#raw = '';
   }
 
-  /** Reads a text up to the end of its calls. */
   #readCall(text: string, body: CallBody): void {
     for (let at = 0; at < text.length; at++) {
       const char = text[at]!;

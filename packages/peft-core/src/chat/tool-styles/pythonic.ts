@@ -9,7 +9,6 @@ import { callTags, NAME_SIGNS, type PieceSink, type TextReader, type ToolStyle }
 const OPEN = '<|tool_call_start|>';
 const CLOSE = '<|tool_call_end|>';
 const NAME = new RegExp(`${NAME_SIGNS}+`, 'y');
-/** The name of a parameter. */
 const KEY = /[^\s=(),]+/y;
 const ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',

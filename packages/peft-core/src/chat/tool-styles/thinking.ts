@@ -6,7 +6,7 @@ import type { PieceSink, TextReader } from './tool-style.ts';
 export interface ReasoningMarks {
   open: string;
   close: string;
-  /** Whether a chat template, given as its source, has them. */
+  /** Returns true if a chat template, given as its source, has them. */
   isUsedBy(template: string): boolean;
 }
 
@@ -20,7 +20,7 @@ export const reasoningMarks: readonly ReasoningMarks[] = [
   { open: '[THINK]', close: '[/THINK]', isUsedBy: (template) => template.includes('[/THINK]') },
 ];
 
-/** What a message of training data thinks, and what it says after that. Both are empty texts where there is none. */
+/** Reasoning of a message of training data, and the content after it. Both are empty texts where there is none. */
 export interface Thought {
   thought: string;
   said: string;

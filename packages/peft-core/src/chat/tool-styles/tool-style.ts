@@ -31,7 +31,6 @@ export interface AnswerReader {
   readonly isOver: boolean;
 }
 
-/** A part of a constraint. */
 export type ConstraintFormat =
   | { type: 'const_string'; value: string }
   | { type: 'json_schema'; json_schema: JsonSchema }
@@ -56,16 +55,16 @@ export interface TagFormat {
 
 export type JsonSchema = boolean | Readonly<Record<string, unknown>>;
 
-/** What an answer may call. */
+/** Limits of the calls in an answer. */
 export interface CallOptions {
   tools: readonly Tool[];
-  /** Whether the answer may have several calls. */
+  /** True if the answer may have several calls. */
   parallel: boolean;
 }
 
 export interface ToolStyle {
   name: string;
-  /** Whether a chat template, given as its source, writes calls in this style. */
+  /** Returns true if a chat template, given as its source, writes calls in this style. */
   isUsedBy(template: string): boolean;
   /** Marks that may be special tokens, which are otherwise not part of an answer's text. */
   marks: readonly string[];
@@ -75,7 +74,7 @@ export interface ToolStyle {
   continues?: readonly string[];
   /** Length of a call's id if the template accepts only one, without a prefix. */
   idLength?: number;
-  /** Whether answers have this form even without tools. */
+  /** True if answers have this form even without tools. */
   always?: boolean;
   /** Reads an answer to a conversation with these tools. `template`: its source. */
   reader(tools: readonly Tool[], out: PieceSink, template: string): TextReader;
@@ -87,21 +86,17 @@ export interface ToolStyle {
   contentTag?: { begin: string; end: string };
 }
 
-/** Reads a text and writes its pieces. */
 export interface TextReader {
   push(text: string): void;
   end(): void;
 }
 
-/** Where readers write. */
 export interface PieceSink {
   content(text: string): void;
   reasoning(text: string): void;
   /** Calls are held until they end. Otherwise they are sent as they arrive: the answer's grammar allows no malformed ones. */
   readonly holds: boolean;
-  /** Starts the next call. */
   startCall(name: string): void;
-  /** Adds to the arguments of the last call. */
   addArguments(text: string): void;
   /** The calls since the last end are complete. */
   endCall(): void;
@@ -112,7 +107,6 @@ export interface PieceSink {
 /** Signs of tools' names, for patterns. */
 export const NAME_SIGNS = '[\\w.:/-]';
 
-/** The JSON schema of a tool's arguments. */
 export function parametersOf({ function: { parameters } }: Tool): Record<string, unknown> {
   if (parameters && Object.keys(parameters).length > 0) return { type: 'object', ...parameters };
   return { type: 'object', properties: {}, additionalProperties: false };

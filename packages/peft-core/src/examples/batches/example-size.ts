@@ -2,7 +2,6 @@ import { lastMatch } from '../../text/last-match.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import type { Shareable } from './shared-prefixes.ts';
 
-/** The properties of an example that planning needs. */
 export interface ExampleSize {
   /** Number of positions in each of its sequences. */
   widths: number[];
@@ -18,7 +17,7 @@ export interface ExampleSize {
   isPair?: true;
 }
 
-/** What an example's size depends on besides the example. */
+/** Inputs of an example's size besides the example. */
 export interface SizeOptions {
   /** Number of virtual tokens before its sequences, or before its encoder's input. */
   virtualTokens?: number;

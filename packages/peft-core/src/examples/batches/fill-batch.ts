@@ -4,12 +4,10 @@ import { firstActiveInExample, promptTargets } from './example-size.ts';
 import { placeOf } from './pack-flat.ts';
 import type { BatchLayout, BatchPlan } from './plan-batches.ts';
 
-/** How sequences are mapped to positions of the grid. */
 export interface SequenceLayout {
   /** Number of virtual tokens before every sequence, or before its encoder's input. Their ids start at `vocabularySize`. */
   virtualTokens: number;
   vocabularySize: number;
-  /** Position number of every sequence's first position. */
   firstPosition: number;
   /** Which token's hidden state represents a whole sequence; mean: the average of all. */
   pooling: 'first' | 'last' | 'mean';
@@ -17,7 +15,7 @@ export interface SequenceLayout {
   includePrompt?: boolean;
   /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
-  /** Of preference pairs: the tokens of a prompt are targets of the chosen sequence, too. Absent: false. */
+  /** True if the tokens of a preference pair's prompt are targets of the chosen sequence, too. Default false. */
   learnsPrompts?: boolean;
   /** See `BatchOptions.keepsBatches`. */
   keepsBatches?: boolean;
@@ -27,7 +25,7 @@ export interface SequenceLayout {
   invocation?: readonly number[] | null;
 }
 
-/** What the sequences of the plain base model have of an adapter's layout: no soft prompt, and no activation. */
+/** Layout of the plain base model's sequences: no soft prompt, and no activation. */
 export const layoutOfBase = { virtualTokens: 0, firstPosition: 0, invocation: null };
 
 /** Tokens of a grid, row-major, rows × tokens. */
@@ -39,7 +37,6 @@ export interface FilledGrid {
   segments: Int32Array;
 }
 
-/** A micro-batch as input of the model. */
 export interface FilledBatch extends FilledGrid {
   /** Input of an encoder-decoder's encoder; a sequence has the same segment number in both grids. Empty for other models. */
   input: FilledGrid;
@@ -74,7 +71,6 @@ export interface FilledBatch extends FilledGrid {
   pairs: FilledPairs | null;
   /** Number of positions up to the last one with a token; the rest of a list is unused. */
   length: number;
-  /** Number of tokens of the examples. */
   tokenCount: number;
   labelCount: number;
 }
@@ -96,7 +92,7 @@ export interface FilledPairs {
   labelSides: Float32Array;
 }
 
-/** What a batch's loss is a mean of: its pairs, or else its targets; with the sum of their weights, each times `factors` of its class. */
+/** Denominator of a batch's loss: its pairs, or else its targets; with the sum of their weights, each times `factors` of its class. */
 export function targetsOf(
   batch: Pick<FilledBatch, 'labelWeights' | 'labelIds' | 'labelCount' | 'pairs'>,
   factors: readonly number[] | null = null,
@@ -203,7 +199,7 @@ export function fillBatch(
     }
     write(batch, start, segment, ids, { leading, from, to });
     if (batch.active) {
-      // What several sequences share is before the activation of each: `sizeOf`.
+      // The prefix that several sequences share ends before the activation of each: `sizeOf`.
       const first = leading + firstActiveInExample({ ids, targets }, layout.invocation!) - from;
       batch.active.fill(1, Math.min(end, start + Math.max(0, first)), end);
     }

@@ -12,7 +12,6 @@ export interface Prefix {
 
 /** A part of a sequence in a micro-batch's list of positions. */
 export interface Piece {
-  /** Index of the sequence. */
   sequence: number;
   /** Its first position in the list. */
   offset: number;
@@ -21,7 +20,7 @@ export interface Piece {
   to: number;
   /** Where the positions before `from` are, which other sequences share. */
   prefix: Prefix | null;
-  /** Whether the piece is such a prefix: its labels and tokens are counted with the other piece of its sequence. */
+  /** True if the piece is such a prefix: its labels and tokens are counted with the other piece of its sequence. */
   shared: boolean;
 }
 

@@ -1,6 +1,4 @@
-/** Place of one sequence in the grid of a micro-batch. */
 export interface Placement {
-  /** Index of the sequence. */
   sequence: number;
   row: number;
   /** Column of its first token. */

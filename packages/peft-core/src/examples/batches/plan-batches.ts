@@ -17,9 +17,7 @@ export interface BatchOptions {
   batchSize: number;
   /** Number of a micro-batch's examples that are computed at a time, planned as consecutive micro-batches; absent: all. */
   miniBatchSize?: number | undefined;
-  /** Micro-batches per optimizer step. */
   accumulation: number;
-  /** Training epochs. */
   epochs: number;
   seed: number;
   packing: boolean;

@@ -47,7 +47,6 @@ export const roundToLabels = (examples: number): number => roundUp(examples, LAB
 export const miniBatchCount = (training: BatchSizes): number =>
   miniBatches(training.batch_size, miniBatchSize(training) ?? training.batch_size);
 
-/** The examples that each step trains on, and their places. */
 export function planTraining(
   examples: TrainingExample[],
   training: ResolvedTraining,

@@ -1,6 +1,5 @@
 import { commonLength } from '../../text/common-length.ts';
 
-/** A sequence that may share a prefix with others. */
 export interface Shareable {
   /** Starts with the virtual tokens. */
   ids: Int32Array;
@@ -21,7 +20,6 @@ export interface NestedGroup extends PrefixGroup {
 
 /** Minimum number of positions that a group must save: a prefix adds a segment, which has a cost too. */
 const leastSaved = 8;
-/** Maximum number of members in a group. */
 const maxMembers = 256;
 
 /**

@@ -18,23 +18,21 @@ export interface RowSink {
 /** Reads a file whose bytes arrive in order, split anywhere. */
 export interface ByteReader {
   write(chunk: Uint8Array): void;
-  /** The file is complete. */
   end(): void;
 }
 
-/** A file of which any part can be read. */
 export interface RandomAccess {
   bytes: number;
   /** At most `length` bytes from `at` on; fewer at the end of the file. */
   read(at: number, length: number): Promise<Uint8Array>;
 }
 
-/** What a file begins with: at most `START_BYTES` of its content, decompressed, without a byte order mark. */
+/** Start of a file: at most `START_BYTES` of its content, decompressed, without a byte order mark. */
 export interface FileStart {
   bytes: Uint8Array;
   /** The same as text, without its last, perhaps incomplete, line unless `isWhole`. */
   text: string;
-  /** Whether the file ends here. */
+  /** True if the file ends here. */
   isWhole: boolean;
 }
 
@@ -49,9 +47,8 @@ export interface Container {
   name: string;
   /** For people: "JSON lines". */
   title: string;
-  /** What is counted in messages: lines of the file, or rows of a table. */
+  /** Unit of counts in messages: lines of the file, or rows of a table. */
   unit: 'line' | 'row' | 'item';
-  /** Short example of a file. */
   sample: string;
   /** Types of values: cells of a CSV file are always text, and contain lists as JSON. */
   cells: 'typed' | 'text';

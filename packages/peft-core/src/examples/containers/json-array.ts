@@ -8,7 +8,6 @@ const [quote, backslash, comma, newline] = [0x22, 0x5c, 0x2c, 0x0a];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
-/** A JSON array of objects, on one line or many. */
 export const jsonArray: Container = {
   name: 'json',
   title: 'a JSON array',
@@ -30,7 +29,7 @@ class ArrayReader implements ByteReader {
   #state: 'start' | 'item or ]' | 'item' | 'in item' | ', or ]' | 'end' = 'start';
   #depth = 0;
   #inString = false;
-  /** Whether the byte before the next one is a backslash that escapes it. */
+  /** True if the byte before the next one is a backslash that escapes it. */
   #escapes = false;
   #deepest = 0;
   #item = 0;
@@ -104,7 +103,6 @@ class ArrayReader implements ByteReader {
     }
   }
 
-  /** A byte between items. */
   #between(byte: number, i: number): void {
     if (isSpace(byte)) {
       if (byte === newline) this.#newline(i);

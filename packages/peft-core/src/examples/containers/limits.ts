@@ -10,6 +10,6 @@ const FREE_BYTES = 16 * 1024 * 1024;
 /** Beyond that, decoded bytes for each byte of the file. Text is compressed to a tenth; a decompression bomb to a thousandth. */
 const MAX_RATIO = 100;
 
-/** Whether `decoded` bytes are too many for the `read` bytes of a compressed file that they are from. */
+/** Returns true if `decoded` bytes are too many for the `read` bytes of a compressed file that they are from. */
 export const isBomb = (decoded: number, read: number): boolean =>
   decoded > Math.max(FREE_BYTES, MAX_RATIO * read);

@@ -14,7 +14,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** Bytes from which a compression is recognised. */
 const MAGIC_BYTES = 4;
 
-/** What a data file was recognised as. */
+/** Recognised kind of a data file. */
 export interface FileKind {
   /** Name of the container. */
   kind: string;
@@ -52,7 +52,7 @@ export class RowReader {
     return this.#container && { kind: this.#container.name, compression: this.#compression?.name ?? null };
   }
 
-  /** Whether the bytes go to a temporary file. */
+  /** True if the bytes go to a temporary file. */
   get spools(): boolean {
     return this.#spool !== null;
   }
@@ -276,10 +276,8 @@ function startOf(all: Uint8Array, isWhole: boolean): FileStart {
   return { bytes, text: whole ? text : text.slice(0, text.lastIndexOf('\n') + 1) || text, isWhole: whole };
 }
 
-/** All compressions of whole files. */
 const compressions: readonly Compression[] = [gzip, zstd];
 
-/** The compression of a file that begins with `bytes`. */
 function compressionOf(bytes: Uint8Array): Compression | null {
   return compressions.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte)) ?? null;
 }

@@ -4,7 +4,6 @@ import type { ByteReader, FileStart, RowSink } from './container.ts';
 import { MAX_LINE_BYTES } from './limits.ts';
 
 const [quote, newline, carriageReturn] = [0x22, 0x0a, 0x0d];
-/** Maximum number of columns. */
 const MAX_COLUMNS = 1000;
 const TOO_LONG = `is longer than ${MAX_LINE_BYTES} bytes`;
 

@@ -21,11 +21,10 @@ export const tar: Container = {
   readFile: readTar,
 };
 
-/** The bytes of an archive of files with these sizes. */
 export const tarBytes = (sizes: readonly number[]): number =>
   sizes.reduce((sum, size) => sum + BLOCK + size + filling(size), 0) + 2 * BLOCK;
 
-/** What precedes a file's content in an archive. `name`: at most 100 bytes of it are kept. */
+/** Header before a file's content in an archive. `name`: at most 100 bytes of it are kept. */
 export function tarHeader(name: string, size: number): Buffer {
   const header = Buffer.alloc(BLOCK);
   header.write(Buffer.from(name).subarray(-100).toString('latin1'), 0, 'latin1');
@@ -43,7 +42,7 @@ export function tarHeader(name: string, size: number): Buffer {
   return header;
 }
 
-/** What follows a file's content in an archive. */
+/** Filling after a file's content in an archive. */
 export const tarFilling = (size: number): Buffer => Buffer.alloc(filling(size));
 export const tarEnd = (): Buffer => Buffer.alloc(2 * BLOCK);
 

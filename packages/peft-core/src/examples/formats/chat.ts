@@ -44,7 +44,7 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
   answerLength: ({ messages }) => answerLengthOf(messages),
   plainTexts: ({ messages }) => textsOf(messages),
   droppedReasoning({ messages, tools }, { tokenizer, options }, { index, count }) {
-    // Of several examples, each ends with a turn that is trained on: see `assistantSpans`.
+    // Each of several examples ends with a turn that is trained on: see `assistantSpans`.
     const turns = messages.flatMap((message, i) => (isTrainedOn(message) ? [i] : []));
     const through = count > 1 ? turns[index]! : messages.length - 1;
     const shown = messages.slice(0, through + 1);

@@ -13,7 +13,7 @@ import { BadExample, type Reading } from './reading.ts';
 /** A prompt, and a completion by its field. Chats have the prompt's messages before the completion's. */
 export interface Completed {
   prompt: string | Message[];
-  /** Absent: none, or the completions are texts. */
+  /** Undefined: none, or the completions are texts. */
   tools?: Tool[];
 }
 
@@ -82,7 +82,7 @@ function chatTokens(conversation: ReadConversation, reading: Reading): LabelledT
   );
 }
 
-/** What identifies a prompt. */
+/** Text that identifies a prompt. */
 export const promptText = ({ prompt, tools }: Completed): string =>
   typeof prompt === 'string'
     ? prompt

@@ -1,6 +1,5 @@
 import { isRecord, show } from '../../schema/check-fields.ts';
 
-/** The JSON object of a line. */
 export type Line = Readonly<Record<string, unknown>>;
 
 /** A class by its name, or by its number from 0. */
@@ -12,11 +11,11 @@ export const TEXT_LINE = '"text" (with a "label" or "labels" to classify, or a "
 /** Collective description of the formats with a prompt and one completion. */
 export const PROMPT_LINE = '"prompt" and "completion" (with a "label" true or false to judge it)';
 
-/** Whether a line compares two completions. */
+/** Returns true if a line compares two completions. */
 export const isPreference = ({ chosen, rejected }: Line): boolean =>
   chosen !== undefined || rejected !== undefined;
 
-/** Whether a line judges one completion. */
+/** Returns true if a line judges one completion. */
 export const isJudged = ({ completion, label }: Line): boolean =>
   completion !== undefined && typeof label === 'boolean';
 
@@ -25,7 +24,7 @@ const textsIn = (value: unknown): unknown[] =>
   Array.isArray(value) ? value.map((each) => (isRecord(each) ? each.content : each)) : [value];
 const plain = (text: string) => text.replaceAll(/\s+/g, ' ').trim().toLowerCase();
 
-/** Whether the text or the messages in `field` have a line's prompt, which some data sets repeat there, but for case and spaces. */
+/** Returns true if the text or the messages in `field` have a line's prompt, which some data sets repeat there, but for case and spaces. */
 export function hasPrompt({ prompt, ...line }: Line, field: string): boolean {
   const contents = textsIn(line[field])
     .filter((each) => typeof each === 'string')
@@ -56,7 +55,7 @@ export function textFault(line: Line, key: string): string | null {
 /** Maximum characters of a class name: every answer of a classifier lists all names. */
 const longestName = 256;
 
-/** What `isLabel` allows, for messages. */
+/** Description of what `isLabel` allows, for messages. */
 export const LABEL = `a name of at most ${longestName} characters or a whole number from 0`;
 
 export function isLabel(value: unknown): value is Label {

@@ -47,7 +47,7 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   columns: readonly string[];
   /** Those of them that a line has and that are not read. Default none. */
   unread?(line: Line): string[];
-  /** Whether a line has fields of the format, complete or not. */
+  /** Returns true if a line has fields of the format, complete or not. */
   matches(line: Line): boolean;
   /** The checked fields of a line, or all its faults in one sentence. */
   read(line: Line): Fields | string;
@@ -77,7 +77,7 @@ export interface DatasetFormat<Name extends string = string, Fields extends obje
   labels?(fields: Fields): Label[];
   /** The label of the whole text, as shown in a preview. */
   shownLabel?(fields: Fields): string;
-  /** Whether the line's completion is desirable. Default: completions are not judged. */
+  /** Returns true if the line's completion is desirable. Default: completions are not judged. */
   isDesirable?(fields: Fields): boolean;
   /** Creates the check of a training file as a whole. Default: lines are only checked one by one. */
   fileCheck?(): FileCheck;

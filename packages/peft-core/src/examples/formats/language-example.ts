@@ -2,7 +2,6 @@ import { NO_TARGET, type Sequence } from '../training-example.ts';
 import type { Tokenized } from './format.ts';
 import { BadExample, type Reading } from './reading.ts';
 
-/** Tokens of a language model's example. */
 export interface LabelledTokens {
   ids: Int32Array;
   /** 1 if the token is a training target; never at index 0, which nothing predicts. */

@@ -1,4 +1,4 @@
-/** What every format with lists of messages reads from them. */
+/** Parts of messages that every format with lists of them reads. */
 import { isTrainedOn, lengthOfMessage, type Message } from '../../chat/message.ts';
 
 /** Number of characters that a language model is trained to generate. */

@@ -46,7 +46,7 @@ export const preference: DatasetFormat<'preference', Preference> = {
     const [a, b] = sequences.map(({ ids, targets }) => [...ids, ...targets!]) as [number[], number[]];
     if (a.length === b.length && commonLength(a, b) === a.length)
       throw new BadExample(
-        // What a truncated pair lacks is beyond the limit, so it is skipped.
+        // The part that a truncated pair lacks is beyond the limit, so it is skipped.
         reading.isTruncated ? 'example_too_long' : 'example_empty',
         'has the same tokens in both completions',
       );
@@ -60,11 +60,11 @@ export const preference: DatasetFormat<'preference', Preference> = {
 
 const areChats = ({ chosen, rejected }: Line): boolean => isMessages(chosen) && isMessages(rejected);
 
-/** Whether both completions are answers only, without the question. */
+/** Returns true if both completions are answers only, without the question. */
 export const areAnswers = ({ chosen, rejected }: Line): boolean =>
   [chosen, rejected].every((each) => isMessages(each) && !each.some(({ role }) => role === 'user'));
 
-/** Whether a prompt beside two whole conversations is in neither, so that its place is unknown. */
+/** Returns true if a prompt beside two whole conversations is in neither, so that its place is unknown. */
 const isLost = (line: Line): boolean =>
   typeof line.prompt === 'string' && !areAnswers(line) && !hasPrompt(line, 'chosen');
 

@@ -13,11 +13,10 @@ export type ClassOf = (label: Label) => number | null;
 
 export interface TokenizeOptions {
   maxSeqLength: number;
-  /** What happens to longer examples. Default error. */
+  /** Treatment of longer examples. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
   /** Special tokens in messages, prompts and completions are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
-  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** Which assistant messages of a chat are trained on. Default `all_assistant`. */
   trainOn?: TrainOn;
@@ -29,7 +28,6 @@ export interface TokenizeOptions {
   repeatsBos?: boolean;
   /** Texts to embed have these before them, by column. Default none. */
   prompts?: Readonly<Record<string, string>>;
-  /** Time limit for tokenising a line. */
   lineMilliseconds?: number;
   /** Number of positions of a soft prompt before every sequence. */
   leading?: number;
@@ -41,11 +39,9 @@ export interface TokenizeOptions {
   roles?: boolean;
   /** The tokens from whose last occurrence in a sequence on the adapter is active; null: it always is. Default null. */
   invocation?: readonly number[] | null;
-  /** The classes of a classifier's labels. */
   classOf?: ClassOf;
 }
 
-/** Why one line cannot be used. */
 export class BadExample extends Error {
   readonly code: string;
 
@@ -58,7 +54,7 @@ export class BadExample extends Error {
 /** Faults that `overlong` applies to: texts longer than the tokenizer's limit are also longer than any model's context. */
 const OVERLONG = new Set(['example_too_long', 'text_too_long']);
 
-/** Whether an example with this fault is left out. */
+/** Returns true if an example with this fault is left out. */
 export const isSkipped = (error: unknown, { overlong = 'error' }: TokenizeOptions): boolean =>
   overlong !== 'error' &&
   (error instanceof BadExample || error instanceof GraftError) &&

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { formatOf, type RawExample } from '../formats/formats.ts';
 
-/** The prompt of an example, as its format defines it. */
 export function promptOf(example: RawExample): string {
   return formatOf(example.format).prompt(example);
 }

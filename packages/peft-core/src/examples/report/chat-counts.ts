@@ -10,9 +10,7 @@ const MAX_NAME = 200;
 export interface ChatSummary {
   /** By role, in the order of their first message. */
   messages: { role: string; count: number }[];
-  /** Messages of assistants that are trained on. */
   trained_messages: number;
-  /** Examples that declare tools. */
   with_tools: number;
   /**
    * Conversations that are split, since the model's chat template writes a turn differently once others follow, such as without its

@@ -1,4 +1,4 @@
-// What a report has about chats: messages, tools, roles and weights of tokens; and what it has about the lengths of any examples.
+// Tests of reports about chats: messages, tools, roles and weights of tokens; and of reports about the lengths of any examples.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

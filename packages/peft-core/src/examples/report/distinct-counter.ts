@@ -35,13 +35,12 @@ export class DistinctCounter {
     return null;
   }
 
-  /** Whether a text was added; when sampling, whether it is in the sample. */
+  /** Returns true if a text was added; when sampling, if it is in the sample. */
   has(text: string): boolean {
     const key = keyOf(text);
     return this.#isKept(key) && this.#hashes[this.#find(key)] === key;
   }
 
-  /** Number of distinct texts so far. */
   get count(): number {
     return this.#taken * this.represented;
   }
@@ -51,7 +50,7 @@ export class DistinctCounter {
     return 2 ** Number(this.#depth);
   }
 
-  /** Whether `count` is exact. */
+  /** True if `count` is exact. */
   get isExact(): boolean {
     return this.#depth === 0n;
   }

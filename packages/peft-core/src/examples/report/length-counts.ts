@@ -1,6 +1,5 @@
 /** A line has at most 4 MiB, and only special tokens are shorter than a byte. */
 const MAX_LENGTH = 2 ** 22 + 2 ** 10;
-/** Maximum number of bars in a histogram. */
 const MAX_BINS = 24;
 
 export interface LengthSummary {

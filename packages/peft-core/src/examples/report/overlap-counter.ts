@@ -13,7 +13,7 @@ type Counts = Pick<Overlap, 'prompts' | 'identical'>;
 export class OverlapCounter {
   readonly #prompts: DistinctCounter;
   readonly #contents: DistinctCounter;
-  /** Of each validation file. */
+  /** Counts by validation file. */
   readonly #counts: Counts[] = [];
 
   /** `maxSlots`: a power of two. */
@@ -35,14 +35,14 @@ export class OverlapCounter {
     if (this.#contents.has(contentOf(example))) counts.identical += this.#contents.represented;
   }
 
-  /** Of all validation files; null without validation examples. */
+  /** Sum over all validation files; null without validation examples. */
   overlap(): Overlap | null {
     if (this.#counts.length === 0) return null;
     const sum = (name: keyof Counts) => this.#counts.reduce((sum, counts) => sum + (counts?.[name] ?? 0), 0);
     return { prompts: sum('prompts'), identical: sum('identical'), exact: this.#isExact };
   }
 
-  /** Of one validation file; null if it has no examples. */
+  /** Overlap of one validation file; null if it has no examples. */
   overlapOf(index: number): Overlap | null {
     const counts = this.#counts[index];
     return counts ? { ...counts, exact: this.#isExact } : null;

@@ -1,7 +1,6 @@
 import { formatOf, type RawExample } from '../formats/formats.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 
-/** Pairs of a chosen and a rejected answer. */
 export interface PairSummary {
   count: number;
   /** Tokens of answers that count towards the loss; null without a model or without pairs that it reads. */
@@ -15,7 +14,6 @@ export interface PairSummary {
   } | null;
 }
 
-/** Answers that are judged one by one. */
 export interface JudgementSummary {
   desirable: number;
   undesirable: number;
@@ -31,7 +29,6 @@ interface Range {
 /** Desirable answers should weigh as much as undesirable ones, or up to a third more. Source: trl, trainer/kto_trainer.py. */
 const MAX_SHARE = 1.33;
 
-/** Counts pairs and judged answers. */
 export class PreferenceCounts {
   #pairs = 0;
   #read = 0;
@@ -48,7 +45,6 @@ export class PreferenceCounts {
     else if (isDesirable) isDesirable(raw) ? this.#desirable++ : this.#undesirable++;
   }
 
-  /** Adds the tokens of a pair. */
   addTokens({ format }: RawExample, { sequences }: TrainingExample): void {
     if (!formatOf(format).isPair) return;
     const [chosen = 0, rejected = 0] = sequences.map(({ targets }) => learntIn(targets!));

@@ -1,4 +1,4 @@
-// What a report has about preferences: pairs with the lengths of their answers, their preview, bad pairs, and judged answers.
+// Tests of reports about preferences: pairs with the lengths of their answers, their preview, bad pairs, and judged answers.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

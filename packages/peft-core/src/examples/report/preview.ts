@@ -20,7 +20,7 @@ export interface PreviewToken {
   id: number;
   /** Empty for a token with only the beginning of a character: the token that completes the character has its whole text. */
   text: string;
-  /** Whether the loss is computed on it: the model learns to generate it, or, for word labels, to label it. */
+  /** True if the loss is computed on it: the model learns to generate it, or, for word labels, to label it. */
   learnt: boolean;
   /** In a chat: `system`, `user`, `assistant`, `reasoning`, `tool`, or `template` for what the template writes. Null in other formats. */
   role: PartRole | null;
@@ -28,7 +28,6 @@ export interface PreviewToken {
   weight: number;
 }
 
-/** One sequence of an example as the model receives it. */
 export interface PreviewSequence {
   /**
    * `input` and `target` are an encoder-decoder's; `prompt`, `chosen` and `rejected` are a pair's, whose completions the model sees after
@@ -45,7 +44,6 @@ export interface ExamplePreview {
   sequences: PreviewSequence[];
   /** Label of the whole text; null for examples without one. */
   label: string | null;
-  /** Weight of the example in the loss. */
   weight: number;
   /** Numbers of the messages, from 0, whose reasoning the chat template leaves out of the text; at most a hundred. */
   dropped_reasoning: number[];
@@ -81,7 +79,7 @@ export function previewOf(
     });
     return { role, tokens, left_out: ids.length - from - tokens.length };
   };
-  /** What both completions of a pair follow, then each of them. */
+  /** Prefix that both completions of a pair follow, then each of them. */
   const pair = (): PreviewSequence[] => {
     const parts = example.sequences.map((sequence) => {
       const { ids, targets } = sequence;

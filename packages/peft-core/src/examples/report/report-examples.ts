@@ -20,13 +20,10 @@ import { LengthCounts, type LengthSummary } from './length-counts.ts';
 import { type JudgementSummary, type PairSummary, PreferenceCounts } from './preference-counts.ts';
 import { type ExamplePreview, previewOf } from './preview.ts';
 
-/** Number of examples that are shown as tokens. */
 const PREVIEWS = 3;
-/** Number of the longest examples that are listed. */
 const LONGEST = 10;
 /** Maximum number of lines of one kind, such as duplicates, that are listed. */
 const MAX_LISTED = 100;
-/** Maximum number of characters in the message about a line. */
 const MAX_MESSAGE = 500;
 const NEWLINE = 0x0a;
 
@@ -58,7 +55,7 @@ export interface ExampleReport {
 
 interface TokenReport {
   task: TaskType;
-  /** What a job of the given options counts in this file; absent: no options were given. */
+  /** Counts of a job of the given options in this file; undefined if no options were given. */
   counts?: ExampleCounts;
   /** Tokens of all examples together, as training counts them in one epoch. */
   total: number;
@@ -78,10 +75,8 @@ interface TokenReport {
   preview: ExamplePreview[];
 }
 
-/** The base model whose tokens are counted. */
 export interface ReportedModel {
   tokenizer: Tokenizer;
-  /** Its config.json. */
   config: Record<string, unknown>;
   /** Null: the default limit of training, the model's context. */
   maxSeqLength: number | null;
@@ -142,7 +137,7 @@ export function createExampleReporter(
     preferences.add(raw);
     if (isWeighted(raw)) weights.count++;
     if (raw.weight === 0) weights.zero++;
-    // What differs only by its weight is a duplicate, too.
+    // A line that differs only by its weight is a duplicate, too.
     const { line, weight: _, ...content } = raw;
     const first = distinct.add(JSON.stringify(content), line);
     if (first !== null && repeated.length < MAX_LISTED) repeated.push({ line, first_line: first });
@@ -349,7 +344,7 @@ class TokenCounter {
   }
 }
 
-/** Whether an example, or a message that is trained on, has a weight other than 1. */
+/** Returns true if an example, or a message that is trained on, has a weight other than 1. */
 function isWeighted(raw: RawExample): boolean {
   if (raw.weight !== undefined) return true;
   return 'messages' in raw && raw.messages.some((each) => isTrainedOn(each) && (each.weight ?? 1) !== 1);

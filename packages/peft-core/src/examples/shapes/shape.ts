@@ -12,9 +12,8 @@ export interface Shape {
   columns: readonly string[];
   /** Those of them that a row has and that are not read. Default none. */
   unread?(row: Line): string[];
-  /** Example of a row. */
   sample: string;
-  /** Whether a row that also has fields of a format is of that format. */
+  /** True if a row that also has fields of a format is of that format. */
   yields: boolean;
   matches(row: Line): boolean;
   /** The line of the format, or the row's fault: it names the column. */

@@ -1,6 +1,5 @@
 import { halfValues, toHalf } from '../../tensors/float16.ts';
 
-/** Packs `blocks` blocks of a type. */
 export type Packer = (values: Float32Array, out: Uint8Array, blocks: number) => void;
 
 /** Stores the F16 nearest to `value` and returns it as it will be read. */

@@ -99,7 +99,6 @@ const packMxfp4: Packer = (values, out, blocks) => {
   }
 };
 
-/** The types that Graft writes. */
 export type WrittenType = Extract<
   GgufType,
   'F32' | 'F16' | 'BF16' | 'Q5_0' | 'Q5_1' | 'Q8_0' | 'Q4_K' | 'Q5_K' | 'Q6_K' | 'MXFP4'

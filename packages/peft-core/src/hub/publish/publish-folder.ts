@@ -29,29 +29,25 @@ export interface PublishOptions {
   confirm?: () => Promise<void>;
 }
 
-/** An account at a Hub. */
 export interface HubAccess {
   endpoint: string;
   token: string;
-  /** What messages call the token. */
+  /** Name of the token in messages. */
   tokenName: string;
   /** Makes all connections; errors without a status count as a Hub that cannot be reached. */
   fetch: typeof fetch;
 }
 
 export interface PublishedFolder {
-  /** The commit that has all files. */
   commit: string;
   url: string;
   /** Number of files that the commit added or changed; 0: the repository already had all of them, so there is no new commit. */
   changed: number;
-  /** Their bytes. */
   bytes: number;
 }
 
 interface LocalFile {
   path: string;
-  /** A file to read, or the content. */
   from: { file: string } | { content: Uint8Array<ArrayBuffer> };
   size: number;
 }

@@ -4,7 +4,7 @@ import type { Objective, Outcome } from '../objective.ts';
 /** Default number of pairs in a batch: each uses the texts of all others as negatives. */
 const usualBatch = 32;
 
-/** Whether the pairs were ranked in pools; jobs of earlier versions measure them batch by batch. */
+/** Returns true if the pairs were ranked in pools; jobs of earlier versions measure them batch by batch. */
 const isRanked = ({ means }: Outcome) => means.reciprocal_rank !== undefined;
 
 /** As in `encode_document` of sentence-transformers. */

@@ -15,8 +15,8 @@ export const dpo = {
   tasks: ['CAUSAL_LM'],
   options: {},
   preference: dpoOptions,
-  // Of one task in six rates, and of others in three and four (docs/auto.md). A model that gives the right answers loses them at the rates
-  // that a new adapter needs.
+  // Best shares for one task in six rates, and for others in three and four (docs/auto.md). A model that gives the right answers loses them
+  // at the rates that a new adapter needs.
   rateShares: { fresh: 0.25, continued: 0.04, known: 0.0025 },
   refuses: refusedOfPairs,
   metrics: pairMetrics,

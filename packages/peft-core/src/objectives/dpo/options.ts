@@ -10,11 +10,11 @@ export type DpoLossName = (typeof dpoLosses)[number];
 export interface DpoOptions {
   beta: number;
   loss_type: DpoLossName | readonly DpoLossName[];
-  /** Absent: 1 each. */
+  /** Default: 1 each. */
   loss_weights?: readonly number[];
-  /** Absent: 0. */
+  /** Default: 0. */
   label_smoothing?: number;
-  /** Absent: false. */
+  /** Default: false. */
   reference_free?: boolean;
 }
 

@@ -49,7 +49,7 @@ const metricsOfPairs = (logps: readonly Metric[]): readonly Metric[] => [
 
 export const pairMetrics = metricsOfPairs(logProbabilities('Log-probability'));
 
-/** Of methods that compare completions by their mean log-probability per token. */
+/** Metrics of methods that compare completions by their mean log-probability per token. */
 export const tokenMeanMetrics = metricsOfPairs(logProbabilities('Log-probability per token'));
 
 /** Options of `training` that have no meaning for preferences. */

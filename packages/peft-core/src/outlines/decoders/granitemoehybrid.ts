@@ -76,7 +76,7 @@ const experts = (config: RawConfig, fields: ConfigFields) => ({
   addsDense: true,
 });
 
-/** Whether `[least, most]` limits no time step. JSON has no infinity; transformers writes it as an object. */
+/** Returns true if `[least, most]` limits no time step. JSON has no infinity; transformers writes it as an object. */
 function isUnlimited(limit: unknown): boolean {
   if (limit == null) return true;
   if (!Array.isArray(limit) || limit[0] !== 0) return false;

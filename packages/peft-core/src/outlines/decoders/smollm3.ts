@@ -3,7 +3,7 @@ import { slidingByType, windowsByType } from '../decoder-layers.ts';
 import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import { ropeFields } from '../rope.ts';
 
-/** Whether layer `layer` is rotated: by `no_rope_layers` (1 = rotated), or all but every fourth. */
+/** Returns which layers are rotated: by `no_rope_layers` (1 = rotated), or all but every fourth. */
 function rotated(config: Record<string, unknown>): (layer: number) => boolean {
   const listed = config.no_rope_layers;
   if (Array.isArray(listed)) return (layer) => Boolean(listed[layer]);

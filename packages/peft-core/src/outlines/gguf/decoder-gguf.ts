@@ -76,7 +76,7 @@ function decoderMetadata(outline: DecoderOutline): Record<string, GgufField> {
   };
 }
 
-/** What llama.cpp computes of a family of decoders beside what it computes of all. */
+/** Parts that llama.cpp computes of a family of decoders beside those it computes of all. */
 export interface Computed {
   /** Parts of a block that may have a bias; absent: q, k and v. */
   biases?: readonly string[];

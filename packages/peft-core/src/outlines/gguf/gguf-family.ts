@@ -5,7 +5,7 @@ import type { ModelOutline } from '../outline.ts';
 export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   /** `general.architecture`. */
   architecture: string;
-  /** Whether a file of the architecture is one of this family, if several have the same. Absent: the others say. */
+  /** Returns true if a file of the architecture is one of this family, if several have the same. Default: it takes what the others do not. */
   isOwn?(header: GgufHeader): boolean;
   /** transformers' path of the list of blocks. */
   blocks: string;
@@ -41,7 +41,7 @@ export interface GgufFamily<Outline extends ModelOutline = ModelOutline> {
   fields(outline: Outline): Record<string, GgufField>;
   /** Tensors that hold a part of config.json, by name: factors of rotary positions. Absent: none. */
   tables?(outline: Outline): Record<string, Float32Array>;
-  /** What of a model llama.cpp does not compute: the end of "llama.cpp computes no …". Null: it computes all of it. */
+  /** Part of a model that llama.cpp does not compute: the end of "llama.cpp computes no …". Null: it computes all of it. */
   missing(outline: Outline): string | null;
   /** In what a runtime differs without failing: whole sentences. Absent: in nothing. */
   notes?(outline: Outline): string[];
@@ -62,7 +62,6 @@ export interface MarkedTokenizer {
   visible: readonly string[];
 }
 
-/** A typed value of GGUF's metadata. */
 export type GgufField =
   | { type: 'u32' | 'i32' | 'f32' | 'u64'; value: number | bigint }
   | { type: 'bool'; value: boolean }
@@ -104,6 +103,6 @@ export interface PreTokenizer {
   normalizer?: 'NFC';
   /** A word that is itself a token is not built by merges. */
   ignoreMerges?: true;
-  /** Whether a text starts with the bos token if the file does not specify it. */
+  /** True if a text starts with the bos token where the file does not specify it. */
   addBos?: true;
 }

@@ -72,7 +72,7 @@ interface Given {
   rules: GrammarRules;
   form: ValueForm;
   strict: boolean;
-  /** Whether only what certainly is no value of the schema is left out: patterns match anywhere, formats are any text. */
+  /** True if only texts that certainly are no value of the schema are left out: patterns match anywhere, formats are any text. */
   isWide?: boolean;
 }
 
@@ -373,7 +373,7 @@ class Writer {
       const limit = most === Number.POSITIVE_INFINITY ? '' : most - count;
       return limit === 0 ? '""' : `(${between} ${rest}){${least},${limit}}`;
     };
-    /** What follows after a number of items. */
+    /** Grammar after a number of items. */
     let after = first > 0 ? more(prefix.length) : '';
     for (let i = prefix.length - 1; i >= 0; i--) {
       const item = `${i === 0 ? '' : `${between} `}${prefix[i]} ${after}`;

@@ -22,7 +22,6 @@ export interface AutomatonState {
 /** The first state is where texts start. Without states: no text. */
 export type Automaton = readonly AutomatonState[];
 
-/** Maximum number of states of an automaton. */
 export const MAX_STATES = 4_096;
 export const LAST_CHARACTER = 0x10_ffff;
 export const everyCharacter: CharacterSet = [{ from: 0, to: LAST_CHARACTER }];
@@ -82,7 +81,6 @@ export const tooManyStates = (place: Place): SchemaFault =>
     `must have patterns of at most ${MAX_STATES} states each, counted repetitions written out and lengths included; that is exceeded${placeOf(place)}`,
   );
 
-/** The texts of both. */
 export function intersection(a: Automaton, b: Automaton, place: Place): Automaton {
   if (a.length === 0 || b.length === 0) return [];
   return automatonOf(

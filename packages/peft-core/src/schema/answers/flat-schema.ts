@@ -9,7 +9,6 @@ import { type Place, placeOf, SchemaFault, spend } from './schema-fault.ts';
 export type Type = 'null' | 'boolean' | 'integer' | 'number' | 'string' | 'array' | 'object';
 export const TYPES: readonly Type[] = ['string', 'number', 'boolean', 'null', 'array', 'object'];
 
-/** A schema that a value must follow, and its place. */
 export interface SchemaPart {
   schema: unknown;
   path: string;
@@ -47,7 +46,7 @@ const IMPLIED: readonly (readonly [type: Type, keywords: readonly string[]])[] =
 export interface FlatOptions {
   root: unknown;
   budget: Place['budget'];
-  /** Whether a schema without types that restricts values of a type allows only such. */
+  /** True if a schema without types that restricts values of a type allows only such. */
   implied: boolean;
   /** Called with the alternatives of each `oneOf`, of which a value may follow only one, and what else restricts the value. */
   onlyOne: (alternatives: readonly SchemaPart[], beside: readonly SchemaPart[], path: string) => void;
@@ -196,7 +195,7 @@ function commonTypes(known: ReadonlySet<Type>, types: readonly Type[]): Set<Type
 const common = (known: readonly unknown[] | null, given: readonly unknown[]): readonly unknown[] =>
   known === null ? given : known.filter((each) => given.some((other) => isSame(each, other)));
 
-/** Whether two values of JSON are equal, whatever the order of names. */
+/** Returns true if two values of JSON are equal, whatever the order of names. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (Array.isArray(a))
     return Array.isArray(b) && a.length === b.length && a.every((each, i) => isSame(each, b[i]));

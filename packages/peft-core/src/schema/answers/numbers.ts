@@ -6,7 +6,7 @@ import { type Place, placeOf, SchemaFault } from './schema-fault.ts';
 
 export interface NumberLimit {
   value: number;
-  /** Whether the value itself is beyond the limit. */
+  /** True if the value itself is beyond the limit. */
   isExclusive: boolean;
 }
 
@@ -25,7 +25,7 @@ const MOST_DIGITS = 19;
 /** Maximum divisor that is no power of ten. */
 const MAX_DIVISOR = 200;
 
-/** Whether numbers that this divides can be restricted to: an integer up to 200, or a power of ten. */
+/** Returns true if numbers that this divides can be restricted to: an integer up to 200, or a power of ten. */
 export const isDivisor = (value: unknown): value is number =>
   typeof value === 'number' &&
   ((Number.isInteger(value) && value > 0 && value <= MAX_DIVISOR) || powerOfTen(value) !== null);

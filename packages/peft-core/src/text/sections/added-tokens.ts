@@ -6,9 +6,9 @@ import { TextTrie } from './text-trie.ts';
 export interface AddedToken {
   id: number;
   content: string;
-  /** Whether the token is only found where no character of a word is next to it. */
+  /** True if the token is only found where no character of a word is next to it. */
   single_word?: boolean;
-  /** Whether the token includes the white space before it, or after it. */
+  /** True if the token includes the white space before it, or after it. */
   lstrip?: boolean;
   rstrip?: boolean;
   normalized?: boolean;
@@ -21,7 +21,6 @@ export interface AddedToken {
  */
 export type SpecialTokens = 'all' | 'none' | readonly number[];
 
-/** An added token in a text. */
 export interface FoundToken {
   token: AddedToken;
   at: number;

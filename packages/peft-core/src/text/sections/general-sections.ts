@@ -23,7 +23,6 @@ interface GeneralParts {
   special(): ReadonlySet<number>;
 }
 
-/** The steps before a vocabulary. */
 interface Steps {
   normalise: Normalise;
   split: PreTokenise;

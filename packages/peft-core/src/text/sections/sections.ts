@@ -5,7 +5,7 @@ import { countUpTo, type SpecialTokens } from './added-tokens.ts';
 export interface Section {
   /** Place in the text, in UTF-16 units. */
   from: number;
-  /** Whether the section starts the text: some tokenizers then add a space before it. */
+  /** True if the section starts the text: some tokenizers then add a space before it. */
   isFirst: boolean;
   /** With places relative to the section. */
   specialTokens: SpecialTokens;

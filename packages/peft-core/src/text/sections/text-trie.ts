@@ -4,9 +4,9 @@ const UNITS = 0x1_0000;
 /** Texts to find in other texts. A search takes as many steps as the longest text has units, whatever the number of texts. */
 export class TextTrie {
   readonly #edges = new Map<number, number>();
-  /** Whether a text ends at each node. */
+  /** True at each node where a text ends. */
   readonly #ends: boolean[] = [false];
-  /** Whether a text starts with each unit. */
+  /** 1 for each unit with which a text starts. */
   readonly #starts = new Uint8Array(UNITS);
 
   constructor(texts: Iterable<string>) {

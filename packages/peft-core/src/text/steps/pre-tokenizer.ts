@@ -67,7 +67,6 @@ const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/gu;
 /** `\w` of the Rust crate is Unicode's. */
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
 const WORDS = new RegExp(`[${WORD}]+|[^${WORD}${WHITE_SPACE}]+`, 'gu');
-/** A character of a word. */
 export const WORD_CHARACTER = new RegExp(`[${WORD}]`, 'u');
 
 function splitting(regex: RegExp, behaviour: SplitBehaviour): PreTokenise {

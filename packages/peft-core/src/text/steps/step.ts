@@ -4,30 +4,30 @@ export interface Step {
   normalizers?: Step[];
   pretokenizers?: Step[];
   decoders?: Step[];
-  /** Of Replace and Split. */
+  /** Field of Replace and Split. */
   pattern?: Pattern;
   content?: string;
   prepend?: string;
   behavior?: string;
   invert?: boolean;
-  /** Of Metaspace. */
+  /** Field of Metaspace. */
   replacement?: string;
   prepend_scheme?: string;
   split?: boolean;
-  /** Of ByteLevel; in files of early versions also of Metaspace. */
+  /** Field of ByteLevel; in files of early versions also of Metaspace. */
   add_prefix_space?: boolean;
   use_regex?: boolean;
-  /** Of Digits, FixedLength and CharDelimiterSplit. */
+  /** Field of Digits, FixedLength and CharDelimiterSplit. */
   individual_digits?: boolean;
   length?: number;
   delimiter?: string;
-  /** Of the normalizer Strip. */
+  /** Field of the normalizer Strip. */
   strip_left?: boolean;
   strip_right?: boolean;
-  /** Of the decoder Strip: the number of characters to remove at each end of a token. */
+  /** Field of the decoder Strip: the number of characters to remove at each end of a token. */
   start?: number;
   stop?: number;
-  /** Of BertNormalizer. */
+  /** Field of BertNormalizer. */
   clean_text?: boolean;
   handle_chinese_chars?: boolean;
   strip_accents?: boolean | null;

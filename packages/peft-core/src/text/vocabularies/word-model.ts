@@ -7,7 +7,6 @@ export interface WordModel {
   encode(word: string, out: EncodedText): void;
 }
 
-/** `model` of a tokenizer.json. */
 export interface ModelJson {
   type?: string;
   vocab?: unknown;

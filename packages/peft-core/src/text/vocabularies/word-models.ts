@@ -85,7 +85,7 @@ class UnigramWords implements WordModel {
       else out.pushUnknown(this.#unknown, covered, true);
     }
 
-    /** Of equally likely paths, keeps the one with the longest last token. */
+    /** Keeps the path with the longest last token among equally likely ones. */
     function offer(from: number, to: number, token: number, score: number): void {
       const likelihood = best[from]! + score;
       if (!(likelihood > best[to]!)) return;

@@ -12,7 +12,6 @@ export interface Decompressor {
 export interface Compression {
   name: string;
   title: string;
-  /** The bytes that every compressed file begins with. */
   magic: readonly number[];
   /** `onData` receives what the file contains, in pieces; if it throws, so does `write`. */
   open(onData: (piece: Uint8Array) => void): Decompressor;

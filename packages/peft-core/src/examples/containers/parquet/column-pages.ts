@@ -86,7 +86,6 @@ export class ColumnPages {
     return rows;
   }
 
-  /** The header of the next page, and its compressed bytes. */
   async #page(): Promise<{ header: PageHeader; bytes: Uint8Array }> {
     for (let length = HEADER_BYTES; ; length *= 8) {
       const some = await this.#file.read(this.#at, Math.min(length, this.#end - this.#at));

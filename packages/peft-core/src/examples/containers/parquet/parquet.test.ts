@@ -36,7 +36,7 @@ async function rowsOf(content: Buffer): Promise<unknown[]> {
   return rows;
 }
 
-/** What JSON lines would have: no fields without a value, but for a message's content. */
+/** Converts a row to the fields that JSON lines would have: none without a value, but for a message's content. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== 'object' || value === null) return value;

@@ -55,7 +55,6 @@ function valuesIn({ columns, num_rows: rows }: RowGroup, name: string): number {
   return Number(rows) - (isFlat ? Number(column!.statistics?.null_count ?? 0) : 0);
 }
 
-/** Position of the end of a row group. */
 function endOf({ columns }: RowGroup, fileBytes: number): number {
   const ends = columns.map(({ meta_data: column }) =>
     column
@@ -175,7 +174,7 @@ function takeRow(
   else sink.row(row, value, false);
 }
 
-/** What the library throws for damaged data may be of any type. */
+/** Fault of a row. The library throws values of any type for damaged data. */
 function failed(error: unknown, row: number): GraftError {
   if (error instanceof GraftError) return error;
   return badParquet(`the data from row ${row} on is damaged${reasonOf(error)}`);
@@ -241,10 +240,9 @@ function depthOf({ children }: SchemaTree): number {
   return 1 + Math.max(0, ...children.map(depthOf));
 }
 
-/** What is wrong, of an error of the library; what else it throws for damaged data says nothing to a user. */
+/** Message of an error of the library; anything else that it throws for damaged data means nothing to a user. */
 const reasonOf = (error: unknown): string =>
   error instanceof Error && error.constructor === Error ? `: ${error.message}` : '';
 
-/** The error of a file that cannot be read. */
 const badParquet = (reason: string): GraftError =>
   new GraftError('invalid_jsonl', `this Parquet file cannot be read: ${reason.slice(0, 300)}`);

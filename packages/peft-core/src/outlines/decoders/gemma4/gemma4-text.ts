@@ -10,7 +10,7 @@ import { gemma4Gguf } from './gemma4-gguf.ts';
 /** Sizes of a layer that config.json may state for that layer alone. */
 const LAYER_FIELDS = ['head_dim', 'num_key_value_heads'] as const;
 
-/** Whether a layer has a window: five layers of six unless `layer_types` says otherwise, but never the last one. */
+/** Returns which layers have a window: five layers of six unless `layer_types` says otherwise, but never the last one. */
 function slides(config: RawConfig, fields: ConfigFields): (layer: number) => boolean {
   const byType = slidingByType(config, fields, allButEvery(6));
   return (layer) => byType(layer) && layer !== Number(config.num_hidden_layers) - 1;
@@ -58,7 +58,7 @@ function sizesByLayer(
   };
 }
 
-/** Whether an entry of `per_layer_config` is valid; reports a fault if not. */
+/** Returns true if an entry of `per_layer_config` is valid; reports a fault if not. */
 function readsLayer(layer: string, sizes: unknown, fields: ConfigFields): sizes is RawConfig {
   const name = `per_layer_config[${JSON.stringify(layer)}]`;
   if (!/^\d{1,4}$/.test(layer) || typeof sizes !== 'object' || sizes === null) {

@@ -2,7 +2,7 @@
 export interface KeywordRow {
   /** Keywords that answers treat alike. */
   keywords: readonly string[];
-  /** Whether answers follow it exactly, follow more than it, refuse it with `strict`, or it allows all values. */
+  /** Treatment by answers: they follow it exactly, follow more than it, refuse it with `strict`, or it allows all values. */
   status: 'followed' | 'narrowed' | 'refused' | 'note';
   /** For the documentation. */
   note: string;
