@@ -3,7 +3,7 @@ import type { ErrorCode } from './error-codes.ts';
 
 interface Kind {
   code: ErrorCode;
-  /** What the message calls the object. */
+  /** Name of the object in the message. */
   noun: string;
   /** The parameter that holds its id. */
   param: string;

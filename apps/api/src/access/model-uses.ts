@@ -33,7 +33,7 @@ export const modelUses = {
   body: { byRoute: true },
   /** The model that the body or the path names. */
   model: { find: async (_, request) => [touchedModel(namedModel(request))] },
-  /** What a job starts from and creates: `model`, `start_from` and `suffix` of the body or the query. */
+  /** Models that a job starts from and creates: `model`, `start_from` and `suffix` of the body or the query. */
   start: {
     find: async (services, { caller, body, query }) =>
       await touchedByStart(services, caller, (body ?? query) as Start),

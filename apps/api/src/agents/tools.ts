@@ -27,7 +27,7 @@ export interface ToolAnswer {
 
 export type Ask = (request: ToolRequest) => Promise<ToolAnswer>;
 
-/** What a tool may do on behalf of its caller. When the caller disconnects, `ask` rejects and `untilOver` resolves. */
+/** Actions of a tool on behalf of its caller. When the caller disconnects, `ask` rejects and `untilOver` resolves. */
 export interface ToolMeans {
   ask: Ask;
   /** Resolves when a job of the caller's team has ended or is paused, or after `ms`. */

@@ -132,7 +132,7 @@ export async function validateFiles(
   }
 }
 
-/** Whether the method judges completions one by one. */
+/** Checks whether the method judges completions one by one. */
 const isUnpaired = (method: string): boolean =>
   listedObjectives.some((each) => each.method === method && each.isUnpaired);
 

@@ -64,7 +64,7 @@ export interface CheckedTraining {
   /** `method.type`, or the default of the training file's format. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** Of a sweep: the configuration of its first trial. */
+  /** Configuration of a sweep's first trial. */
   peft: PeftConfig;
   training: TrainingOptions;
   /** Null: trains one configuration, which is the only trial. */

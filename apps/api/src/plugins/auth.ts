@@ -123,7 +123,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   await app.register(receipts);
 });
 
-/** Whether the text can be the id or the name of a team. */
+/** Checks whether the text can be the id or the name of a team. */
 const isText = (text: string): boolean => /^[\w-]{1,100}$/.test(text);
 
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };

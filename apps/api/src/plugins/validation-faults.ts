@@ -111,7 +111,7 @@ function bestBranch(errors: ErrorObject[], union: ErrorObject): ErrorObject[] {
   return branches[0]!;
 }
 
-/** Whether a value, given by its path, is another value or part of it. */
+/** Checks whether a value, given by its path, is another value or part of it. */
 function isWithin(path: string, other: string): boolean {
   return path === other || path.startsWith(`${other}/`);
 }

@@ -133,7 +133,7 @@ function parseIssuer(param: string, value: string): URL {
   throw new Error(`${param} in the file of GRAFT_OIDC_CONFIG must begin with https://`);
 }
 
-/** Whether a URL is a Microsoft Entra ID sign-in host, in any of its clouds. */
+/** Checks whether a URL is a Microsoft Entra ID sign-in host, in any of its clouds. */
 export function isEntra({ hostname }: URL): boolean {
   return /(^|\.)(microsoftonline\.(com|us|de|cn)|windows\.net)$/.test(hostname);
 }

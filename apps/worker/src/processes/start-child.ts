@@ -15,7 +15,7 @@ export interface Child<M extends Messages> {
   threads: number | undefined;
   /** The access that was fixed at its start. */
   confined: { holder: number; reads: readonly string[] } | null;
-  /** Whether its engine is loaded. */
+  /** True where its engine is loaded. */
   ready: boolean;
   /** Sends a message; does nothing when the child has just died, which `exited` reports. */
   send(message: ToChild<M>): void;

@@ -26,7 +26,7 @@ interface LineageEdge {
 export interface Lineage {
   nodes: LineageNode[];
   edges: LineageEdge[];
-  /** Whether the graph exceeds the limits. */
+  /** True where the graph exceeds the limits. */
   truncated: boolean;
 }
 

@@ -2,11 +2,11 @@
 import { BlockList, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** What one of the operator's settings opens for a team. */
+/** Addresses that one of the operator's settings opens for a team. */
 export interface EgressRules {
   /** Name of the setting. */
   setting: string;
-  /** Whether no internal address is open. */
+  /** True where no internal address is open. */
   isEmpty: boolean;
   /** Returns whether the host name may resolve to an internal address, on this port or with no `port` on any. */
   opensHost(hostname: string, port?: number): boolean;

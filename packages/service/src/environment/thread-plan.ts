@@ -7,7 +7,7 @@ export interface ThreadShare {
   heapMb: number;
 }
 
-/** What the memory of an API process is divided among: its main thread, and each kind of thread. */
+/** Parts that the memory of an API process is divided among: its main thread, and each kind of thread. */
 export type ThreadKind = keyof typeof rows;
 
 /** Memory in MiB. */

@@ -19,7 +19,7 @@ type Context = Database & {
   env: { integrationAllow: string[]; hfEndpoint: string | undefined };
 };
 
-/** Absent fields keep their value, or get the default; null removes the value. */
+/** Omitted fields keep their value, or get the default; null removes the value. */
 interface IntegrationChanges {
   url?: string | undefined;
   username?: string | null | undefined;

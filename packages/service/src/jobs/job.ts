@@ -85,7 +85,7 @@ export interface JobProgress {
   gpu?: GpuReading;
 }
 
-/** What a worker reads of a GPU; null where the GPU does not report the value. */
+/** Values that a worker reads of a GPU; null where the GPU does not report the value. */
 export interface GpuReading {
   model: string;
   /** Memory used by all processes on the GPU. */
@@ -108,7 +108,7 @@ export interface JobSweep {
 
 /** Estimate of a job's cost before it runs, for the worker that suits it best. */
 export interface JobEstimate extends TrainingEstimate {
-  /** Whether the job fits the memory limit of one trainer on a live worker; null if no worker reports its limit. */
+  /** True where the job fits the memory limit of one trainer on a live worker; null if no worker reports its limit. */
   fits: boolean | null;
   /** The machine that the numbers apply to. */
   machine: Pick<Machine, 'device' | 'precision'>;
@@ -218,7 +218,7 @@ export interface Job {
   validationFiles: JobValidationFile[] | null;
   method: string;
   hyperparameters: Hyperparameters;
-  /** Of a sweep, the first trial's configuration; the winner's once the job ends. */
+  /** Configuration of a sweep's first trial; the winner's once the job ends. */
   peft: PeftConfig;
   /** Training options as requested. */
   training: TrainingOptions;
@@ -290,9 +290,9 @@ export interface DataCounts {
   validation: ExampleCounts | null;
   /** Null without a validation file; absent in jobs that an earlier version validated. */
   overlap?: Overlap | null;
-  /** Of a job with `training_files`, of each in order; absent in others. */
+  /** One entry per file of `training_files`, in order; undefined in other jobs. */
   trainingFiles?: ExampleCounts[];
-  /** Of a job with `validation_files`, of each in order. */
+  /** One entry per file of `validation_files`, in order. */
   validationFiles?: (ExampleCounts & { overlap: Overlap | null })[];
   /** Training examples that occur again, of a job with `training_files`. */
   duplicates?: Duplicates;

@@ -188,7 +188,7 @@ async function verifyOperatorKey(
 interface StoredKey {
   hmac: Buffer;
   pepperVersion: number;
-  /** Whether the last recorded use is at least a minute old. */
+  /** True where the last recorded use is at least a minute old. */
   isStale: boolean;
   isLapsed: boolean;
 }

@@ -22,7 +22,7 @@ export type ObjectRow =
 
 const damages = new Set(['file_corrupt', 'file_missing', 'artifact_corrupt', 'artifact_missing']);
 
-/** Whether the error means that stored bytes are missing or do not match their row. */
+/** Checks whether the error means that stored bytes are missing or do not match their row. */
 export function isDamage(error: unknown): error is GraftError {
   return error instanceof GraftError && damages.has(error.code);
 }

@@ -11,7 +11,7 @@ import { hasRole } from '../keys/roles.ts';
 import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 
-/** What controls a membership: people, or the groups of a sign-in. */
+/** Origin that controls a membership: people, or the groups of a sign-in. */
 export type MembershipSource = 'manual' | 'oidc';
 
 /** A member of a team. */
@@ -142,7 +142,7 @@ async function changeRole(
   await insertAudit(tx, teamId, by, { action: 'member.role', target, detail });
 }
 
-/** What remains of a removed member. */
+/** Objects that remain of a removed member. */
 export interface RemovedMember {
   /** Working keys that the person made for the team or for others, also by other keys; an admin should check them. */
   keysLeft: string[];

@@ -40,7 +40,7 @@ export interface Postmaster {
   pid: number;
   /** See `processIdentity`. */
   identity: string;
-  /** Whether the server was already running, started by another process or by one that died. */
+  /** True where the server was already running, started by another process or by one that died. */
   adopted: boolean;
 }
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** What a file's row records about its bytes. */
+/** Facts about a file's bytes that its row records. */
 export interface StoredFile {
   /** Key in the store. */
   path: string;

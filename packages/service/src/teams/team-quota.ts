@@ -52,7 +52,7 @@ export interface QuotaUse {
   /** Maximum tokens that validated, unfinished jobs will train. */
   plannedTokens: number;
   openUploads: number;
-  /** Whether the operator has set a budget: see `readBudget`. */
+  /** True where the operator has set a budget: see `readBudget`. */
   hasBudget: boolean;
   /** End of the current month. */
   monthEnds: Date;

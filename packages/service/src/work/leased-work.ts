@@ -37,7 +37,7 @@ export interface WorkKind<Key extends string = string> {
   ended?: string;
   /** SQL over a row: it may be claimed, beside the condition of its state. */
   open?: string;
-  /** Whether the column `attempts` counts the claims that were not released. */
+  /** True where the column `attempts` counts the claims that were not released. */
   countsAttempts?: boolean;
 }
 
@@ -129,7 +129,7 @@ export function teamsInTurn(
     SELECT ${key}, place FROM placed WHERE turn = 1 OR place <= ${count - keptForOthers}`;
 }
 
-/** What a claim takes, sets and returns. */
+/** Inputs, assignments and answer of a claim. */
 interface Claim extends ClaimSize {
   /** SQL: key and `place` of the rows to claim, as of `teamsInTurn`. */
   places: Sql;

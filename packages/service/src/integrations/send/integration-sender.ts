@@ -293,7 +293,7 @@ function createTrackioTracker(
   };
 }
 
-/** Whether the secret is a Hugging Face Hub token, for a Space, which is sent differently from a server's write token. */
+/** Checks whether the secret is a Hugging Face Hub token, for a Space, which is sent differently from a server's write token. */
 function isHubToken(secret: string): boolean {
   return secret.startsWith('hf_');
 }

@@ -66,7 +66,7 @@ export async function listJobs(
   return await listRows(db.job, options, { where: { teamId, AND: [jobsWithin(models)] }, filter }, jobOf);
 }
 
-/** What a poll reads of a job, without its options, which may have some 200 kB. */
+/** Fields that a poll reads of a job, without its options, which may have some 200 kB. */
 export interface JobVersion {
   id: string;
   state: JobState;

@@ -17,7 +17,7 @@ export type Ending =
       fineTunedModel: string;
       trainedTokens: number;
       trainingEnd: TrainingEnd | null;
-      /** Of a sweep, the trial whose configuration becomes the job's. */
+      /** Trial of a sweep whose configuration becomes the job's; null where the job is no sweep. */
       winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | null;
     }
   | { state: 'failed'; error: JobError }

@@ -34,7 +34,7 @@ import {
 
 type Context = Pick<Database, 'db'> & { env: Pick<ServiceEnv, 'hfEndpoint'>; secrets: Secrets };
 
-/** What messages call a team's token. */
+/** Name of a team's token in messages. */
 const tokenName = 'The token of the integration huggingface';
 
 /**

@@ -7,7 +7,7 @@ import { onStorage } from '../storage-fault.ts';
 import { fsyncFolder } from './fsync-folder.ts';
 import { at, type OpenFolder, openBelow, openFileIn, openIn, pathOf } from './open-below.ts';
 
-/** What a folder written by another process may contain. */
+/** Permitted contents of a folder written by another process. */
 export interface Expected {
   /** Maximum bytes of the file at this path; null: the file is not allowed. Paths have forward slashes. */
   maxBytes(path: string): number | null;
