@@ -9,7 +9,6 @@ interface Kind {
   param: string;
 }
 
-/** The kinds of objects that requests name by their id. */
 const kinds = {
   adapter: { code: 'adapter_not_found', noun: 'adapter', param: 'adapter_id' },
   apiKey: { code: 'api_key_not_found', noun: 'API key', param: 'key_id' },

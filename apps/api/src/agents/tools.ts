@@ -1,7 +1,6 @@
 import type { Access } from '../access/access.ts';
 import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
 
-/** A route of the API, as declared. */
 export interface ToolRoute {
   method: string;
   /** Path with prefix, such as `/v1/files/:file_id`. */

@@ -33,7 +33,6 @@ export type MemoryOption = (typeof memoryOptions)[number];
 export interface PlannedJob {
   model: LocalBaseModel;
   files: JobFiles;
-  /** `method.type` of the job. */
   method: string;
   peft: PeftConfig;
   training: ResolvedTraining;

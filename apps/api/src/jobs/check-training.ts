@@ -50,10 +50,8 @@ import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplat
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
-/** Model, data and options of a requested training. */
 export type TrainingBody = Static<typeof EstimateJobSchema>;
 
-/** A checked training request. */
 export interface CheckedTraining {
   baseModel: string;
   startFrom: AdapterVersion | null;

@@ -53,13 +53,11 @@ export async function checkTrials(
   return resolved;
 }
 
-/** Known properties of the training file. */
 interface TrainedFile extends Pick<FileRecord, 'format' | 'examples' | 'answerCharacters'> {
   /** Longest example in tokens, over all data; undefined: unknown. */
   longestExample?: number;
 }
 
-/** Returns the limits on the length of a job's examples. */
 export function lengthLimits(
   { format }: Pick<FileRecord, 'format'>,
   { overlong = 'error' }: TrainingOptions,
@@ -113,11 +111,9 @@ export function checkTrialQuota(
   }
 }
 
-/** Parsed options of a job. */
 interface JobOptions {
   peft: PeftConfig;
   training: TrainingOptions;
-  /** `method.type` of the job. */
   method: string;
   hyperparameters: Hyperparameters;
   /** Source that training continues from, or null. Its configuration is known to fit the base model. */

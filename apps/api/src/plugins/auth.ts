@@ -25,7 +25,6 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The caller of a team's route. The key or the session determines the team; a person's session may name another of their teams. */
     caller: Identity;
-    /** The caller of an operator's route. */
     operator: Operator;
     /** The caller's session; null: the caller uses a key. */
     session: VerifiedSession | null;

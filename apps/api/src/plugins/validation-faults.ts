@@ -8,7 +8,6 @@ interface Fault {
   message: string;
 }
 
-/** Maximum number of errors reported. */
 const maxFaults = 20;
 /** Maximum number of Ajv's errors processed: an error in a union consists of several. */
 const maxErrors = 200;

@@ -10,7 +10,6 @@ import {
 import { answerCalls } from '@graft/peft-core/threads';
 import { createLineChecker, fileError } from './line-checker.ts';
 
-/** How the rows of an upload are read. */
 export interface RowReading {
   /** The column that each field is in; null: as recognised. */
   columns: ColumnMapping | null;
@@ -24,7 +23,6 @@ export type LineCall =
   | { kind: 'end'; upload: number }
   /** The upload was aborted, or will be checked once it is stored. */
   | { kind: 'drop'; upload: number }
-  /** Checks a stored file. */
   | ({ kind: 'check'; path: string } & RowReading);
 
 export interface LineFault {

@@ -168,7 +168,6 @@ export function createUploadChecks({
 const isJson = (chunk: Uint8Array): boolean =>
   chunk.length === 0 || /^\s*[[{]/.test(Buffer.from(chunk).toString('utf8', 0, 64));
 
-/** Throws the fault in an answer as GraftError. */
 function summaryIn(answer: LineAnswer): DatasetSummary | null {
   if (answer && 'fault' in answer) {
     const { code, message, param, details } = answer.fault;

@@ -57,7 +57,6 @@ export class CardReadings {
       cards.planned.length > 0 ? repeat('readings of GPUs', milliseconds, () => this.#read(), log) : null;
   }
 
-  /** The last reading of a device; null where there is none. */
   of(device: Device): CardReading | null {
     return device.kind === 'gpu' ? (this.#last.get(device.uuid) ?? null) : null;
   }

@@ -123,7 +123,6 @@ function cardFaultBehind(error: unknown): CardFaultCode | null {
   return null;
 }
 
-/** Checks whether an allocation failed, on a card or on the CPU. */
 function ranOutOfMemory(error: unknown): boolean {
   return causesOf(error).some(
     ({ code, message }) => code === 'RESOURCE_EXHAUSTED' || /CUDA_ERROR_OUT_OF_MEMORY/.test(message),

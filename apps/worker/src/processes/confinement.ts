@@ -28,7 +28,6 @@ const essential: readonly Layer[] = ['no-new-privileges', 'files', 'system-calls
 const root = join(import.meta.dirname, '../../../..');
 const source = join(import.meta.dirname, '../../native/confine.cc');
 
-/** The confinement that this machine supports. */
 export interface Confinement {
   /** The program that confines children. Null: not available, so children may only have a separate user. */
   program: string | null;
@@ -184,7 +183,6 @@ export function placesOf(path: string): string[] {
   return [path, ...links.filter((link) => existsSync(link)).map((link) => realpathSync(link))];
 }
 
-/** Checks whether a path is in one of the folders. */
 export function isWithin(path: string, folders: readonly string[]): boolean {
   return folders.some((folder) => path === folder || path.startsWith(folder + sep));
 }

@@ -8,7 +8,6 @@ import { confineArguments, type Sandbox } from './confinement.ts';
 import { longestLine, onLines, readLine, toWire } from './message-lines.ts';
 import type { Check } from './message-schemas.ts';
 
-/** A running child process. */
 export interface Child<M extends Messages> {
   pid: number;
   precision: Precision;

@@ -62,7 +62,6 @@ export function checkpointAdapterOf(
   };
 }
 
-/** Returns the model name of a checkpoint's adapter. */
 export function checkpointModelName(modelName: string, step: number): string {
   return `${modelName}:ckpt-step-${step}`;
 }

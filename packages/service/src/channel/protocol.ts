@@ -46,7 +46,6 @@ export const reasoningHeader = 'x-graft-separate-reasoning';
 export const closed = { additionalProperties: false };
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-/** A version of an adapter. */
 export const AdapterRefSchema = Type.Object(
   {
     version_id: Type.String(),

@@ -184,7 +184,6 @@ export async function listDeployTargets(
   );
 }
 
-/** Null if the team has no such target. */
 export async function getDeployTarget(
   { db, env }: Context,
   teamId: string,

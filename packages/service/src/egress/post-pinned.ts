@@ -33,7 +33,6 @@ export type Resolve = (hostname: string) => Promise<string[]>;
 export interface EgressLimits {
   /** Milliseconds for DNS, and for the connection including TLS. */
   connectMs: number;
-  /** Milliseconds for the whole request. */
   wholeMs: number;
 }
 

@@ -22,7 +22,6 @@ export interface ThreadPlan {
 }
 
 interface Row {
-  /** Fewest and most threads. */
   count: [fewest: number, most: number];
   /** Smallest and largest heap in MiB. */
   heapMb: [smallest: number, largest: number];

@@ -149,7 +149,6 @@ export async function listIntegrations({ db }: Database, teamId: string): Promis
   return rows.map(integrationOf);
 }
 
-/** Null if the team has no integration of this type. */
 export async function getIntegration(
   { db }: Database,
   teamId: string,

@@ -39,7 +39,6 @@ export function filesOfJob(job: NamesFiles): JobFile[] {
   ];
 }
 
-/** A job's files as rows, with their shares and names. */
 export interface JobFiles {
   training: readonly (FileShare & { file: FileRecord })[];
   validation: readonly { name: string; file: FileRecord }[];

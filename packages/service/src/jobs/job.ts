@@ -76,7 +76,6 @@ export interface JobProgress {
   totalSteps: number;
   /** Training epoch, fractional. */
   epoch: number;
-  /** Tokens trained so far. */
   tokens: number;
   tokensPerSecond: number;
   secondsRemaining: number | null;
@@ -124,25 +123,20 @@ export interface JobEstimate extends TrainingEstimate {
 
 /** How the training of a succeeded job ended; of a sweep, its winner's training. */
 export interface TrainingEnd {
-  /** The last optimizer step. */
   step: number;
-  /** The number of planned optimizer steps. */
   totalSteps: number;
   reason: 'completed' | 'early_stopping';
   /** Step of the published adapter: the last one, or with `load_best_model_at_end` the step of the best evaluation. */
   publishedStep: number;
   /** Null without validation data. */
   best: { step: number; metric: string; value: number } | null;
-  /** Number of evaluations since the last improvement. */
   evaluationsWithoutGain: number;
 }
 
-/** Progress of a running validation. */
 export interface ValidationProgress {
   /** Bytes read so far, of all files. */
   bytes: number;
   totalBytes: number;
-  /** Examples checked so far. */
   examples: number;
 }
 
@@ -283,7 +277,6 @@ export function fineTunedModelName(job: Pick<Job, 'id' | 'model' | 'suffix'>, te
   return `ft:${job.model}:${teamName}:${job.suffix ?? ''}:${job.id.slice(-8)}`;
 }
 
-/** How the lines of a job's files are used. */
 export interface DataCounts {
   training: ExampleCounts;
   /** Null without a validation file. */
@@ -304,7 +297,6 @@ export interface DataCounts {
   longest?: number;
 }
 
-/** Returns the lease that the job's row holds. */
 export function leaseOf(job: Pick<Job, 'id' | 'leaseEpoch' | 'leaseToken'>): Lease {
   return { id: job.id, epoch: job.leaseEpoch, token: job.leaseToken };
 }

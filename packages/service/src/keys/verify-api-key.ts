@@ -13,7 +13,6 @@ export type Identity = CallerRights & Requester;
 
 interface CallerRights {
   teamId: string;
-  /** The team's name. */
   teamName: string;
   /** For a person's key, the smaller of the key's and the person's role. */
   role: Role;

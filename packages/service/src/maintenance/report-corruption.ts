@@ -7,7 +7,6 @@ import { instruments } from '../observe/instruments.ts';
 import type { Services } from '../services.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
-/** Identifies a stored object by its row. */
 export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
   | { kind: 'export'; teamId: string; id: string }

@@ -14,14 +14,12 @@ import { withTeamLocked } from '../teams/lock-team.ts';
 /** Origin that controls a membership: people, or the groups of a sign-in. */
 export type MembershipSource = 'manual' | 'oidc';
 
-/** A member of a team. */
 export interface Member {
   personId: string;
   email: string;
   name: string;
   role: Role;
   source: MembershipSource;
-  /** When the person joined. */
   createdAt: Date;
   /** Not null: the person is disabled, and their keys do not work. */
   disabledAt: Date | null;
@@ -65,7 +63,6 @@ export async function listMembers(
   });
 }
 
-/** Null: the team has no such member. */
 export async function getMember({ db }: Database, teamId: string, personId: string): Promise<Member | null> {
   const row = await db.membership.findFirst({
     where: { teamId, personId },

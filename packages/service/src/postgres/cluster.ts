@@ -243,7 +243,6 @@ async function answers(cluster: Cluster): Promise<boolean> {
   }
 }
 
-/** Creates the database unless it exists. */
 export async function ensureDatabase(cluster: Cluster, name: string): Promise<void> {
   const client = new pg.Client(connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'));
   await client.connect();

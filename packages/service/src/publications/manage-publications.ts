@@ -154,7 +154,6 @@ async function checkCounts(
     throw refusal(`The version has ${maxPublications} publications, which is the limit; delete one.`);
 }
 
-/** Null: the version has no such publication. */
 export async function getPublication(
   { db }: Database,
   teamId: string,

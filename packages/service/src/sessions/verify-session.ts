@@ -8,7 +8,6 @@ import { isSecret, parseSessionToken } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { SessionLimits } from './create-session.ts';
 
-/** A valid session and its owner. */
 export interface VerifiedSession {
   id: string;
   method: 'oidc' | 'key';

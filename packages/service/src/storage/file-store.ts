@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 
-/** Facts about a file's bytes that its row records. */
 export interface StoredFile {
   /** Key in the store. */
   path: string;
@@ -17,7 +16,6 @@ export interface ByteSpan {
   end?: number;
 }
 
-/** The name of a stored object, and when it was created. */
 export interface NamedObject {
   name: string;
   storedAt: Date;

@@ -36,10 +36,8 @@ export interface TeamQuota {
   tokensPerJob: number | null;
 }
 
-/** Objects that a quota counts. */
 export type StoredKind = 'files' | 'adapters' | 'exports';
 
-/** Current use of a team's quota. */
 export interface QuotaUse {
   runningJobs: number;
   queuedJobs: number;
@@ -54,7 +52,6 @@ export interface QuotaUse {
   openUploads: number;
   /** True where the operator has set a budget: see `readBudget`. */
   hasBudget: boolean;
-  /** End of the current month. */
   monthEnds: Date;
 }
 

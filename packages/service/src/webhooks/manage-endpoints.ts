@@ -96,7 +96,6 @@ export async function listWebhooks(
   return await listRows(db.webhookEndpoint, options, { where: { teamId } }, endpointOf);
 }
 
-/** Null if the team has no such endpoint. */
 export async function getWebhook(
   { db }: Database,
   teamId: string,

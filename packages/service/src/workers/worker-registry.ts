@@ -67,7 +67,6 @@ export interface WorkerStatus {
   bases: string[];
   /** Number of requests being answered. */
   load: number;
-  /** True where it no longer accepts work. */
   draining: boolean;
   /** Default: those of the registration. */
   capabilities?: WorkerCapabilities;
@@ -120,7 +119,6 @@ export async function removeDeadNeighbours(db: Database, ids: string[]): Promise
   );
 }
 
-/** A worker chosen to answer, and its address. */
 export interface PickedWorker {
   id: string;
   address: string;

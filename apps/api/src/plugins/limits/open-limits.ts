@@ -8,10 +8,8 @@ import { isPart } from './is-part.ts';
 /** Kinds of things that a client keeps open, each with limits. */
 type Held = 'requests' | 'uploads' | 'streams' | 'completions';
 
-/** Whom a limit applies to. */
 type Holder = 'key' | 'team' | 'address';
 
-/** Maximum number of each that may be open at a time. */
 export interface OpenLimits {
   perKey: Record<Held, number>;
   /** All keys of the team together. */

@@ -9,7 +9,6 @@ export interface RuntimeAnswer {
 /** Sends a request to a runtime. Throws RuntimeFault. */
 export type AskRuntime = (method: 'GET' | 'POST', path: string, body?: object) => Promise<RuntimeAnswer>;
 
-/** An adapter that a runtime lists. */
 export interface ListedAdapter {
   /** Value that requests use as `model`. */
   name: string;

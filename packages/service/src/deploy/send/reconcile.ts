@@ -38,7 +38,6 @@ export interface Attempt {
   isHeld(): boolean;
   /** Rejects if the lease is lost: another process has it, or the target was disabled. */
   confirm(): Promise<void>;
-  /** Aborts when the attempt must end. */
   signal: AbortSignal;
 }
 

@@ -184,7 +184,6 @@ interface Way {
   signal: AbortSignal;
 }
 
-/** Creates the tracker for a job's integration. */
 function createTracker(request: JobIntegrationRequest, job: Job, account: Account, way: Way): Tracker {
   const { type } = request;
   const tracker = trackerOf(request, job, account, way);

@@ -37,7 +37,6 @@ export interface JobFilter {
   /** Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive. */
   search?: string | undefined;
   created?: TimeSpan;
-  /** Only jobs whose models the limit allows. */
   models?: ModelLimit;
 }
 

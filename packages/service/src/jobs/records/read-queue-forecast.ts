@@ -3,7 +3,6 @@ import type { Job, JobRequirements } from '../job.ts';
 import { attemptLimit } from '../transitions/fail-job.ts';
 import { hasWorker } from '../turns/can-claim.ts';
 
-/** Conditions that a job waits for, besides its state. */
 export interface QueueForecast {
   /** When it may run next; null if it may run now. */
   runAfter: Date | null;
@@ -19,7 +18,6 @@ export interface QueueForecast {
   hasWorker: boolean;
 }
 
-/** Returns what happens next to a job that has not ended. */
 export async function readQueueForecast(
   database: Pick<Database, 'db' | 'sql'>,
   job: Job,

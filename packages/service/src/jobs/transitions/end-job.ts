@@ -10,7 +10,6 @@ import { changeJob } from './change-job.ts';
 import { endAttempt } from './job-attempts.ts';
 import { wakeIntegrations } from './wake-integrations.ts';
 
-/** How a job ends. */
 export type Ending =
   | {
       state: 'succeeded';
@@ -106,7 +105,6 @@ function endMessages(end: TrainingEnd | null): string[] {
   return messages;
 }
 
-/** The end in the API's format. */
 function endData({ step, totalSteps, reason, publishedStep, best }: TrainingEnd) {
   return { step, total_steps: totalSteps, reason, published_step: publishedStep, best };
 }

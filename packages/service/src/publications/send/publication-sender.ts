@@ -34,7 +34,6 @@ import {
 
 type Context = Pick<Database, 'db'> & { env: Pick<ServiceEnv, 'hfEndpoint'>; secrets: Secrets };
 
-/** Name of a team's token in messages. */
 const tokenName = 'The token of the integration huggingface';
 
 /**

@@ -15,7 +15,6 @@ export interface Expected {
   isFolder?(path: string): boolean;
   /** Maximum bytes of all files together. */
   totalBytes: number;
-  /** Aborts the copy. */
   signal?: AbortSignal | undefined;
 }
 
