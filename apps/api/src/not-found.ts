@@ -3,13 +3,12 @@ import type { ErrorCode } from './error-codes.ts';
 
 interface Kind {
   code: ErrorCode;
-  /** What the message calls the object. */
+  /** Name of the object in the message. */
   noun: string;
   /** The parameter that holds its id. */
   param: string;
 }
 
-/** The kinds of objects that requests name by their id. */
 const kinds = {
   adapter: { code: 'adapter_not_found', noun: 'adapter', param: 'adapter_id' },
   apiKey: { code: 'api_key_not_found', noun: 'API key', param: 'key_id' },

@@ -14,7 +14,6 @@ export interface ApiSettings extends BuiltFolders {
   bodyTimeoutMs: number;
   /** An upload without progress for this time is aborted. */
   uploadIdleMs: number;
-  /** Seconds until an incomplete upload in parts expires. */
   uploadExpirySeconds: number;
   /** Maximum pending uploads in parts per team. */
   openUploads: number;
@@ -22,9 +21,7 @@ export interface ApiSettings extends BuiltFolders {
   completionWaitMs: number;
   /** Interval at which reports on files are searched for that were requested on other machines. */
   reportSweepMs: number;
-  /** Maximum duration of a report. */
   reportTimeoutMs: number;
-  /** Maximum duration of an estimate. */
   estimateTimeoutMs: number;
   /** Maximum duration of reading a job's files, in milliseconds for all files and for each megabyte (10^6 bytes). */
   validationTimeoutMs: { base: number; perMegabyte: number };
@@ -34,7 +31,6 @@ export interface ApiSettings extends BuiltFolders {
   requestTimeoutMs: number;
   /** A connection without progress for this time is closed, between requests or while its client does not read. */
   stallMs: number;
-  /** Maximum connections of all clients. */
   maxConnections: number;
   openLimits: OpenLimits;
   heldBytes: HeldBytes;
@@ -62,7 +58,6 @@ export interface ApiSettings extends BuiltFolders {
   publications: Partial<PublicationTimes>;
   /** Maximum duration of checking the files of an uploaded adapter. */
   adapterCheckTimeoutMs: number;
-  /** Maximum duration of combining adapter versions. */
   combinationTimeoutMs: number;
   /** Output of `npm run pack:client`: the `graft` command as a package. */
   clientPackage: string;

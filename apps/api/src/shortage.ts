@@ -3,8 +3,8 @@ import { isDatabaseUnavailable, isRowLocked, isStatementTooSlow } from '@graft/s
 import { QueueFull } from './threads/fair-queue.ts';
 
 /**
- * What the server lacked for a request that is right in itself: a turn, a row that another request holds, time for a statement, Postgres or
- * a connection to it, time or memory of a thread, or files, sockets, threads and memory of the machine.
+ * Resource that the server lacked for a valid request: a turn, a row that another request holds, time for a statement, Postgres or a
+ * connection to it, time or memory of a thread, or files, sockets, threads and memory of the machine.
  */
 export type Shortage = 'turn' | 'row' | 'statement' | 'database' | 'thread' | 'machine';
 

@@ -1,6 +1,5 @@
 import { effectivePrecision, environmentFor } from '@graft/peft-core/precision';
 
-/** A device that a child process computes on. */
 export type Device =
   | { kind: 'cpu' }
   | {

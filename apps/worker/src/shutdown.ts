@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Services } from '@graft/service';
 
-/** One step of an ordered shutdown. */
 export interface ShutdownStep {
   name: string;
   run: () => unknown;

@@ -25,7 +25,7 @@ export class GraftApiError extends Error {
   readonly requestId: string | null;
   /** Seconds to wait before a retry, as requested by the server. */
   readonly retryAfter: number | null;
-  /** Whether the same request may succeed later; the client has already retried. */
+  /** True where the same request may succeed later; the client has already retried. */
   readonly retryable: boolean;
   /** The individual faults, if the API reports several: of request fields by `param`, of a file by `line`. */
   readonly details: readonly ErrorDetail[];

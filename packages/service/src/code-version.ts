@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** The version of Graft that a process runs. */
 export interface CodeVersion {
   version: string;
   /** Git commit; null for an installation without its repository. */

@@ -1,4 +1,4 @@
-/** What API, worker and admin commands share. `services.ts` opens all services; `jobs/job.ts` defines the vocabulary. */
+/** Code that API, worker and admin commands share. `services.ts` opens all services; `jobs/job.ts` defines the vocabulary. */
 export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';

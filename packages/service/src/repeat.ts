@@ -4,7 +4,6 @@ import { withSystemScope } from './database/database-scope.ts';
 import { isDatabaseUnavailable } from './database/database-unavailable.ts';
 import { instruments } from './observe/instruments.ts';
 
-/** A background loop. */
 export interface Repeating {
   /** Starts the next round now, or right after the running one. */
   wake(): void;

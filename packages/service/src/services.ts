@@ -33,7 +33,6 @@ export interface Services extends Database, Omit<Stores, 'close'> {
   databaseUrl: string;
   queue: JobQueue;
   baseModels: BaseModelCatalogue;
-  /** Threads that the API may start, and their heaps. */
   threads: ThreadPlan['threads'];
   secrets: Secrets;
   /** Closes the queue, then the connections, then this process's hold on the embedded Postgres. */

@@ -32,7 +32,7 @@ export const FileSchema = named('File', {
   }),
 });
 
-/** Whether a file with bad lines is accepted. */
+/** Rule for a file with bad lines: `fail` refuses it, `skip` accepts it if it has examples. */
 export const OnBadLinesSchema = Type.Optional(
   Type.Enum(['fail', 'skip'], {
     type: 'string',

@@ -17,7 +17,6 @@ export type Access = TeamAccess | 'operator' | 'anyone' | 'public';
 export type TeamAccess = ReadAccess | WriteAccess;
 
 interface ReadAccess {
-  /** Kind of object that the route reads. */
   scope: Extract<Scope, `${string}:read`>;
   /** Minimum role. Default: any role to read, member to write. */
   role?: Role;
@@ -26,7 +25,6 @@ interface ReadAccess {
 }
 
 interface WriteAccess {
-  /** Kind of object that the route writes. */
   scope: Extract<Scope, `${string}:write`>;
   role?: Role;
   models: ModelUse;

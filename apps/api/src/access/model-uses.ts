@@ -33,16 +33,14 @@ export const modelUses = {
   body: { byRoute: true },
   /** The model that the body or the path names. */
   model: { find: async (_, request) => [touchedModel(namedModel(request))] },
-  /** What a job starts from and creates: `model`, `start_from` and `suffix` of the body or the query. */
+  /** Models that a job starts from and creates: `model`, `start_from` and `suffix` of the body or the query. */
   start: {
     find: async (services, { caller, body, query }) =>
       await touchedByStart(services, caller, (body ?? query) as Start),
   },
   /** A job, and what its copy starts from and creates. */
   clone: { find: touchedByClone },
-  /** The job in the path. */
   job: { find: async (services, request) => (await jobOfPath(services, request)).touched },
-  /** The jobs in the query. */
   jobs: { find: touchedJobs },
   /** The stored adapter of a checkpoint. */
   checkpoint: { find: async (services, request) => (await checkpointOfPath(services, request)).touched },
@@ -52,17 +50,14 @@ export const modelUses = {
   combined: { find: touchedByCombination },
   /** At least one version of an adapter. The response contains only what the limit allows. */
   adapter: { find: touchedAdapter, byRoute: true },
-  /** All versions of an adapter. */
   versions: { find: touchedVersions },
   /** The version in the path, which may be deleted. */
   version: { find: touchedVersionOfPath },
   /** The version in the path. Of other versions the response contains only those that the limit allows. */
   lineage: { find: touchedVersionOfPath, byRoute: true },
-  /** The tag in the path. */
   tag: { find: touchedTag },
   /** A tag and its new version. Without this check a tag would give access to any version. */
   'moved tag': { find: touchedByMove },
-  /** Both models of a comparison. */
   compared: {
     find: async (_, { query }) => {
       const { a, b } = query as { a: string; b: string };

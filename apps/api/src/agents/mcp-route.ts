@@ -20,9 +20,7 @@ interface JobWatch {
 }
 
 const over: JobState[] = ['succeeded', 'failed', 'cancelled', 'paused'];
-/** Milliseconds between two polls. */
 const pollMs = 1000;
-/** Maximum number of jobs in one statement. */
 const maxPerQuery = 500;
 
 /**

@@ -20,7 +20,6 @@ interface Schema {
   [keyword: string]: unknown;
 }
 
-/** Input schemas of a route. */
 export interface RouteInput {
   params?: unknown;
   querystring?: unknown;

@@ -1,7 +1,6 @@
 import type { Access } from '../access/access.ts';
 import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
 
-/** A route of the API, as declared. */
 export interface ToolRoute {
   method: string;
   /** Path with prefix, such as `/v1/files/:file_id`. */
@@ -27,7 +26,7 @@ export interface ToolAnswer {
 
 export type Ask = (request: ToolRequest) => Promise<ToolAnswer>;
 
-/** What a tool may do on behalf of its caller. When the caller disconnects, `ask` rejects and `untilOver` resolves. */
+/** Actions of a tool on behalf of its caller. When the caller disconnects, `ask` rejects and `untilOver` resolves. */
 export interface ToolMeans {
   ask: Ask;
   /** Resolves when a job of the caller's team has ended or is paused, or after `ms`. */

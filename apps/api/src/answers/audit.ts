@@ -4,7 +4,6 @@ import type { Static } from 'typebox';
 import { csvLine } from './csv.ts';
 import { toDate, unixSeconds } from './list.ts';
 
-/** Converts the query's filter to the service's. */
 export function auditFilter({ since, until, ...query }: Static<typeof ListAuditQuery>) {
   return { ...query, since: toDate(since), until: toDate(until) };
 }

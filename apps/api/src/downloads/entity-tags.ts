@@ -22,8 +22,8 @@ export const entityTags = fp(async (app) => {
 });
 
 /**
- * Whether a client that sends this If-None-Match has the current representation. Ignores `Cache-Control: no-cache`, which would turn the
- * 304 of a polling client into a full response.
+ * Checks whether a client that sends this If-None-Match has the current representation. Ignores `Cache-Control: no-cache`, which would
+ * turn the 304 of a polling client into a full response.
  */
 export function hasCurrent(ifNoneMatch: string | undefined, etag: string): boolean {
   return fresh({ 'if-none-match': ifNoneMatch }, { etag });

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { pack } from 'tar-stream';
 
-/** A file in a tar. */
 export interface TarEntry {
   path: string;
   bytes: number;

@@ -33,7 +33,6 @@ export type MemoryOption = (typeof memoryOptions)[number];
 export interface PlannedJob {
   model: LocalBaseModel;
   files: JobFiles;
-  /** `method.type` of the job. */
   method: string;
   peft: PeftConfig;
   training: ResolvedTraining;
@@ -41,7 +40,7 @@ export interface PlannedJob {
   leaves: readonly MemoryOption[];
   /** Maximum tokens read of an example. */
   lengthRead: number;
-  /** Whether Graft chooses max_seq_length and has not read all data yet: it is then the length of the longest example seen. */
+  /** True where Graft chooses max_seq_length and has not read all data yet: it is then the length of the longest example seen. */
   leavesLength: boolean;
   /** Trials of a sweep; empty for other jobs. */
   trials: readonly SweepTrial<ResolvedTraining>[];

@@ -4,7 +4,6 @@ import { createFileThreads } from '../job-files/file-threads.ts';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import { estimateJob, type PlannedJob } from './estimate-job.ts';
 
-/** Estimates jobs that have not been created. */
 export interface Estimator {
   /** Throws as `estimateJob` does, and QueueFull if too many estimates wait. */
   estimate(

@@ -23,7 +23,6 @@ export interface EstimateTask
   extends Omit<ValidationTask, keyof ReadingOptions | 'sample'>,
     SampleKey,
     Pick<SampledSource, 'counts'> {
-  /** `method.type` of the job. */
   method: string;
   /** Trials of a sweep; empty for other jobs. */
   trials: readonly SweepTrial<ResolvedTraining>[];

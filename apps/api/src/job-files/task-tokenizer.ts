@@ -4,7 +4,6 @@ import { readingOptions } from '@graft/peft-core/examples';
 import type { PackedTokenizer } from '@graft/peft-core/text';
 import type { LocalBaseModel } from '@graft/service';
 
-/** The tokenizer that a task uses. */
 export interface TaskTokenizer {
   /** Identifies the tokenizer with its template. The files are sent only if the thread's previous task used another tokenizer. */
   tokenizerKey: string;

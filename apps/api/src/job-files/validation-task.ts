@@ -30,10 +30,8 @@ import { keepSample, type SampleKey } from './kept-samples.ts';
 
 /** A job's files, tokenised as in training. */
 export interface ValidationTask extends ReadingOptions, DataFiles {
-  /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  /** `method.type` of the job. */
   method: string;
   /** Key under which the example sizes are cached for the job's estimate. */
   sample: SampleKey;
@@ -132,11 +130,10 @@ export async function validateFiles(
   }
 }
 
-/** Whether the method judges completions one by one. */
+/** Checks whether the method judges completions one by one. */
 const isUnpaired = (method: string): boolean =>
   listedObjectives.some((each) => each.method === method && each.isUnpaired);
 
-/** The skipped lines of each file that a job lists. */
 function storableLines(all: readonly SkippedLines[]): SkippedLines[] {
   const listed = new Map<string, number>();
   const kept = all.flatMap((each) => {
@@ -149,7 +146,6 @@ function storableLines(all: readonly SkippedLines[]): SkippedLines[] {
   return shortenedDetails(kept);
 }
 
-/** The columns of each file that a job lists. */
 function firstColumns(all: readonly UnreadColumnOf[]): UnreadColumnOf[] {
   const listed = new Map<string, number>();
   return all.filter(({ param }) => {

@@ -11,7 +11,6 @@ export type CreateJobBody = Static<typeof CreateJobSchema>;
 
 interface Headers {
   idempotencyKey: string | null;
-  /** The client marks the request as a retry. */
   isRetry: boolean;
 }
 

@@ -50,10 +50,8 @@ import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplat
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
-/** Model, data and options of a requested training. */
 export type TrainingBody = Static<typeof EstimateJobSchema>;
 
-/** A checked training request. */
 export interface CheckedTraining {
   baseModel: string;
   startFrom: AdapterVersion | null;
@@ -64,7 +62,7 @@ export interface CheckedTraining {
   /** `method.type`, or the default of the training file's format. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** Of a sweep: the configuration of its first trial. */
+  /** Configuration of a sweep's first trial. */
   peft: PeftConfig;
   training: TrainingOptions;
   /** Null: trains one configuration, which is the only trial. */

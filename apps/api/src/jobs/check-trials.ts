@@ -18,7 +18,7 @@ import { outlineOf } from '@graft/peft-core/outlines';
 import { checkJobQuota, type FileRecord, type LocalBaseModel, type TeamQuota } from '@graft/service';
 import type { OptionChecker } from './option-checker.ts';
 
-/** What all trials of a job share. A job that is no sweep has one trial. */
+/** Options shared by all trials of a job. A job that is no sweep has one trial. */
 interface Common extends Omit<JobOptions, 'peft' | 'training' | 'trials'> {
   sweep: Sweep | null;
 }
@@ -53,13 +53,11 @@ export async function checkTrials(
   return resolved;
 }
 
-/** Known properties of the training file. */
 interface TrainedFile extends Pick<FileRecord, 'format' | 'examples' | 'answerCharacters'> {
   /** Longest example in tokens, over all data; undefined: unknown. */
   longestExample?: number;
 }
 
-/** Returns the limits on the length of a job's examples. */
 export function lengthLimits(
   { format }: Pick<FileRecord, 'format'>,
   { overlong = 'error' }: TrainingOptions,
@@ -78,7 +76,7 @@ export function lengthRead({ max_seq_length }: TrainingOptions, limits: LengthLi
   return max_seq_length ?? seqLengthLimit(limits);
 }
 
-/** Whether another trial's check covers this one: a check may take seconds, so of trials that differ only in rank one is checked. */
+/** Checks whether another trial's check covers this one: a check may take seconds, so of trials that differ only in rank one is checked. */
 function isCovered(index: number, trials: readonly SweepTrial[]): boolean {
   const [own, others] = apart(trials[index]!);
   return trials.some((trial, i) => {
@@ -113,14 +111,12 @@ export function checkTrialQuota(
   }
 }
 
-/** Parsed options of a job. */
 interface JobOptions {
   peft: PeftConfig;
   training: TrainingOptions;
-  /** `method.type` of the job. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** What training continues from, or null. Its configuration is known to fit the base model. */
+  /** Source that training continues from, or null. Its configuration is known to fit the base model. */
   startFrom: object | string | null;
   /** The own chat template of what training continues from; null: none. */
   startTemplate: string | null;

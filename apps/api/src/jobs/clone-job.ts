@@ -44,7 +44,7 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   };
 }
 
-/** Whether the clone has another method, for which options of the job's own have no meaning. */
+/** Checks whether the clone has another method, for which options of the job's own have no meaning. */
 const changesMethod = (job: Job, { method }: CloneJobBody): boolean =>
   method !== undefined && method.type !== job.method;
 

@@ -22,11 +22,9 @@ export interface EventFeed {
 interface Waiting {
   job: WatchedJob;
   behind: boolean;
-  /** Resolves the call with the news, or null. */
   answer(news: JobChange | null): void;
 }
 
-/** Maximum number of streams in one statement. */
 const maxPerQuery = 200;
 /** Milliseconds in which simultaneously opened streams are collected into one poll. */
 const gatherMs = 20;

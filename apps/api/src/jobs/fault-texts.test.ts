@@ -1,4 +1,4 @@
-/** What a job's own chat template may cost and write, through the API. */
+/** Limits on the cost and output of a job's own chat template, through the API. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -57,7 +57,6 @@ import { plannedTokens } from './planned-tokens.ts';
 interface ValidatorOptions {
   /** Interval at which abandoned validations are searched for. */
   sweepMs: number;
-  /** Maximum duration of an estimate. */
   estimateTimeoutMs: number;
   /**
    * Maximum duration of reading a job's files: those that take longer hold a thread that other teams wait for. Budgets of steps end templates
@@ -68,7 +67,6 @@ interface ValidatorOptions {
   refuseUnfitJobs: boolean;
 }
 
-/** A running validation. */
 interface Validation extends Omit<ValidatorOptions, 'sweepMs'> {
   services: Services;
   checker: OptionChecker;

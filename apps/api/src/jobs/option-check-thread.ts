@@ -5,7 +5,6 @@ import { answerChecks } from '../threads/answer-checks.ts';
 
 export interface OptionCheck {
   peft: PeftConfig;
-  /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
 }
 

@@ -9,7 +9,6 @@ import { pythonSample } from './python-samples.ts';
 const header = (description: string, type = 'string') => ({ description, schema: { type } });
 const integer = (description: string) => header(description, 'integer');
 
-/** Response headers, by their names in the document. */
 const headers: Record<string, object> = {
   'X-Request-Id': header('Id of the request in the server’s log.'),
   'RateLimit-Limit': integer(
@@ -64,7 +63,6 @@ function errorAnswer(status: string): Answer | undefined {
   return error && { $ref: `#/components/responses/${error[0]}` };
 }
 
-/** Returns every error response, with its possible codes. */
 function errorAnswers(): Record<string, Answer> {
   const codes = Object.entries(errorCodes);
   return Object.fromEntries(

@@ -125,7 +125,6 @@ const queryValues: Record<string, unknown> = {
   name: 'acme',
 };
 
-/** Example ids for path parameters. */
 const pathValues: Record<string, string> = {
   base_model_id: 'smollm2-135m-instruct',
   checkpoint_id: 'ftckpt_c3a94e578d2b6f10',

@@ -25,7 +25,6 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The caller of a team's route. The key or the session determines the team; a person's session may name another of their teams. */
     caller: Identity;
-    /** The caller of an operator's route. */
     operator: Operator;
     /** The caller's session; null: the caller uses a key. */
     session: VerifiedSession | null;
@@ -123,7 +122,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   await app.register(receipts);
 });
 
-/** Whether the text can be the id or the name of a team. */
+/** Checks whether the text can be the id or the name of a team. */
 const isText = (text: string): boolean => /^[\w-]{1,100}$/.test(text);
 
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };

@@ -36,7 +36,7 @@ export const knownPaths = fp(async (app) => {
   });
 });
 
-/** Whether a path matches a route, whose segments are literals, `:parameters`, or `*` for all remaining segments. */
+/** Checks whether a path matches a route, whose segments are literals, `:parameters`, or `*` for all remaining segments. */
 function fits(parts: string[], path: string): boolean {
   const given = path.split('/');
   for (const [i, part] of parts.entries()) {

@@ -18,7 +18,7 @@ declare module 'fastify' {
   }
 }
 
-/** What authorised a stream; null: nothing. */
+/** Authorisation of a stream; null: none. */
 type Opener = { key: string } | { session: string; team: string } | null;
 
 /** Milliseconds between two checks of the keys and sessions of open streams. */

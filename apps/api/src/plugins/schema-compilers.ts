@@ -115,7 +115,7 @@ function firstAndAll(withShared: (more: Options) => Ajv2020, more: Options): [Aj
   return [withShared(more), withShared({ ...more, allErrors: true })];
 }
 
-/** Whether `data` contains more than `most` values. Stops counting there. */
+/** Checks whether `data` contains more than `most` values. Stops counting there. */
 function hasMoreValues(data: unknown, most: number): boolean {
   const open = [data];
   for (let count = 0; open.length > 0; count++) {

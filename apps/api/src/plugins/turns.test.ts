@@ -14,7 +14,7 @@ let url: string;
 const started: string[] = [];
 let answer: () => void;
 let answered: Promise<void>;
-/** Whether another transaction holds every row. */
+/** True where another transaction holds every row. */
 let locked = false;
 
 before(async () => {

@@ -8,7 +8,6 @@ interface Fault {
   message: string;
 }
 
-/** Maximum number of errors reported. */
 const maxFaults = 20;
 /** Maximum number of Ajv's errors processed: an error in a union consists of several. */
 const maxErrors = 200;
@@ -111,7 +110,7 @@ function bestBranch(errors: ErrorObject[], union: ErrorObject): ErrorObject[] {
   return branches[0]!;
 }
 
-/** Whether a value, given by its path, is another value or part of it. */
+/** Checks whether a value, given by its path, is another value or part of it. */
 function isWithin(path: string, other: string): boolean {
   return path === other || path.startsWith(`${other}/`);
 }

@@ -2,7 +2,7 @@ import { errorResponses } from '@graft/wire/error';
 import type { FastifyContextConfig, FastifySchema } from 'fastify';
 import type { TSchema } from 'typebox';
 
-/** What a route declares besides. `errors`: further statuses. */
+/** Further properties of a route's schema. `errors`: further statuses. */
 export type OperationSchema = Omit<FastifySchema, 'tags' | 'summary' | 'response'> & { errors?: number[] };
 
 /**

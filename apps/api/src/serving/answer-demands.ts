@@ -15,9 +15,9 @@ type Demands = Pick<
 >;
 
 /**
- * What the answer must be, in the worker's format, without what has no effect. Throws `invalid_value` for tools that training data may not
- * have either, a choice of a tool that is not among them, and schemas that answers must follow and that are too large or, with `strict`,
- * have keywords that answers may not follow.
+ * Converts the demands on the answer to the worker's format, without what has no effect. Throws `invalid_value` for tools that training
+ * data may not have either, a choice of a tool that is not among them, and schemas that answers must follow and that are too large or,
+ * with `strict`, have keywords that answers may not follow.
  */
 export function demandsOf(body: Body): Demands {
   const rules = new GrammarRules();

@@ -5,9 +5,9 @@ import { errorBody } from '../api-error.ts';
 import { toApiError } from '../to-api-error.ts';
 import type { ChoiceEvent } from './choices.ts';
 
-/** A complete response with all requested choices. */
 export type FinishReason = Extract<GenerationEvent, { type: 'done' }>['finish_reason'];
 
+/** A complete response with all requested choices. */
 export interface WholeAnswer {
   choices: {
     text: string;

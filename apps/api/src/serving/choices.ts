@@ -94,7 +94,6 @@ class RunningChoices {
   }
 }
 
-/** Appends the total usage to the events. */
 async function* withUsage(
   events: AsyncGenerator<GenerationEvent & { index: number }>,
 ): AsyncGenerator<ChoiceEvent> {

@@ -11,7 +11,6 @@ import { ApiError } from '../api-error.ts';
 /** A model for a worker. `name` is the model's own name, even if the request names a tag. */
 export type FoundModel = Pick<GenerationRequest, 'base_model' | 'adapter'> & { name: string };
 
-/** What a route asks of a model. */
 export type ModelTask = 'write' | 'embed' | 'classify';
 
 const uses: Record<ModelTask, { fits(task: string): boolean; lacks: string; remedy: string }> = {

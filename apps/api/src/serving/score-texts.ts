@@ -14,7 +14,7 @@ export type ScoresStart = Extract<ScoringEvent, { type: 'start' }>;
 
 export interface TextScores {
   start: ScoresStart;
-  /** Of each input: float32, little-endian, in base64. */
+  /** One text per input: float32, little-endian, in base64. */
   values: string[];
 }
 

@@ -12,7 +12,6 @@ import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 const believedMs = 3600_000;
 /** Tolerated clock skew between two machines, in seconds. */
 const clockTolerance = 30;
-/** Maximum number of groups of a person. */
 const maxGroups = 20_000;
 /** Maximum concurrent sign-ins at the provider, per address and per process. */
 const running = { perOwner: 8, all: 64 };
@@ -67,7 +66,6 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     }
   }
 
-  /** Runs `work` when it is the address's turn. */
   async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T> {
     return await queue.run(address, work);
   }

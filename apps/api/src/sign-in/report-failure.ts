@@ -2,7 +2,7 @@ import { findSubject, instruments, type Services, type VerifiedClaims } from '@g
 import type { FastifyRequest } from 'fastify';
 import { toApiError } from '../to-api-error.ts';
 
-/** What is known so far about the person who signs in. */
+/** Known facts so far about the person who signs in. */
 interface Attempt {
   claims?: Pick<VerifiedClaims, 'issuer' | 'subject'> & { email?: string | null };
   /** The public part of a key. */

@@ -4,7 +4,6 @@ import { roles } from '@graft/wire/lists';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 
-/** Settings for signing in. */
 export interface SignInSettings {
   /** Origin at which browsers reach Graft. Null: taken from each request, which is enough for sessions of keys. */
   publicUrl: URL | null;
@@ -25,11 +24,9 @@ export interface OidcSettings extends GroupRules {
   groupsClaim: string;
   /** Treats emails as verified, for a provider that issues its own emails without saying that they are verified. */
   assumeEmailVerified: boolean;
-  /** People may exchange keys for sessions as well. */
   allowKeySessions: boolean;
   /** Days after a person's last sign-in for which their keys work; 0: forever. */
   keyLapseDays: number;
-  /** Timeout of requests to the provider, in milliseconds. */
   timeoutMs: number;
 }
 
@@ -133,7 +130,7 @@ function parseIssuer(param: string, value: string): URL {
   throw new Error(`${param} in the file of GRAFT_OIDC_CONFIG must begin with https://`);
 }
 
-/** Whether a URL is a Microsoft Entra ID sign-in host, in any of its clouds. */
+/** Checks whether a URL is a Microsoft Entra ID sign-in host, in any of its clouds. */
 export function isEntra({ hostname }: URL): boolean {
   return /(^|\.)(microsoftonline\.(com|us|de|cn)|windows\.net)$/.test(hostname);
 }

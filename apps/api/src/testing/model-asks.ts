@@ -52,7 +52,7 @@ export async function createModelObjects(
   };
 }
 
-/** What a request names besides its subject. */
+/** Objects that a request names besides its subject. */
 interface OtherObjects {
   /** Objects of the model that the key may use. */
   mine: ModelObjects;

@@ -23,7 +23,6 @@ export class QueueFull extends Error {
 }
 
 interface Limits {
-  /** Maximum concurrent work, per owner and in total. */
   running: { perOwner: number; all: number };
   /** Maximum waiting work, so that no owner fills the queue. */
   waiting: { perOwner: number; all: number };

@@ -11,7 +11,6 @@ export interface LeasedWork {
 interface Claims<Claim> {
   name: string;
   sweepMs: number;
-  /** Maximum running work. */
   most: number;
   /** Null: nothing to claim. */
   claim(underWay: number): Promise<Claim | null>;

@@ -33,7 +33,7 @@ interface Completion {
   md5: string | undefined;
   /** The column that each field is in; null: as recognised. */
   columns: ColumnMapping | null;
-  /** Whether a file with bad lines is accepted if it has others. */
+  /** Rule for a file with bad lines: fail, or accept it if it has others. */
   onBadLines: OnBadLines;
 }
 

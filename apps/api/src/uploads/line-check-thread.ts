@@ -10,11 +10,10 @@ import {
 import { answerCalls } from '@graft/peft-core/threads';
 import { createLineChecker, fileError } from './line-checker.ts';
 
-/** How the rows of an upload are read. */
 export interface RowReading {
   /** The column that each field is in; null: as recognised. */
   columns: ColumnMapping | null;
-  /** Whether a file with bad lines is accepted if it has others. */
+  /** Rule for a file with bad lines: fail, or accept it if it has others. */
   onBadLines: OnBadLines;
 }
 
@@ -24,7 +23,6 @@ export type LineCall =
   | { kind: 'end'; upload: number }
   /** The upload was aborted, or will be checked once it is stored. */
   | { kind: 'drop'; upload: number }
-  /** Checks a stored file. */
   | ({ kind: 'check'; path: string } & RowReading);
 
 export interface LineFault {

@@ -164,11 +164,10 @@ export function createUploadChecks({
   };
 }
 
-/** Whether a file that begins with `chunk` is JSON, of which a little takes no time. */
+/** Checks whether a file that begins with `chunk` is JSON, of which a little takes no time. */
 const isJson = (chunk: Uint8Array): boolean =>
   chunk.length === 0 || /^\s*[[{]/.test(Buffer.from(chunk).toString('utf8', 0, 64));
 
-/** Throws the fault in an answer as GraftError. */
 function summaryIn(answer: LineAnswer): DatasetSummary | null {
   if (answer && 'fault' in answer) {
     const { code, message, param, details } = answer.fault;

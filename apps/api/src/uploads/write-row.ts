@@ -1,6 +1,5 @@
 import { isDatabaseUnavailable } from '@graft/service';
 
-/** Columns of every uploaded training file. */
 export const uploadedFile = { purpose: 'fine-tune', status: 'processed' } as const;
 
 /**

@@ -4,7 +4,7 @@ import type { CardWatch } from './card-watch.ts';
 import { askSmi } from './nvidia-smi.ts';
 import { type Card, numberIn, parseMigMemory } from './parse-cards.ts';
 
-/** What nvidia-smi reports of a card at one time. Null: nvidia-smi does not report the value. */
+/** Values that nvidia-smi reports of a card at one time. Null: nvidia-smi does not report the value. */
 export interface CardReading {
   /** Memory of all processes on the card. */
   usedBytes: number | null;
@@ -57,7 +57,6 @@ export class CardReadings {
       cards.planned.length > 0 ? repeat('readings of GPUs', milliseconds, () => this.#read(), log) : null;
   }
 
-  /** The last reading of a device; null where there is none. */
   of(device: Device): CardReading | null {
     return device.kind === 'gpu' ? (this.#last.get(device.uuid) ?? null) : null;
   }

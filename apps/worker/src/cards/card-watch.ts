@@ -34,7 +34,7 @@ export class CardWatch {
     return this.#listed.get(device.uuid) ?? this.#tried.get(device.uuid) ?? null;
   }
 
-  /** Whether nvidia-smi lists the device, as far as is known. */
+  /** Checks whether nvidia-smi lists the device, as far as is known. */
   isThere(device: Device): boolean {
     return device.kind !== 'gpu' || !this.#listed.has(device.uuid);
   }

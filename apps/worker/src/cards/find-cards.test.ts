@@ -1,4 +1,4 @@
-// What nvidia-smi prints and its exit statuses, from its manual, NVIDIA's MIG user guide and users' bug reports.
+// Output and exit statuses of nvidia-smi, from its manual, NVIDIA's MIG user guide and users' bug reports.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { CardFault, type CardFaultCode, cardFaultIn } from '../faults/card-fault.ts';

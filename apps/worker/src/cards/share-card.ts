@@ -10,7 +10,7 @@ export interface CardShares {
   /** Limit of the trainer while the generator is closed. */
   alone(device: Device): number | undefined;
   generator: number | undefined;
-  /** Whether the generator runs on this device as well. */
+  /** Checks whether the generator runs on this device as well. */
   isShared(device: Device): boolean;
 }
 

@@ -14,7 +14,6 @@ export interface ExportLoopOptions {
 }
 
 export interface ExportLoop {
-  /** Number of exports that this worker writes now. */
   readonly running: number;
   /** Claims no further export; resolves when the running ones are released. */
   stop(): Promise<void>;

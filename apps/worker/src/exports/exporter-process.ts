@@ -3,7 +3,6 @@ import { placesOf } from '../processes/confinement.ts';
 import { type Failed, ForkedProcess, type Gone, type ProcessOptions } from '../processes/forked-process.ts';
 import { checkExporter, type ExporterMessages, type WritingRequest } from './exporter-protocol.ts';
 
-/** How the writing of an export ended. */
 export type ExporterOutcome = ExporterMessages['result'] | Failed | Gone;
 
 /** The worker's side of one place for exports. Each export has a separate child process, which ends with it. */

@@ -26,7 +26,6 @@ const RequestSchema = Type.Object(
     outputDir: text(4096),
     format: text(100),
     options: Type.Record(Type.String(), Type.Unknown()),
-    /** Name of the exported model. */
     name: text(500),
   },
   closed,
@@ -49,7 +48,6 @@ export interface ExporterMessages {
   result: Static<typeof WrittenSchema>;
 }
 
-/** Validates a message from the exporter. */
 export const checkExporter: Check = checkerOf({
   ready: ReadySchema,
   progress: ProgressSchema,
@@ -57,5 +55,4 @@ export const checkExporter: Check = checkerOf({
   failed: FailedSchema,
 });
 
-/** Validates a message from the worker. */
 export const checkExporterCall: Check = checkerOf({ write: CallSchema, stop: StopSchema });

@@ -20,7 +20,6 @@ Promise.all([engine, models]).then(
   () => {},
 );
 
-/** Milliseconds between two reports of progress. */
 const reportMs = 250;
 
 async function answer(request: WritingRequest): Promise<void> {

@@ -147,7 +147,7 @@ describe('exports', { timeout: 1_800_000 }, () => {
       const left = (await read(made))!;
       const where = `point ${point}, ${moments.at(-1)} of ${size} bytes`;
       if (!hasEnded(left)) assert.equal(left.stored, null, where);
-      // What the store lists, though no row names it, is whole.
+      // Every export that the store lists is whole, even if no row names it.
       for (const name of await storedNames())
         await bench.services.exports.localFolder(name, { afresh: true });
       await next;

@@ -28,7 +28,7 @@ import {
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import type { ExporterOutcome, ExporterProcess } from './exporter-process.ts';
 
-/** What became of a claimed export. `fenced`: it was cancelled or deleted, or another worker has it. */
+/** Outcome of a claimed export. `fenced`: it was cancelled or deleted, or another worker has it. */
 export type ExportOutcome = 'succeeded' | 'failed' | 'requeued' | 'fenced';
 
 export interface RunExportOptions {

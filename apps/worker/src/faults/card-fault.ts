@@ -136,7 +136,6 @@ export function cardFaultIn(text: string, status?: number | null): CardFaultCode
   return (byText ?? byStatus)?.[0] ?? null;
 }
 
-/** Description of the fault for teams. */
 export const plainFault = (code: CardFaultCode): string => kinds[code].plain;
 
 export const isCardFault = (code: string): code is CardFaultCode => Object.hasOwn(kinds, code);

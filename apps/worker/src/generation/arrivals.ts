@@ -1,7 +1,6 @@
 import type { Failed } from '../processes/forked-process.ts';
 import type { GeneratorMessages } from './generator-protocol.ts';
 
-/** An event of the child about one request. */
 type ChildEvent<E = GeneratorMessages['event']> = E extends { id: number } ? Omit<E, 'id'> : never;
 export type Arrived = Exclude<ChildEvent, { type: 'refused' }> | Failed;
 

@@ -31,7 +31,6 @@ export type GeneratorEvent = TokenEvent | DoneEvent | FailedEvent;
 export type ScorerEvent = StartEvent | ScoresEvent | ScoredEvent | FailedEvent;
 
 type Sent = Exclude<GeneratorMessages['call'], { type: 'cancel' }>;
-/** A request in the queue. */
 interface Waiting {
   /** Names the base model and how it is loaded: to write text, or to read it. */
   load: string;

@@ -45,7 +45,6 @@ export interface ScorerRequest extends ModelPlace {
   adapterName?: string;
 }
 
-/** One generation request. */
 export interface GeneratorRequest extends ModelPlace {
   options: Omit<GenerateRequest, 'adapter' | 'team' | 'weight' | 'signal' | 'onPromptRead'>;
 }
@@ -78,7 +77,6 @@ export interface ScoresEvent {
   type: 'scores';
   scores: { index: number; values: string }[];
 }
-/** All inputs have results. */
 export interface ScoredEvent {
   type: 'scored';
 }
@@ -129,7 +127,6 @@ const numbers = Type.String({ maxLength: 2 ** 21 });
 const likelihood = { token: said, logprob: anyNumber };
 const counts = { promptTokens: count, cachedTokens: count, completionTokens: count };
 
-/** Schemas of all messages from a generator. */
 export const checkGenerator = checkerOf({
   ready: ReadySchema,
   read: Type.Object({ id: large, type: Type.Literal('read'), promptTokens: count }, closed),

@@ -12,7 +12,6 @@ import { checkGeneratorCall, type GeneratorMessages, type ModelPlace } from './g
 
 type Asked = Extract<GeneratorMessages['call'], { type: 'generate' }>;
 type ScoreCall = Extract<GeneratorMessages['call'], { type: 'score' }>;
-/** An engine on an open base model. */
 type Opened<Engine> = { engine: Engine; close(): Promise<void> };
 
 const answering = new Map<number, AbortController>();

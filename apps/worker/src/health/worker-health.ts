@@ -30,7 +30,7 @@ export interface HealthOptions {
   /** Checks that run at start, after a fault, in quarantine, and at every tenth interval: measured speeds vary with the machine's load. */
   thorough: Proof[];
   proofSeconds: number;
-  /** Absent: the worker has no cards. */
+  /** Optional; undefined where the worker has no cards. */
   cards?: Pick<CardWatch, 'blame'>;
 }
 
@@ -52,7 +52,7 @@ export class WorkerHealth {
     'it has not proved itself yet',
     'It has not proved itself yet.',
   );
-  /** Whether the worker's row has this state. */
+  /** True where the worker's row has this state. */
   #isReported = false;
   /** The teams of the jobs that failed consecutively. */
   #faults: string[] = [];

@@ -107,8 +107,8 @@ export function logFault(
 }
 
 /**
- * Whether an error means that this machine cannot work on any job: its disk or shared folder is broken, full or inaccessible, or it has
- * run out of file handles or processes. A missing file, or running out of memory, does not count, because the job may be at fault.
+ * Checks whether an error means that this machine cannot work on any job: its disk or shared folder is broken, full or inaccessible, or
+ * it has run out of file handles or processes. A missing file, or running out of memory, does not count, because the job may be at fault.
  */
 function isMachineFault(error: unknown): boolean {
   return causesOf(error).some(({ code }) => code !== undefined && machineCodes.has(code));
@@ -123,7 +123,6 @@ function cardFaultBehind(error: unknown): CardFaultCode | null {
   return null;
 }
 
-/** Whether an allocation failed, on a card or on the CPU. */
 function ranOutOfMemory(error: unknown): boolean {
   return causesOf(error).some(
     ({ code, message }) => code === 'RESOURCE_EXHAUSTED' || /CUDA_ERROR_OUT_OF_MEMORY/.test(message),

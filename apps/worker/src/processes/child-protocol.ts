@@ -23,10 +23,7 @@ export type Failed = { type: 'failed'; fault: ChildFault };
 export type FromChild<M extends Messages> = { type: 'ready' } | M['event'] | M['result'] | Failed;
 export type ToChild<M extends Messages> = M['call'] | { type: 'stop' };
 
-/** The message types and schemas of one kind of child process. */
 export interface Protocol<M extends Messages> {
-  /** The types of M['result']. */
   results: readonly M['result']['type'][];
-  /** Validates every message from the child. */
   check: Check;
 }

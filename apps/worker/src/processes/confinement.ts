@@ -28,7 +28,6 @@ const essential: readonly Layer[] = ['no-new-privileges', 'files', 'system-calls
 const root = join(import.meta.dirname, '../../../..');
 const source = join(import.meta.dirname, '../../native/confine.cc');
 
-/** The confinement that this machine supports. */
 export interface Confinement {
   /** The program that confines children. Null: not available, so children may only have a separate user. */
   program: string | null;
@@ -85,7 +84,7 @@ async function layersOf(program: string): Promise<Layer[]> {
   return layerNames.filter((layer) => printed.includes(layer));
 }
 
-/** Whether the user can reach a file or folder through all its parent folders. */
+/** Checks whether the user can reach a file or folder through all its parent folders. */
 export async function canReach(program: string | null, user: ChildUser, path: string): Promise<boolean> {
   const ask = ['/bin/sh', '-c', 'test -x "$0" -o -r "$0"', path] as const;
   const { uid, gid } = user;
@@ -184,7 +183,6 @@ export function placesOf(path: string): string[] {
   return [path, ...links.filter((link) => existsSync(link)).map((link) => realpathSync(link))];
 }
 
-/** Whether a path is in one of the folders. */
 export function isWithin(path: string, folders: readonly string[]): boolean {
   return folders.some((folder) => path === folder || path.startsWith(folder + sep));
 }

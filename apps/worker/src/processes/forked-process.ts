@@ -25,7 +25,6 @@ export type Gone =
   /** Ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine had been loaded. */
   | { type: 'crashed'; exit: ChildExit; ready: boolean };
 
-/** How a call ends. */
 type End<M extends Messages> = M['result'] | Failed | Gone;
 
 export interface ProcessOptions {
@@ -80,7 +79,6 @@ export class ForkedProcess<M extends Messages> {
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
   #output = '';
-  /** Limit of the running child. */
   #cardBytes: number | undefined;
   #idle: NodeJS.Timeout | undefined;
   #deadline = Number.POSITIVE_INFINITY;

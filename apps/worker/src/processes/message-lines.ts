@@ -10,7 +10,6 @@ const notFinite: ReadonlyMap<unknown, number> = new Map([
   ['-Infinity', Number.NEGATIVE_INFINITY],
 ]);
 
-/** Encodes a message as a JSON value. */
 export function toWire(value: unknown): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : { '#': String(value) };
   if (typeof value !== 'object' || value === null) return value;

@@ -21,7 +21,6 @@ export interface Sandboxes {
   trainers: (Sandbox | null)[];
   /** One for each export that is written at a time. */
   exporters: (Sandbox | null)[];
-  /** The layers that isolate the children. */
   layers: Layer[];
   /** Removes the folders. Call it when no child runs any more. */
   close(): Promise<void>;

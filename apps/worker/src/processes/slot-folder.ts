@@ -134,7 +134,7 @@ export class SlotFolder {
     this.#isMade = true;
   }
 
-  /** Whether all spare folders exist and are empty. */
+  /** Checks whether all spare folders exist and are empty. */
   async #areEmpty(): Promise<boolean> {
     for (const spare of this.#spares) if ((await readdir(spare).catch(() => [''])).length > 0) return false;
     return true;

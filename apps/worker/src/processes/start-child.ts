@@ -8,14 +8,13 @@ import { confineArguments, type Sandbox } from './confinement.ts';
 import { longestLine, onLines, readLine, toWire } from './message-lines.ts';
 import type { Check } from './message-schemas.ts';
 
-/** A running child process. */
 export interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
   threads: number | undefined;
   /** The access that was fixed at its start. */
   confined: { holder: number; reads: readonly string[] } | null;
-  /** Whether its engine is loaded. */
+  /** True where its engine is loaded. */
   ready: boolean;
   /** Sends a message; does nothing when the child has just died, which `exited` reports. */
   send(message: ToChild<M>): void;

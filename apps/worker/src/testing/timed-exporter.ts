@@ -14,7 +14,7 @@ export interface ExportTiming extends Record<string, unknown> {
   pieces: number;
   pieceBytes: number;
   pieceMilliseconds: number;
-  /** What it does after the last piece instead of reporting success. */
+  /** Action after the last piece, instead of reporting success. */
   does?: 'fill the disk' | 'odd name';
 }
 

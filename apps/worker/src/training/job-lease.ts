@@ -66,12 +66,12 @@ export class JobLease {
     this.#loop = repeat(`lease of ${job.id}`, times.pollMilliseconds, () => this.#poll(), log);
   }
 
-  /** Whether this lease is known to be lost: another worker has the job, or the job has ended. */
+  /** True where this lease is known to be lost: another worker has the job, or the job has ended. */
   get fenced(): boolean {
     return this.#lost.signal.aborted;
   }
 
-  /** Whether this lease has ever ended before it was renewed, so that its trainer was stopped or has ended itself. */
+  /** True where this lease has ever ended before it was renewed, so that its trainer was stopped or has ended itself. */
   get lapsed(): boolean {
     return this.#hasEnded() || this.#lapsed;
   }

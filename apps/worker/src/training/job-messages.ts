@@ -9,7 +9,7 @@ type Evaluation = TrainerRecordOf<'evaluation'>;
 // Users read a job's events, so steps get about this many, however long the job is.
 const stepEvents = 50;
 
-/** Whether this step gets an event: evenly spaced ones, the first and the last. */
+/** Checks whether this step gets an event: evenly spaced ones, the first and the last. */
 export function hasStepEvent({ step, totalSteps }: Step): boolean {
   return step === 1 || step === totalSteps || step % Math.ceil(totalSteps / stepEvents) === 0;
 }
@@ -72,7 +72,7 @@ export function stepMessage({ step, totalSteps, loss, ...more }: Step): string {
 }
 
 export function evaluationMessage({ step, loss, metrics, ...more }: Evaluation, totalSteps: number): string {
-  // Of sixteen validation files there may be a hundred metrics; the series has all.
+  // Sixteen validation files may have a hundred metrics; the series has all.
   const listed = Object.entries(metrics).filter(([name]) => !isSetMetric(name) || name.endsWith('_loss'));
   const measures = listed.map(([name, value]) => `, ${name.replaceAll('_', ' ')} ${value.toFixed(2)}`);
   return `Step ${step}/${totalSteps}${trialText(more)}: validation loss ${loss.toFixed(2)}${measures.join('')}`;

@@ -145,7 +145,6 @@ export class JobRecorder {
     await this.#snapshots?.close();
   }
 
-  /** Adds an event for users. */
   note(message: string): void {
     this.#event({ message });
   }

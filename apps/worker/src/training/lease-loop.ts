@@ -14,7 +14,6 @@ import type { TrainerProcess } from './trainer-process.ts';
 export interface LeaseLoopOptions
   extends Omit<RunOptions, 'trainer' | 'card' | 'shutdown' | 'hurry' | 'claimedAt'> {
   workerId: string;
-  /** The worker's capabilities at this time. */
   capabilities: () => WorkerCapabilities;
   health: WorkerHealth;
   /** One trainer per slot. */
@@ -26,7 +25,6 @@ export interface LeaseLoopOptions
 }
 
 export interface LeaseLoop {
-  /** Number of jobs that this worker runs now. */
   readonly running: number;
   /** Claims no further job; resolves when the running ones are checkpointed and released. */
   stop(): Promise<void>;

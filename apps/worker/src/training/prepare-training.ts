@@ -21,12 +21,10 @@ import type { TrainingRequest } from './trainer-protocol.ts';
 import { fewestSteps } from './untrusted/trainer-message-check.ts';
 import type { TrainerOutput } from './untrusted/trainer-output.ts';
 
-/** The inputs of a job, available on this machine. */
 export interface PreparedTraining {
   request: TrainingRequest;
   base: LocalBaseModel;
   files: JobFiles;
-  /** The adapter version that training continues from. */
   startFrom: AdapterVersion | null;
   /** The trials of a sweep; empty for other jobs. */
   trials: JobTrial[];

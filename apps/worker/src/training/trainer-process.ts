@@ -19,7 +19,6 @@ import {
 } from './trainer-protocol.ts';
 import { fewestSteps, TrainerMessageCheck } from './untrusted/trainer-message-check.ts';
 
-/** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {

@@ -49,11 +49,9 @@ export interface TrainingRequest {
   peft: PeftConfig;
   /** `precision` is that of the trainer's process. */
   training: ResolvedTraining & { precision: Precision };
-  /** `method.type` of the job. */
   method: string;
   /** The trials of a sweep; null for other jobs. The first has the values of `peft` and `training`. */
   trials: SweepTrial<ResolvedTraining>[] | null;
-  /** How the trials are compared. */
   comparison?: Comparison;
   /** The other settings that results depend on; the same in all attempts of the job. */
   requirements: Requirements;
@@ -315,7 +313,6 @@ const checkMessage = checkerOf({
   failed: FailedSchema,
 });
 
-/** Validates any message from a trainer. */
 export const checkTrainer: Check = (message) =>
   checkMessage(message) ??
   ((message as { type: string }).type === 'record'
@@ -340,7 +337,6 @@ const onFiles = {
   initialName: nullable(text(1000)),
 };
 
-/** Validates any message to a trainer. */
 export const checkTrainerCall = checkerOf({
   stop: StopSchema,
   train: Type.Object(

@@ -26,7 +26,7 @@ export interface ImportParams {
   purpose?: string;
   /** Which column of the file each field is in: `{"prompt": "question"}`. Default: as recognised. */
   columns?: Record<string, string> | undefined;
-  /** Whether a file with bad lines is accepted. Default `fail`. */
+  /** Rule for a file with bad lines: `fail` refuses it, `skip` accepts it if it has examples. Default `fail`. */
   onBadLines?: 'fail' | 'skip' | undefined;
   /** Aborting it ends the download; nothing is stored. */
   signal?: AbortSignal;

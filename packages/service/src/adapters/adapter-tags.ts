@@ -11,7 +11,6 @@ import { type AdapterTag, maxTags, tagOf, tagsWithin, tagVersion } from './adapt
 interface TagMove {
   adapterId: string;
   name: string;
-  /** Number of the version to which the tag moves. */
   version: number;
   /** Moves the tag only if it points at this version; null creates the tag only if it does not exist yet. */
   expected?: number | null | undefined;

@@ -9,9 +9,7 @@ export interface Adapter {
   name: string;
   /** Catalogue id. */
   baseModel: string;
-  /** Number of the newest version. */
   latestVersion: number | null;
-  /** Note written by users. */
   note: string | null;
   /** Sorted by name; at most `maxTags`. */
   tags: AdapterTag[];
@@ -25,7 +23,6 @@ export interface AdapterTag {
   name: string;
   /** `ft:{base}:{team}:{adapter}:{name}`: requests may use it as `model`. */
   modelName: string;
-  /** Number of the version that the tag points at. */
   version: number;
   createdAt: Date;
   movedAt: Date;
@@ -53,9 +50,7 @@ export interface AdapterVersion extends StoredArtifact {
   systemPrompt: string | null;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
-  /** Note written by users. */
   note: string | null;
-  /** Names of the tags that point at it. */
   tags: string[];
   /** Null unless the version was deleted. */
   deletedAt: Date | null;

@@ -20,7 +20,7 @@ export interface CheckpointAdapter extends StoredArtifact {
   modelName: string;
   /** Catalogue id. */
   baseModel: string;
-  /** Whether this is the best checkpoint among the evaluations so far, by the job's `metric_for_best_model`. */
+  /** True for the best checkpoint among the evaluations so far, by the job's `metric_for_best_model`. */
   isBest: boolean;
   peft: PeftConfig;
   /** System message of the job's training file. */
@@ -62,7 +62,6 @@ export function checkpointAdapterOf(
   };
 }
 
-/** Returns the model name of a checkpoint's adapter. */
 export function checkpointModelName(modelName: string, step: number): string {
   return `${modelName}:ckpt-step-${step}`;
 }

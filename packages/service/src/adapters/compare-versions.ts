@@ -24,7 +24,7 @@ interface FilePair {
 }
 
 export interface Comparison {
-  /** Whether both have the same files, byte for byte. */
+  /** True where both have the same files, byte for byte. */
   identical: boolean;
   /** Options of the PEFT method that differ. */
   config: Difference[];

@@ -149,7 +149,6 @@ export async function listDeletedVersions(
   );
 }
 
-/** Number of adapters read per query. */
 const batch = 500;
 
 /**

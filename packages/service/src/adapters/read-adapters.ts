@@ -124,7 +124,6 @@ export async function listAdapterVersions(
   );
 }
 
-/** Null: the team has no such version. */
 export async function getAdapterVersion(
   db: Database,
   teamId: string,

@@ -8,7 +8,6 @@ interface LineageNode {
   type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
   /** Display name; null if the object was deleted, in which case nothing else is shown. */
   label: string | null;
-  /** Number and adapter of an adapter version. */
   version: { adapterId: string; adapterName: string; number: number } | null;
   createdAt: Date | null;
 }
@@ -26,7 +25,6 @@ interface LineageEdge {
 export interface Lineage {
   nodes: LineageNode[];
   edges: LineageEdge[];
-  /** Whether the graph exceeds the limits. */
   truncated: boolean;
 }
 

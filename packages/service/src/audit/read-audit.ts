@@ -3,7 +3,6 @@ import type { Database } from '../database/database.ts';
 import type { Page } from '../database/read-page.ts';
 import type { AuditEntry, Prisma } from '../generated/client.ts';
 
-/** An entry of a team's audit log. */
 export interface AuditRecord extends Omit<AuditEntry, 'id' | 'teamId' | 'sequence' | 'hash'> {
   /** Decimal; ids increase with time. */
   id: string;
@@ -57,7 +56,6 @@ export async function listAudit(
   return { data: rows.slice(0, limit).map(recordOf), hasMore: rows.length > limit };
 }
 
-/** Entries that one statement of an export reads. */
 const batch = 500;
 
 /**

@@ -22,7 +22,7 @@ export interface AuditCheck {
   chain: string;
   /** Last valid entry; the next page starts after it. */
   last: { sequence: number; hash: string };
-  /** Whether the check reached the end of the chain or a fault. */
+  /** True where the check reached the end of the chain or a fault. */
   done: boolean;
   fault: AuditFault | null;
 }

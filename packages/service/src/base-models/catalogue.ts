@@ -12,7 +12,6 @@ export interface BaseModelEntry {
   createdAt: Date;
 }
 
-/** A base model that the configuration names. */
 export interface ConfiguredEntry extends BaseModelEntry {
   source: 'bundled' | 'operator' | 'hub';
 }
@@ -26,13 +25,11 @@ export interface LocalBaseModel {
   config: Record<string, unknown>;
   generationConfig: BaseModel['generationConfig'];
   tokenizer: PackedTokenizer;
-  /** Names and shapes of the weights. */
   tensors: Pick<BaseModel['tensors'], 'names' | 'has' | 'info'>;
   /** Bytes of config and tokenizer as JSON, the chat template, and prompts of texts to embed (null: none), for exports and jobs. */
   smallFiles: { bytes: number; chatTemplate: string | null; prompts: SentencePrompts | null };
   /** Folder that caches `digest`, for a process that opens the model at `path` itself. */
   digestCache: string;
-  /** Files that hold the weights. */
   weightFiles: readonly string[];
   /** Returns the SHA-256 of the current weight files; computed once per state of the files and cached. */
   digest(): Promise<string>;

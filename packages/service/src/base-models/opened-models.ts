@@ -9,7 +9,6 @@ const slowly = { olderThanMs: 7 * 24 * 3600 * 1000, bytesPerSecond: 16 * 2 ** 20
 const quickMs = 20_000;
 const longestKept = 5 * 60_000;
 
-/** The models that this process has opened, each once. */
 export class OpenedModels {
   readonly #opened = new Map<string, Promise<LocalBaseModel>>();
 

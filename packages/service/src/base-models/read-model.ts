@@ -38,7 +38,6 @@ export async function readModel(
   }
 }
 
-/** A thread and the handlers of its messages. */
 interface Reader {
   thread: Worker;
   heapMb: number;

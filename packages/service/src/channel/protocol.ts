@@ -46,13 +46,12 @@ export const reasoningHeader = 'x-graft-separate-reasoning';
 export const closed = { additionalProperties: false };
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-/** A version of an adapter. */
 export const AdapterRefSchema = Type.Object(
   {
     version_id: Type.String(),
     /** Name in the artifact store. */
     artifact: Type.String({ pattern: '^[0-9a-f]{64}(?:-[0-9A-Za-z]{8}-[0-9a-f]{8})?$' }),
-    /** Whether its files were found damaged and must be verified before use. */
+    /** True where its files were found damaged and must be verified before use. */
     suspect: Type.Boolean(),
     /** Digest of the base model's weights when the adapter was trained. */
     base_digest: Type.String(),
@@ -96,7 +95,7 @@ const Message = Type.Pick(
   closed,
 );
 
-/** What the answer to a conversation must be, as in OpenAI's API. Omitted if not requested: workers of earlier versions do not know it. */
+/** Demands on the answer to a conversation, as in OpenAI's API. Omitted if not requested: workers of earlier versions do not know it. */
 const demands = {
   tools: Type.Optional(Type.Array(ToolSchema)),
   tool_choice: Type.Optional(

@@ -40,7 +40,7 @@ const count = Type.Integer({ minimum: 0 });
 export const ScoringLineSchema = Type.Union([
   Type.Object({
     type: Type.Literal('start'),
-    /** What the results describe: a vector or classes of a text, or classes of each of its words. */
+    /** Kind of results: a vector or classes of a text, or classes of each of its words. */
     kind: Type.Enum(['embedding', 'text', 'words']),
     /** Names of the classes; null for vectors. */
     labels: nullable(Type.Array(Type.String())),

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** What a worker announces: its id, its address, and its certificate. */
+/** Values that a worker announces: its id, its address, and its certificate. */
 interface Announced {
   id: string;
   address: string | null;

@@ -22,7 +22,6 @@ export function dataFolder(root: string) {
     /** A folder for each worker: the part of the data folder that its sandboxed child processes see. */
     slots: path.join(root, 'slots'),
     files,
-    /** Incomplete uploads. */
     incoming: path.join(files, 'incoming'),
     /** An upload, by its key in the file store. One folder per two-letter prefix, so that none grows too large. */
     file: (key: string) => path.join(files, key.slice(0, 2), key),

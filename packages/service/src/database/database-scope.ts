@@ -34,7 +34,7 @@ export function withReaderConnections<T>(work: () => T): T {
   return readers.run(true, work);
 }
 
-/** Whether code runs inside of `withReaderConnections`. */
+/** Checks whether code runs inside of `withReaderConnections`. */
 export function isReader(): boolean {
   return readers.getStore() === true;
 }

@@ -207,7 +207,6 @@ function settingsOf(behalf: DatabaseScope, process: DatabaseRole): string {
 /** Matches no team. To a worker's role the empty id means all teams. */
 const nobody = '-';
 
-/** Returns the role that sessions of a process use. */
 export function roleOf(process: DatabaseRole, part: 'team' | 'system'): string {
   return process === 'worker' ? workerRole : `graft_${part}`;
 }

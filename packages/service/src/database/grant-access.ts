@@ -5,13 +5,13 @@ import { grantWorkerAccess, hasWorkerAccess } from './worker-grants.ts';
 interface Lack {
   /** Tables with row-level security on which the two roles have no privileges, as after a restore. */
   tables: string[];
-  /** Whether graft_system lacks access to the list of migrations, which a login without its own privileges reads. */
+  /** True where graft_system lacks access to the list of migrations, which a login without its own privileges reads. */
   ledger: boolean;
-  /** Whether the login is not a member of the roles. */
+  /** True where the login is not a member of the roles. */
   membership: boolean;
   /** The roles that bypass policies. */
   unbound: string[];
-  /** Whether the workers' role has missing or excess privileges. */
+  /** True where the workers' role has missing or excess privileges. */
   worker: boolean;
   login: string;
 }

@@ -39,7 +39,6 @@ export async function readMigrations(folder: string = migrationsFolder): Promise
 
 /** Milliseconds that a process waits for other migrating processes, or for locks that a migration needs. */
 const patience = 60_000;
-/** Maximum duration of one migration, in milliseconds. */
 const migrationMs = 3_600_000;
 
 /**

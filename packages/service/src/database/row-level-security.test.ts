@@ -346,7 +346,7 @@ describe('a connection', () => {
     });
     for (const team of [ours, ours, theirs, ours]) await withTeamScope(team.id, () => sql.query('SELECT 1'));
     assert.deepEqual(statements, ['set', 'own', 'own', 'set', 'own', 'set', 'own']);
-    // Of several connections, the one with matching settings is used.
+    // Among several connections, the one with matching settings is used.
     const [a, b] = await Promise.all(
       [ours, theirs].map((team) => withTeamScope(team.id, async () => await sql.connect())),
     );

@@ -1,4 +1,4 @@
-// What a worker's Postgres login can access.
+// Tests of the access of a worker's Postgres login.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';

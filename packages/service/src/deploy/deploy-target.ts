@@ -78,7 +78,6 @@ export function targetOf(row: Row, root: string | undefined): DeployTarget {
   };
 }
 
-/** The name of a version in the runtime. */
 export function servedName(
   { modelName, versionedNames }: Pick<DeployTarget, 'modelName' | 'versionedNames'>,
   number: number,

@@ -33,7 +33,7 @@ export interface NewDeployTarget {
   keepSeconds: number;
 }
 
-/** Absent fields keep their value. A target keeps its runtime, address and adapter: another one is another target. */
+/** Omitted fields keep their value. A target keeps its runtime, address and adapter: another one is another target. */
 export interface DeployTargetChanges {
   name?: string | undefined;
   apiKey?: string | null | undefined;
@@ -61,7 +61,7 @@ export async function deployRules(
   return await teamRules({ db }, teamId, { entries: env.deployAllow, setting });
 }
 
-/** What an API key is sealed for: its row. */
+/** Returns the purpose that an API key is sealed for: its row. */
 export function sealedForTarget({ teamId, id }: { teamId: string; id: string }): SealedFor {
   return { purpose: 'API keys of deploy targets, 1', row: [teamId, id] };
 }
@@ -91,7 +91,7 @@ export async function createDeployTarget(
   return await waitForRow(`deploy targets of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
       await holdExitMaker(tx, teamId, by);
-      // Of two concurrent calls the second counts the target of the first.
+      // The second of two concurrent calls counts the target of the first.
       await tryLockName(tx, `graft:deploy-targets:${teamId}`);
       const adapter = { teamId, id: input.adapterId, versions: { some: live } };
       if ((await tx.adapter.count({ where: adapter })) === 0)
@@ -184,7 +184,6 @@ export async function listDeployTargets(
   );
 }
 
-/** Null if the team has no such target. */
 export async function getDeployTarget(
   { db, env }: Context,
   teamId: string,

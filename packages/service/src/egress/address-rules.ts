@@ -2,11 +2,10 @@
 import { BlockList, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** What one of the operator's settings opens for a team. */
+/** Addresses that one of the operator's settings opens for a team. */
 export interface EgressRules {
-  /** Name of the setting. */
   setting: string;
-  /** Whether no internal address is open. */
+  /** True where no internal address is open. */
   isEmpty: boolean;
   /** Returns whether the host name may resolve to an internal address, on this port or with no `port` on any. */
   opensHost(hostname: string, port?: number): boolean;
@@ -107,7 +106,6 @@ export function createEgressRules(
 const isOpenOn = (entry: Pick<AllowEntry, 'port'>, port: number | undefined) =>
   port === undefined || entry.port === null || entry.port === port;
 
-/** Returns whether `createEgressRules` can read an entry. */
 export const isAllowEntry = (entry: string): boolean => parseAllowEntry(entry) !== null;
 
 /** Returns whether an entry can be read and names who may reach it and on which port, if only by `*`. */

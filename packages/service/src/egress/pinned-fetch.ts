@@ -25,7 +25,7 @@ export function createPinnedFetch(egress: Egress, { idleMs }: { idleMs: number }
     const headers = Object.fromEntries(new Headers(init.headers));
     const { request } = url.protocol === 'https:' ? https : http;
     return await new Promise<Response>((resolve, reject) => {
-      // Of several errors, that of reading the body is the cause of the others.
+      // The error of reading the body is the cause of any others.
       let bodyFault: unknown;
       const sent = request({
         protocol: url.protocol,

@@ -10,7 +10,7 @@ import { hostOf, inside, portOf, publicFault } from './team-url.ts';
 /** Why a request was not delivered, as a message for the team that reveals nothing about the internal network. */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
-  /** What happened, for the operator alone: it shows which names, addresses and ports of the internal network exist. */
+  /** Details for the operator alone: they show which names, addresses and ports of the internal network exist. */
   readonly detail: string;
 
   constructor(message: string, detail = message) {
@@ -33,7 +33,6 @@ export type Resolve = (hostname: string) => Promise<string[]>;
 export interface EgressLimits {
   /** Milliseconds for DNS, and for the connection including TLS. */
   connectMs: number;
-  /** Milliseconds for the whole request. */
   wholeMs: number;
 }
 

@@ -1,4 +1,4 @@
-/** What one team may reach of the internal network, and what it learns of the rest: nothing. */
+/** Tests of one team's access to the internal network, and of what it learns of the rest: nothing. */
 import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';

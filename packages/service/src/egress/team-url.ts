@@ -38,7 +38,7 @@ export function parseTeamUrl(
   if (address !== null && !rules.allows(address, host, port)) throw refusal(inside(rules));
   const isLocal = host === 'localhost' || host.endsWith('.localhost');
   if (isLocal && !rules.opensHost(host, port)) throw refusal(inside(rules));
-  // Whether a name that resolves to internal addresses is open depends on the addresses.
+  // A name that resolves to internal addresses is open or not depending on the addresses.
   const canBeOpen = address === null ? !rules.isEmpty : rules.opens(address, host, port);
   if (!canBeOpen) {
     const fault = publicFault(url);

@@ -7,7 +7,7 @@ export interface ThreadShare {
   heapMb: number;
 }
 
-/** What the memory of an API process is divided among: its main thread, and each kind of thread. */
+/** Parts that the memory of an API process is divided among: its main thread, and each kind of thread. */
 export type ThreadKind = keyof typeof rows;
 
 /** Memory in MiB. */
@@ -22,7 +22,6 @@ export interface ThreadPlan {
 }
 
 interface Row {
-  /** Fewest and most threads. */
   count: [fewest: number, most: number];
   /** Smallest and largest heap in MiB. */
   heapMb: [smallest: number, largest: number];

@@ -39,7 +39,7 @@ export async function createExport(
   const name = `graft:export:${teamId}:${versionId}:${fingerprint}`;
   return await waitForRow(name, async () =>
     inQuota(db, teamId, limitsStorage(quota, 'exports'), async (tx) => {
-      // Of two identical concurrent requests the second one fails here, and finds the first one's row when it is retried.
+      // The second of two identical concurrent requests fails here, and finds the first one's row when it is retried.
       await tryLockName(tx, name);
       const same = { teamId, versionId, fingerprint, corruptAt: null };
       const before = await tx.adapterExport.findFirst({

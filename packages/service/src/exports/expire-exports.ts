@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
 import type { ArtifactStore } from '../storage/artifact-store.ts';
 
-/** Maximum number of exports per pass. */
 const batch = 200;
 
 /** Removes exports whose time is over and that no publication waits for, with their files. Safe to run concurrently. Returns their number. */

@@ -1,6 +1,6 @@
 /**
- * What the worker that writes an export does to its row: all by one guarded UPDATE, so that a worker that has lost its lease changes nothing.
- * The next worker claims an export whose lease has run out, without a sweeper.
+ * Changes to the row of an export by the worker that writes it: each is one guarded UPDATE, so that a worker that has lost its lease
+ * changes nothing. The next worker claims an export whose lease has run out, without a sweeper.
  */
 import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseUnavailable, isRowLocked } from '../database/database-unavailable.ts';

@@ -28,10 +28,10 @@ export interface AdapterExport {
   total: number | null;
   /** Not null: it has succeeded, and its files are in the store of exports. */
   stored: { artifact: string; digest: string; bytes: number; files: AdapterFile[] } | null;
-  /** What the writer changed to fit the format. */
+  /** Changes that the writer made to fit the format. */
   notes: string[];
   error: JobError | null;
-  /** Whether it never expires. */
+  /** True where it never expires. */
   keep: boolean;
   leaseEpoch: number;
   leaseToken: string | null;

@@ -209,7 +209,7 @@ describe('exports', () => {
       [true, false],
     );
 
-    // What lost attempts have staged goes once the export has ended; a running export keeps its folder.
+    // Files that lost attempts have staged go once the export has ended; a running export keeps its folder.
     const second = await request(of, 2);
     const running = (await claim())!;
     const folder = await services.exports.stage(second.id, running.lease.epoch, running.lease.token);

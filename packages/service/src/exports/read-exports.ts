@@ -2,7 +2,6 @@ import type { Database } from '../database/database.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
 import { type AdapterExport, exportOf } from './export.ts';
 
-/** Null: the version has no such export. */
 export async function getExport(
   { db }: Database,
   teamId: string,

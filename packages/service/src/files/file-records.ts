@@ -124,7 +124,6 @@ export async function insertFile(
   return fileOf(row);
 }
 
-/** Null: the team has no such file. */
 export async function getFile({ db }: Database, teamId: string, id: string): Promise<FileRecord | null> {
   const row = await db.file.findFirst({ where: { teamId, id } });
   return row && fileOf(row);

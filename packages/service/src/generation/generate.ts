@@ -15,7 +15,6 @@ import {
 import type { PickedWorker } from '../workers/worker-registry.ts';
 import { askWorkers, type GenerationServices } from './ask-workers.ts';
 
-/** Lets a worker answer, as `askWorkers` describes. */
 export async function generate(
   services: GenerationServices,
   { model_defaults = [], separate_reasoning = false, ...body }: GenerationRequest,

@@ -13,7 +13,6 @@ const connectMilliseconds = 5_000;
 // Limit of silence: a worker may have to fetch and load a base model before its first token.
 const idleMilliseconds = 300_000;
 
-/** A request to a worker's internal server. */
 export interface WorkerCall {
   path: string;
   body: object;

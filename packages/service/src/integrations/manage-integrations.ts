@@ -19,7 +19,7 @@ type Context = Database & {
   env: { integrationAllow: string[]; hfEndpoint: string | undefined };
 };
 
-/** Absent fields keep their value, or get the default; null removes the value. */
+/** Omitted fields keep their value, or get the default; null removes the value. */
 interface IntegrationChanges {
   url?: string | undefined;
   username?: string | null | undefined;
@@ -149,7 +149,6 @@ export async function listIntegrations({ db }: Database, teamId: string): Promis
   return rows.map(integrationOf);
 }
 
-/** Null if the team has no integration of this type. */
 export async function getIntegration(
   { db }: Database,
   teamId: string,

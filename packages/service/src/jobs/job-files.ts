@@ -39,11 +39,10 @@ export function filesOfJob(job: NamesFiles): JobFile[] {
   ];
 }
 
-/** A job's files as rows, with their shares and names. */
 export interface JobFiles {
   training: readonly (FileShare & { file: FileRecord })[];
   validation: readonly { name: string; file: FileRecord }[];
-  /** Whether the request has lists: `training_files`, `validation_files`. */
+  /** True where the request has the list: `training_files`, `validation_files`. */
   hasLists: { training: boolean; validation: boolean };
 }
 
@@ -84,7 +83,7 @@ export function mixtureOfJob(
   return hasLists.training ? mixtureOf(training, strategy) : null;
 }
 
-/** What training options are resolved for: the only training file, or an epoch of several as one. */
+/** Returns the data that training options are resolved for: the only training file, or an epoch of several as one. */
 export function epochOf(
   files: JobFiles,
   training: Pick<TrainingOptions, 'mix_strategy'>,

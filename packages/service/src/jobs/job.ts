@@ -76,7 +76,6 @@ export interface JobProgress {
   totalSteps: number;
   /** Training epoch, fractional. */
   epoch: number;
-  /** Tokens trained so far. */
   tokens: number;
   tokensPerSecond: number;
   secondsRemaining: number | null;
@@ -85,7 +84,7 @@ export interface JobProgress {
   gpu?: GpuReading;
 }
 
-/** What a worker reads of a GPU; null where the GPU does not report the value. */
+/** Values that a worker reads of a GPU; null where the GPU does not report the value. */
 export interface GpuReading {
   model: string;
   /** Memory used by all processes on the GPU. */
@@ -108,7 +107,7 @@ export interface JobSweep {
 
 /** Estimate of a job's cost before it runs, for the worker that suits it best. */
 export interface JobEstimate extends TrainingEstimate {
-  /** Whether the job fits the memory limit of one trainer on a live worker; null if no worker reports its limit. */
+  /** True where the job fits the memory limit of one trainer on a live worker; null if no worker reports its limit. */
   fits: boolean | null;
   /** The machine that the numbers apply to. */
   machine: Pick<Machine, 'device' | 'precision'>;
@@ -124,25 +123,20 @@ export interface JobEstimate extends TrainingEstimate {
 
 /** How the training of a succeeded job ended; of a sweep, its winner's training. */
 export interface TrainingEnd {
-  /** The last optimizer step. */
   step: number;
-  /** The number of planned optimizer steps. */
   totalSteps: number;
   reason: 'completed' | 'early_stopping';
   /** Step of the published adapter: the last one, or with `load_best_model_at_end` the step of the best evaluation. */
   publishedStep: number;
   /** Null without validation data. */
   best: { step: number; metric: string; value: number } | null;
-  /** Number of evaluations since the last improvement. */
   evaluationsWithoutGain: number;
 }
 
-/** Progress of a running validation. */
 export interface ValidationProgress {
   /** Bytes read so far, of all files. */
   bytes: number;
   totalBytes: number;
-  /** Examples checked so far. */
   examples: number;
 }
 
@@ -218,7 +212,7 @@ export interface Job {
   validationFiles: JobValidationFile[] | null;
   method: string;
   hyperparameters: Hyperparameters;
-  /** Of a sweep, the first trial's configuration; the winner's once the job ends. */
+  /** Configuration of a sweep's first trial; the winner's once the job ends. */
   peft: PeftConfig;
   /** Training options as requested. */
   training: TrainingOptions;
@@ -283,16 +277,15 @@ export function fineTunedModelName(job: Pick<Job, 'id' | 'model' | 'suffix'>, te
   return `ft:${job.model}:${teamName}:${job.suffix ?? ''}:${job.id.slice(-8)}`;
 }
 
-/** How the lines of a job's files are used. */
 export interface DataCounts {
   training: ExampleCounts;
   /** Null without a validation file. */
   validation: ExampleCounts | null;
   /** Null without a validation file; absent in jobs that an earlier version validated. */
   overlap?: Overlap | null;
-  /** Of a job with `training_files`, of each in order; absent in others. */
+  /** One entry per file of `training_files`, in order; undefined in other jobs. */
   trainingFiles?: ExampleCounts[];
-  /** Of a job with `validation_files`, of each in order. */
+  /** One entry per file of `validation_files`, in order. */
   validationFiles?: (ExampleCounts & { overlap: Overlap | null })[];
   /** Training examples that occur again, of a job with `training_files`. */
   duplicates?: Duplicates;
@@ -304,7 +297,6 @@ export interface DataCounts {
   longest?: number;
 }
 
-/** Returns the lease that the job's row holds. */
 export function leaseOf(job: Pick<Job, 'id' | 'leaseEpoch' | 'leaseToken'>): Lease {
   return { id: job.id, epoch: job.leaseEpoch, token: job.leaseToken };
 }

@@ -1,4 +1,4 @@
-/** What a key made that sends to others' servers ends with the key, at most after the request that is under way. */
+/** Exits to others' servers that a key made end with the key, at most after the request that is under way. */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';

@@ -5,7 +5,6 @@ import { hasRole } from './roles.ts';
 import { checkLimits } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 
-/** The rights of a new key. */
 export interface Rights {
   role: Role;
   /** Null: everything that the role may do. */

@@ -5,7 +5,7 @@ import { keysMadeBy } from './revoke-api-key.ts';
 import { findDeadKeys } from './verify-api-key.ts';
 
 export interface ListedExit extends Exit {
-  /** Whether its maker has no access any more: the key was revoked or has expired, the person has left. Null: the maker is not known. */
+  /** True where its maker has no access any more: the key was revoked or has expired, the person has left. Null: the maker is not known. */
   hasMakerLeft: boolean | null;
 }
 

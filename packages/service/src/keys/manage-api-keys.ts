@@ -38,7 +38,6 @@ export function apiKeyOf({
   return { ...row, role: role as Role, scopes: readLimit(scopes), models: readLimit(models) };
 }
 
-/** Prisma arguments for a key without its secret. */
 export const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
 /** Returns a condition for the keys that somebody may see and revoke: an admin all of the team's, others their own. */
@@ -60,7 +59,6 @@ export async function listApiKeys(
   return await listRows(db.apiKey, options, { where, ...withoutSecret }, apiKeyOf);
 }
 
-/** Null: the team has no such key. */
 export async function getApiKey({ db }: Database, teamId: string, id: string): Promise<ApiKeyRecord | null> {
   const row = await db.apiKey.findFirst({ where: { id, teamId }, ...withoutSecret });
   return row && apiKeyOf(row);

@@ -15,7 +15,6 @@ export function matches(entry: string, model: string): boolean {
   return entry.endsWith('*') ? model.startsWith(entry.slice(0, -1)) : entry === model;
 }
 
-/** The models of a job by which a limit is checked. */
 export interface ModelsOfJob {
   /** Catalogue id of the base model. */
   model: string;

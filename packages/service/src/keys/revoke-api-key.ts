@@ -97,11 +97,9 @@ async function revoke(
 
 type Ended = Omit<Revoked, 'kept'>;
 
-/** Whether a revocation found anything to end. */
 export const endsAnything = ({ keys, invitations, exits }: Ended): boolean =>
   keys.length + invitations.length + Object.values(exits).flat().length > 0;
 
-/** What an audit row says of a revocation. */
 export const detailOf = ({ keys, invitations, exits, exitsLeft, members }: Ended) => ({
   keys,
   invitations,

@@ -1,6 +1,5 @@
 import { type Role, roles } from '@graft/wire/lists';
 
-/** Returns whether `role` has at least the rights of `least`. */
 export function hasRole(role: Role, least: Role): boolean {
   return roles.indexOf(role) >= roles.indexOf(least);
 }

@@ -13,7 +13,6 @@ export type Identity = CallerRights & Requester;
 
 interface CallerRights {
   teamId: string;
-  /** The team's name. */
   teamName: string;
   /** For a person's key, the smaller of the key's and the person's role. */
   role: Role;
@@ -188,7 +187,7 @@ async function verifyOperatorKey(
 interface StoredKey {
   hmac: Buffer;
   pepperVersion: number;
-  /** Whether the last recorded use is at least a minute old. */
+  /** True where the last recorded use is at least a minute old. */
   isStale: boolean;
   isLapsed: boolean;
 }

@@ -11,7 +11,6 @@ import { unfinishedJobs } from './collect-garbage.ts';
 export const collectDeletedMs = 60_000;
 /** How long the files of an ended or deleted job stay: its trainer may still be stopping. */
 const endedMs = 10 * 60_000;
-/** Maximum number of names per query. */
 const batch = 500;
 
 type Context = Pick<Services, 'db' | 'sql' | 'env'>;

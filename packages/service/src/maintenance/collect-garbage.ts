@@ -8,7 +8,6 @@ import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
 /** How long objects without a row are kept: a process may be about to insert the row. See `object-name.ts`. */
 const graceMs = 24 * 3600 * 1000;
-/** Maximum number of names per query. */
 const batch = 500;
 
 /**

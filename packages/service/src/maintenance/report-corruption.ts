@@ -7,7 +7,6 @@ import { instruments } from '../observe/instruments.ts';
 import type { Services } from '../services.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
-/** Identifies a stored object by its row. */
 export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
   | { kind: 'export'; teamId: string; id: string }
@@ -22,7 +21,7 @@ export type ObjectRow =
 
 const damages = new Set(['file_corrupt', 'file_missing', 'artifact_corrupt', 'artifact_missing']);
 
-/** Whether the error means that stored bytes are missing or do not match their row. */
+/** Checks whether the error means that stored bytes are missing or do not match their row. */
 export function isDamage(error: unknown): error is GraftError {
   return error instanceof GraftError && damages.has(error.code);
 }

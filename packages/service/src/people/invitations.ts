@@ -17,7 +17,6 @@ import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
 import { lockIsVerified } from './verify-person.ts';
 
-/** Maximum number of open invitations of a team. */
 const maxOpen = 500;
 
 type WithoutToken = Omit<Invitation, 'tokenHmac' | 'pepperVersion'>;

@@ -11,17 +11,15 @@ import { hasRole } from '../keys/roles.ts';
 import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 
-/** What controls a membership: people, or the groups of a sign-in. */
+/** Origin that controls a membership: people, or the groups of a sign-in. */
 export type MembershipSource = 'manual' | 'oidc';
 
-/** A member of a team. */
 export interface Member {
   personId: string;
   email: string;
   name: string;
   role: Role;
   source: MembershipSource;
-  /** When the person joined. */
   createdAt: Date;
   /** Not null: the person is disabled, and their keys do not work. */
   disabledAt: Date | null;
@@ -65,7 +63,6 @@ export async function listMembers(
   });
 }
 
-/** Null: the team has no such member. */
 export async function getMember({ db }: Database, teamId: string, personId: string): Promise<Member | null> {
   const row = await db.membership.findFirst({
     where: { teamId, personId },
@@ -142,7 +139,7 @@ async function changeRole(
   await insertAudit(tx, teamId, by, { action: 'member.role', target, detail });
 }
 
-/** What remains of a removed member. */
+/** Objects that remain of a removed member. */
 export interface RemovedMember {
   /** Working keys that the person made for the team or for others, also by other keys; an admin should check them. */
   keysLeft: string[];

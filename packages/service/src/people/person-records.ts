@@ -7,7 +7,6 @@ import { listRows, type Page, type PageOptions } from '../database/read-page.ts'
 import type { Person } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 
-/** A person, in any number of teams. */
 export type PersonRecord = Person;
 
 const maxNameLength = 100;
@@ -83,7 +82,6 @@ export async function listPeople(
   return await listRows(db.person, options, { filter }, (row) => row);
 }
 
-/** Finds a person by id or email. */
 export async function findPerson({ db }: Database, idOrEmail: string): Promise<PersonRecord | null> {
   return await db.person.findFirst({
     where: { OR: [{ id: idOrEmail }, { email: idOrEmail.toLowerCase() }] },

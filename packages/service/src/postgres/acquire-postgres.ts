@@ -39,7 +39,7 @@ export interface EmbeddedPostgres {
   workerUrl(database: string): string;
   port: number;
   pid: number;
-  /** Whether the server was already running. */
+  /** True where the server was already running. */
   adopted: boolean;
   /** Ends this hold. The last holder's release stops the server. */
   release(): Promise<void>;

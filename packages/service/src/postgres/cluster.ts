@@ -40,7 +40,7 @@ export interface Postmaster {
   pid: number;
   /** See `processIdentity`. */
   identity: string;
-  /** Whether the server was already running, started by another process or by one that died. */
+  /** True where the server was already running, started by another process or by one that died. */
   adopted: boolean;
 }
 
@@ -243,7 +243,6 @@ async function answers(cluster: Cluster): Promise<boolean> {
   }
 }
 
-/** Creates the database unless it exists. */
 export async function ensureDatabase(cluster: Cluster, name: string): Promise<void> {
   const client = new pg.Client(connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'));
   await client.connect();

@@ -44,7 +44,7 @@ export async function createPublication(
   return await waitForRow(name, async () =>
     inTransaction(db, async (tx) => {
       await holdExitMaker(tx, teamId, by);
-      // Of two concurrent requests of a team the second one fails here, and is retried.
+      // The second of two concurrent requests of a team fails here, and is retried.
       await tryLockName(tx, name);
       await checkToken(tx, teamId);
       checkPublishable(await getPublishingRules({ db: tx }, teamId), request);
@@ -154,7 +154,6 @@ async function checkCounts(
     throw refusal(`The version has ${maxPublications} publications, which is the limit; delete one.`);
 }
 
-/** Null: the version has no such publication. */
 export async function getPublication(
   { db }: Database,
   teamId: string,

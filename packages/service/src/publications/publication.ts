@@ -23,9 +23,9 @@ export interface Publication extends ExitMaker {
   format: string | null;
   /** owner/name */
   repository: string;
-  /** Whether the repository may be one that everybody may read: it is created so, and an existing one remains as it is. */
+  /** True where everybody may read the repository: it is created so, and an existing one remains as it is. */
   isPublic: boolean;
-  /** Whether Graft writes the model card. */
+  /** True where Graft writes the model card. */
   card: boolean;
   status: PublicationStatus;
   /** Why it failed. While it is queued again, why the last attempt did. */

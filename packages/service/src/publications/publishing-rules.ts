@@ -9,7 +9,6 @@ import { holdExitMaker } from '../keys/exits.ts';
 export interface PublishingRules {
   /** `owner/name` in lower case; a name may end with `*`, and `owner/*` is all of an owner's. */
   repositories: string[];
-  /** Whether publications may be public. */
   allowPublic: boolean;
   /** Null: no admin has set the rules. */
   updatedAt: Date | null;

@@ -10,7 +10,7 @@ import { readCodeVersion, versionText } from '../code-version.ts';
 import type { Database } from '../database/database.ts';
 import type { AdapterExport } from '../exports/export.ts';
 
-/** What is published, and where. */
+/** Source of a model card: the published files and their place. */
 export interface CardSource {
   version: AdapterVersion;
   /** Null: the version's own files. */

@@ -17,7 +17,7 @@ interface QueueSettings {
   ownerUrl: string;
   /** Role that may use these tables. */
   role: string;
-  /** Absent: use BullMQ's Postgres backend, in the schema `bullmq` of the same database. */
+  /** Default: BullMQ's Postgres backend, in the schema `bullmq` of the same database. */
   redisUrl: string | undefined;
   log: Logger;
 }

@@ -27,7 +27,6 @@ export interface ReportJob extends ReportedJob {
 export interface FileReport {
   teamId: string;
   key: string;
-  /** Digest of the file's bytes. */
   sha256: string;
   /** Catalogue id of the base model whose tokens are counted; null if none are counted. */
   model: string | null;

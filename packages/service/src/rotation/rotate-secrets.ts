@@ -17,7 +17,6 @@ import { sealedForWebhook } from '../webhooks/seal-secret.ts';
 import { countUses, readSecretUses } from './secret-uses.ts';
 
 type Context = Pick<Services, 'db' | 'sql' | 'secrets' | 'env'>;
-/** Maximum number of rows read at a time. */
 const batch = 200;
 
 export interface Rotation {

@@ -12,7 +12,6 @@ import type { ScimUser as Row } from '../generated/client.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
 import { verifyPerson } from '../people/verify-person.ts';
 
-/** The stored attributes of a user. */
 export interface ScimAttributes {
   displayName?: string;
   name?: { formatted?: string; givenName?: string; familyName?: string };

@@ -38,7 +38,6 @@ export function generateApiKey(prefix: '' | 'op_' | 'invite_' | 'session_' | 'sc
   return { keyId: prefix + randomText(12), secret: randomText(40) };
 }
 
-/** Returns the full text of a key or token. */
 export function wholeKey({ keyId, secret }: ParsedKey): string {
   return `graft_${keyId}_${secret}`;
 }

@@ -16,10 +16,8 @@ export interface SealedFor {
   row: readonly string[];
 }
 
-/** The rings that seal and unseal. */
 export type SealingKeys = Pick<Secrets, 'pepper' | 'sealing'>;
 
-/** Stored form of a secret. */
 export interface Sealed {
   sealed: Uint8Array<ArrayBuffer>;
   /** The ring and version whose key opens the secret, such as `pepper:1`. */

@@ -66,7 +66,7 @@ export class SecretRing {
     this.#read = read;
   }
 
-  /** Whether the ring is stored in files, which `graft admin secrets rotate` can change. */
+  /** True where the ring is stored in files, which `graft admin secrets rotate` can change. */
   get isFile(): boolean {
     return this.#read !== null;
   }

@@ -23,7 +23,6 @@ export interface InternalTls {
   ca: string;
 }
 
-/** Environment settings from which secrets are loaded. */
 export interface SecretSettings {
   /** Absolute. */
   dataDir: string;

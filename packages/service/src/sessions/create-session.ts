@@ -30,7 +30,6 @@ export interface NewSession {
 /** Maximum number of sessions of a person or key; a new session ends the oldest. */
 const maxSessions = 50;
 
-/** Owner of a new session, and how it was created. */
 export interface SessionOwner {
   personId?: string;
   identityId?: string;
@@ -40,7 +39,6 @@ export interface SessionOwner {
   authenticatedAt?: Date | null;
   /** Id of the sign-in flow, which can create only one session. */
   flowId?: string;
-  /** Id of the provider's own session. */
   providerSessionId?: string | null;
   userAgent: string | undefined;
 }

@@ -12,7 +12,6 @@ import { verifyPerson } from '../people/verify-person.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
 
-/** Claims that a provider has verified. */
 export interface VerifiedClaims {
   issuer: string;
   subject: string;
@@ -27,7 +26,6 @@ export interface VerifiedClaims {
   providerSession?: string | null;
 }
 
-/** Rights that groups grant. */
 export interface GroupRules {
   /** Grants a role in a team, by its name. Of several matching rows the greatest role applies. */
   teams: readonly { group: string; team: string; role: Role }[];

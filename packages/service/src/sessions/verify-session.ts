@@ -8,7 +8,6 @@ import { isSecret, parseSessionToken } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { SessionLimits } from './create-session.ts';
 
-/** A valid session and its owner. */
 export interface VerifiedSession {
   id: string;
   method: 'oidc' | 'key';
@@ -19,7 +18,7 @@ export interface VerifiedSession {
   identity: Identity | null;
   /** Null: not an operator. */
   operator: Operator | null;
-  /** Whether the session may operate the service now: the person authenticated recently, and has not been idle since. */
+  /** True where the session may operate the service now: the person authenticated recently, and has not been idle since. */
   isRecent: boolean;
 }
 
@@ -138,7 +137,7 @@ function identityOf(row: Row): Identity | null {
 
 function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: Row): Operator | null {
   if (operatorKeyId !== null) return { keyId: operatorKeyId, personId, expiresAt };
-  // What an operator creates in a session may outlive it, as with their keys: it ends with the person.
+  // Objects that an operator creates in a session may outlive it, as with their keys: they end with the person.
   return keyId === null && personId !== null && isOperator
     ? { keyId: null, personId, expiresAt: null }
     : null;

@@ -8,19 +8,16 @@ export interface Kind<T> {
   parse(text: string): T | undefined;
 }
 
-/** Any text that `pattern` matches. */
 export function matching(pattern: RegExp, form: string): Kind<string> {
   return { form, parse: (text) => (pattern.test(text) ? text : undefined) };
 }
 
 export const text = matching(/^/, 'text');
 
-/** A secret of at least `length` characters. */
 export function secret(length: number): Kind<string> {
   return matching(new RegExp(`^[^]{${length},}$`), `a secret of ${length} characters or more`);
 }
 
-/** A URL with one of these schemes. */
 export function url(...schemes: string[]): Kind<string> {
   const starts = schemes.map((scheme) => `${scheme}://`);
   return {
@@ -42,7 +39,6 @@ export const list: Kind<string[]> = {
       .filter(Boolean),
 };
 
-/** One of these words. */
 export function choice<const T extends string>(...words: T[]): Kind<T> {
   const last = words.at(-1);
   return {

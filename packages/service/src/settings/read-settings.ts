@@ -37,7 +37,6 @@ export const propertyOf = (name: string) =>
 
 export type ReadSetting = <N extends SettingName>(name: N) => SettingValue<N>;
 
-/** Reads settings and collects their faults. */
 export interface SettingReader {
   /** Adds a faulty setting to `faults`, and reads it as if it were unset. */
   read: ReadSetting;

@@ -29,7 +29,6 @@ export interface Section {
   settings: Record<string, Setting>;
 }
 
-/** Settings that the same programs read. */
 export function readBy<const Rows extends Record<string, Omit<Setting, 'readBy'>>>(
   readers: readonly Reader[],
   rows: Rows,

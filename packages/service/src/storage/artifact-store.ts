@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream';
 
 import type { ByteSpan, NamedObject } from './file-store.ts';
 
-/** One file of an adapter. */
 export interface AdapterFile {
   /** Relative, with forward slashes. */
   path: string;

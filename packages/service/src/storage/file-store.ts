@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 
-/** What a file's row records about its bytes. */
 export interface StoredFile {
   /** Key in the store. */
   path: string;
@@ -17,7 +16,6 @@ export interface ByteSpan {
   end?: number;
 }
 
-/** The name of a stored object, and when it was created. */
 export interface NamedObject {
   name: string;
   storedAt: Date;

@@ -12,7 +12,6 @@ export function newObjectName(head: string): string {
     .padStart(8, '0')}`;
 }
 
-/** Returns the name of a new uploaded file. */
 export function newFileName(): string {
   return newObjectName(randomText(16));
 }

@@ -36,10 +36,8 @@ export interface TeamQuota {
   tokensPerJob: number | null;
 }
 
-/** Objects that a quota counts. */
 export type StoredKind = 'files' | 'adapters' | 'exports';
 
-/** Current use of a team's quota. */
 export interface QuotaUse {
   runningJobs: number;
   queuedJobs: number;
@@ -52,9 +50,8 @@ export interface QuotaUse {
   /** Maximum tokens that validated, unfinished jobs will train. */
   plannedTokens: number;
   openUploads: number;
-  /** Whether the operator has set a budget: see `readBudget`. */
+  /** True where the operator has set a budget: see `readBudget`. */
   hasBudget: boolean;
-  /** End of the current month. */
   monthEnds: Date;
 }
 

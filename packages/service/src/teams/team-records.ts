@@ -57,7 +57,6 @@ export async function createTeam(
   });
 }
 
-/** Changes a team. Null: no such team. */
 export async function updateTeam(
   db: Database,
   id: string,
@@ -91,7 +90,6 @@ export async function readTeams(
   return await listRows(db.team, options, { where: living, filter }, teamOf);
 }
 
-/** Finds a team by id or name. */
 export async function findTeam({ db }: Database, idOrName: string): Promise<Team | null> {
   const row = await db.team.findFirst({ where: { ...living, OR: [{ id: idOrName }, { name: idOrName }] } });
   return row && teamOf(row);

@@ -40,7 +40,6 @@ export async function inQuota<T>(
   );
 }
 
-/** Returns whether the quota limits the creation of jobs. */
 export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {
   return (
     quota !== null && (quota.queuedJobs !== null || quota.adapters !== null || quota.tokensPerMonth !== null)

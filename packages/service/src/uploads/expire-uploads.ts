@@ -3,7 +3,6 @@ import type { Database } from '../database/database.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { changeUpload, endUpload, removeParts } from './upload-records.ts';
 
-/** Maximum number of uploads per pass. */
 const batch = 500;
 /** Days for which a finished upload can still be read. */
 const keptDays = 30;

@@ -53,7 +53,6 @@ export async function createUpload(
   });
 }
 
-/** Null: the team has no such upload. */
 export async function getUpload({ db }: Database, teamId: string, id: string): Promise<Upload | null> {
   const row = await db.upload.findFirst({ where: { teamId, id } });
   return row && uploadOf(row);

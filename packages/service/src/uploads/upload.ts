@@ -14,7 +14,6 @@ export interface Upload {
   mimeType: string;
   /** Size of the whole file. */
   bytes: number;
-  /** Bytes of the parts received so far. */
   receivedBytes: number;
   partCount: number;
   status: 'pending' | 'completed' | 'cancelled' | 'expired';

@@ -14,7 +14,7 @@ export interface BudgetSettings {
   monthly: number;
   /** Share of the budget at which the team is warned; 0 to 1. */
   warnAt: number;
-  /** Whether no new work starts once the budget is spent. */
+  /** True where no new work starts once the budget is spent. */
   stops: boolean;
 }
 

@@ -12,7 +12,6 @@ export interface UsageDifference {
   entered: number;
 }
 
-/** Maximum number of differences that a check reports. */
 export const maxDifferences = 1000;
 
 /**

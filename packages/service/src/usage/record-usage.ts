@@ -64,7 +64,6 @@ export interface CompletionUse {
   /** Id of the answer. */
   id: string;
   keyId: string | null;
-  /** The base or fine-tuned model that answered. */
   model: string;
   baseModel: string;
   inputTokens: number;

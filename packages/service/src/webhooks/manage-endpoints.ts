@@ -42,7 +42,7 @@ export async function createWebhook(
   return await waitForRow(`webhooks of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
       await holdExitMaker(tx, teamId, by);
-      // Of two concurrent calls the second counts the endpoint of the first.
+      // The second of two concurrent calls counts the endpoint of the first.
       await tryLockName(tx, `graft:webhooks:${teamId}`);
       if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
         throw new GraftError(
@@ -96,7 +96,6 @@ export async function listWebhooks(
   return await listRows(db.webhookEndpoint, options, { where: { teamId } }, endpointOf);
 }
 
-/** Null if the team has no such endpoint. */
 export async function getWebhook(
   { db }: Database,
   teamId: string,

@@ -1,7 +1,7 @@
 export interface HeldLease {
   /** Aborts when the lease is lost, or might be. */
   lost: AbortSignal;
-  /** Whether the lease is certainly held at this moment, also if this process stood still since the last renewal. */
+  /** Checks whether this process certainly has the lease at this moment, even if it stood still since the last renewal. */
   isHeld(): boolean;
   /** Renews the lease at once, and rejects when it is lost. Await it before anything is sent that cannot be taken back. */
   confirm(): Promise<void>;

@@ -37,7 +37,7 @@ export interface WorkKind<Key extends string = string> {
   ended?: string;
   /** SQL over a row: it may be claimed, beside the condition of its state. */
   open?: string;
-  /** Whether the column `attempts` counts the claims that were not released. */
+  /** True where the column `attempts` counts the claims that were not released. */
   countsAttempts?: boolean;
 }
 
@@ -56,7 +56,6 @@ export interface ClaimSize {
   leaseSeconds: number;
 }
 
-/** Shares of a claim among teams. */
 export interface TeamShares {
   /** Maximum number of a team's rows that all processes work on; approximate, except in `claimWorkAlone`. */
   perTeam: number;
@@ -129,7 +128,6 @@ export function teamsInTurn(
     SELECT ${key}, place FROM placed WHERE turn = 1 OR place <= ${count - keptForOthers}`;
 }
 
-/** What a claim takes, sets and returns. */
 interface Claim extends ClaimSize {
   /** SQL: key and `place` of the rows to claim, as of `teamsInTurn`. */
   places: Sql;
@@ -250,7 +248,6 @@ export async function renewWork<Key extends string>(
   return (await pool.query(statementWithin(renewalMs(leaseSeconds), renewal))).rowCount === 1;
 }
 
-/** How a lease ends. */
 interface Ending {
   /** State in which the work has ended. Absent: the row waits. */
   state?: string;
@@ -258,11 +255,9 @@ interface Ending {
   failsIf?: Sql;
   /** SQL: the time at which a waiting row is due. */
   due?: Sql;
-  /** SQL: further assignments. */
   set?: Sql;
 }
 
-/** SQL: assignments that end a lease. */
 export function endingOf(kind: WorkKind, { state, failsIf, due, set }: Ending): Sql {
   const assignments = [raw(`lease_until = NULL, ${kind.token} = NULL`)];
   const either = (failed: Sql, waiting: Sql, ended: Sql) =>

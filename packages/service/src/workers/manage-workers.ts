@@ -43,7 +43,7 @@ export interface WorkerLease {
   leaseEpoch: number;
   since: Date;
   until: Date;
-  /** Whether it was asked to checkpoint and move to another worker. */
+  /** True where it was asked to checkpoint and move to another worker. */
   isLeaving: boolean;
 }
 

@@ -14,7 +14,7 @@ export interface WorkerInfo {
   pid: number;
   /** Number of jobs that it trains concurrently. */
   slots: number;
-  /** Absent or null if not known: the worker may try any job. */
+  /** Undefined or null if not known: the worker may try any job. */
   capabilities?: WorkerCapabilities | null;
   /** Graft version, as formatted by `versionText`. */
   version?: string;
@@ -67,9 +67,8 @@ export interface WorkerStatus {
   bases: string[];
   /** Number of requests being answered. */
   load: number;
-  /** Whether it no longer accepts work. */
   draining: boolean;
-  /** Absent: those of the registration. */
+  /** Default: those of the registration. */
   capabilities?: WorkerCapabilities;
   /** Number of jobs that it trains concurrently now, lower while a GPU is lost. Absent: the number of the registration. */
   slots?: number;
@@ -120,7 +119,6 @@ export async function removeDeadNeighbours(db: Database, ids: string[]): Promise
   );
 }
 
-/** A worker chosen to answer, and its address. */
 export interface PickedWorker {
   id: string;
   address: string;

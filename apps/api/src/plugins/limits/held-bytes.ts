@@ -10,7 +10,7 @@ export interface HeldBytes {
   perTeam: number;
   /** Bytes of all together. */
   all: number;
-  /** What each team may hold even if all together hold too much, so that some teams' slow clients are not the fault of others. */
+  /** Bytes that each team may hold even if all together hold too much, so that some teams' slow clients are not the fault of others. */
   always: number;
 }
 

@@ -5,13 +5,11 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
 import { isPart } from './is-part.ts';
 
-/** What a client keeps open and is limited in. */
+/** Kinds of things that a client keeps open, each with limits. */
 type Held = 'requests' | 'uploads' | 'streams' | 'completions';
 
-/** Whom a limit applies to. */
 type Holder = 'key' | 'team' | 'address';
 
-/** Maximum number of each that may be open at a time. */
 export interface OpenLimits {
   perKey: Record<Held, number>;
   /** All keys of the team together. */

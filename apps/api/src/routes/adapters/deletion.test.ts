@@ -84,7 +84,7 @@ test('what has a tag is not deleted, by whichever way', async () => {
       /:production points at it/,
     );
   }
-  // Of a concurrent tag and deletion exactly one succeeds.
+  // Exactly one of a concurrent tag and deletion succeeds.
   await acme.send('DELETE', `${path}/tags/production`);
   for (let i = 0; i < 5; i++) {
     const [tagged, deleted] = await Promise.all([

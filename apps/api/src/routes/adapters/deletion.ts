@@ -18,7 +18,6 @@ const restores = { access: { scope: 'adapters:write', models: 'version', answer:
 const kept =
   'A deleted version can be restored for some days, which the operator sets. After that it is removed with its files.';
 
-/** Deletes and restores adapters and their versions. */
 export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -95,7 +95,7 @@ test('lineage: from the base through parents, and on to what was started from it
   for (const { from, to } of whole.edges) assert.ok(ids.includes(from) && ids.includes(to));
 
   assertError(await other.send('GET', path), 404, 'adapter_not_found');
-  // Of a deleted version only its existence is shown.
+  // A deleted version is shown without its label, time and number.
   await acme.send('DELETE', `/v1/adapters/${trained.adapterId}/versions/1`);
   const after = (await acme.send('GET', path)).json;
   const gone = after.nodes.find(({ id }: { id: string }) => id === trained.id);

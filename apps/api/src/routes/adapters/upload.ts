@@ -126,7 +126,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
 
 type SentFields = Partial<Record<keyof AdapterFields, string>>;
 
-/** What the fields received so far use: the adapter that gets a version, once base model and name are known, and the parent. */
+/** Models that the fields received so far use: the adapter that gets a version, once base model and name are known, and the parent. */
 function touchedBy({ base_model: baseModel, name, parent }: SentFields, teamName: string): Touched[] {
   return [
     ...(baseModel !== undefined && name !== undefined

@@ -26,7 +26,6 @@ import { toWirePerson } from '../../answers/team.ts';
 import { found } from '../../not-found.ts';
 import { operation } from './operation.ts';
 
-/** /admin/people: all people of the service. */
 export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -1,4 +1,4 @@
-// What a form for new jobs needs.
+// Tests of the form for new jobs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods, peftTypes } from '@graft/peft-core/config';

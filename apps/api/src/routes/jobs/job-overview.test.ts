@@ -1,4 +1,4 @@
-/** What pages with many jobs read: curves in one response, changes in one stream, the creator of a job, and search. */
+/** Tests of pages with many jobs: curves in one response, changes in one stream, the creator of a job, and search. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import {

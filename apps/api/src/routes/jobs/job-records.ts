@@ -125,7 +125,6 @@ function toWireOutlook(outlook: QueueForecast): Static<typeof OutlookSchema> {
   };
 }
 
-/** All trials of a sweep, in order. */
 function toWireTrials(trials: readonly JobTrial[]): Static<typeof TrialSchema>[] {
   return trials.map((trial) => ({
     object: 'fine_tuning.job.trial',

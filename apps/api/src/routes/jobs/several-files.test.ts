@@ -273,7 +273,7 @@ test('a file of any list is kept while its job may need it, also the same file t
   assert.equal((await bench.acme.send('POST', `${path}/${job.id}/cancel`)).status, 200);
   for (const file of [a, b, c])
     assert.equal((await bench.acme.send('DELETE', `/v1/files/${file}`)).status, 200);
-  // What the job read is still known; a clone would need the files.
+  // The list of files that the job read remains; a clone would need the files.
   assert.equal((await bench.acme.send('GET', `${path}/${job.id}`)).json.training_files.length, 16);
   assertError(
     await bench.acme.send('POST', `${path}/${job.id}/clone`, {}),

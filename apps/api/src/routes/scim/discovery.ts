@@ -1,7 +1,6 @@
-/** What a directory reads before it sends anything (RFC 7643, sections 5 to 7). */
+/** Documents that a directory reads before it sends anything (RFC 7643, sections 5 to 7). */
 import { userSchema } from './user-resource.ts';
 
-/** Maximum users per page. */
 export const maxListed = 200;
 
 export const serviceProviderConfig = (base: string) => ({

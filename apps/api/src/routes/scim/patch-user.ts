@@ -3,7 +3,6 @@ import { ScimError } from './scim-error.ts';
 import { attributeOf, userSchema, withAttributes } from './user-resource.ts';
 
 const patchSchema = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
-/** Maximum operations per request. */
 const maxOperations = 100;
 
 type Json = Record<string, unknown>;

@@ -190,7 +190,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     },
   );
 
-  /** Whether people sign in through this issuer now. Without a provider any issuer counts, since the next one configured may be it. */
+  /** Checks whether people sign in through this issuer now. Without a provider any issuer counts: the next one configured may be it. */
   function isWayIn(issuer: string): boolean {
     const { oidc } = signIn;
     if (oidc === null || oidc.allowedIssuers.includes(issuer)) return true;

@@ -38,7 +38,6 @@ const tags = ['Sign-in'];
 const operation = operations('Sign-in');
 const redirect = { 302: Type.Null({ description: 'Redirect to the URL in Location.' }) };
 
-/** /sign-in and /sign-out: start and end sessions. */
 export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
   app,
   { signIn },
@@ -88,7 +87,6 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     return await app.rates.lookUp(request, token, verify);
   }
 
-  /** The current team of this browser's session. */
   async function teamNow(request: FastifyRequest): Promise<string | null> {
     const session = await findSession(request, cookie.read('session', request));
     return session?.identity?.teamId ?? null;

@@ -9,7 +9,6 @@ import { operations } from '../operation.ts';
 const operation = operations('Team');
 const reading = { access: { scope: 'audit:read', role: 'admin', models: 'all' } } as const;
 
-/** /audit: who did what in the team. */
 export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -1,4 +1,4 @@
-/** What sends to other servers, as two teams and the operator see it. */
+/** Tests of the list of a team's exits to other servers, as two teams and the operator see it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type AdapterVersion, getApiKey } from '@graft/service';

@@ -32,7 +32,7 @@ const settingRules = {
   access: { scope: 'integrations:write', role: 'admin', models: 'all', answer: 'integrations:read' },
 } as const;
 
-/** What sends a team's data to other servers, where it may publish, and what the operator must still unload. */
+/** Exits of a team's data to other servers, repositories that it may publish to, and adapters that the operator must still unload. */
 export const exitRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -68,7 +68,7 @@ test('files and pending uploads: one more is refused, also of many concurrent on
   }
   assertError(await team.send('POST', '/v1/uploads', announcement), 403, 'quota_exceeded');
   assert.equal((await team.send('GET', '/v1/team/quota')).json.use.files, 3);
-  // What was announced has its place.
+  // An announced upload counts, until it is cancelled.
   await team.send('POST', `/v1/uploads/${upload.json.id}/cancel`);
   assert.equal((await send()).status, 200);
   await team.send('DELETE', `/v1/files/${stored[0]!.json.id}`);

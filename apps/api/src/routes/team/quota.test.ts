@@ -265,7 +265,7 @@ test('stored bytes: files, announced uploads and what is deleted; uploads of a t
   const send = async () => await team.send('POST', '/v1/files', uploadForm(chatLine));
   assertError(await send(), 403, 'quota_exceeded');
   assert.equal((await team.send('DELETE', `/v1/files/${file}`)).status, 200);
-  // Of several concurrent uploads one fits.
+  // One of several concurrent uploads fits.
   const both = await Promise.all([send(), send(), send()]);
   assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 403, 403]);
   const { use } = (await team.send('GET', '/v1/team/quota')).json;

@@ -8,7 +8,6 @@ import { operations } from '../operation.ts';
 
 const operation = operations('Team');
 
-/** /team: the caller's team. */
 export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   // Often enough that a deleted team's rows are gone soon after the deletion.

@@ -32,9 +32,7 @@ export class SnapshotKeeper {
   readonly #lineage: () => Promise<Record<string, unknown>>;
   readonly #output: TrainerOutput;
   readonly #leaving: AbortSignal;
-  /** Aborted to stop storing snapshots. */
   readonly #closing = new AbortController();
-  /** Snapshots that wait to be stored. */
   #waiting: Snapshot[] = [];
   #working: Promise<void> | null = null;
   /** Objects without a row, and since when (`performance.now()`). The garbage collector removes those that remain at the end. */

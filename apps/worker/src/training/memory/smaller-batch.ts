@@ -46,7 +46,6 @@ export function withMicroBatch<T extends Batch>(
   return { ...training, batch_size: microBatch, gradient_accumulation_steps: passes };
 }
 
-/** Message for the job's events. */
 export function smallerMessage(job: Planned, microBatch: number, device: Device): string {
   const tried = microBatchOf(job.resolvedTraining!);
   return `${deviceOf(device)} ran out of memory with ${examples(tried)} at a time: trying once more with ${microBatch}, the same batch in more passes`;

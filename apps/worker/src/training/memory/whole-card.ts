@@ -10,7 +10,7 @@ export interface SharedCard {
   takeWhole(): Promise<(() => void) | null>;
 }
 
-/** Whether the job needs more memory than a trainer has while the generator runs: by its estimate, or because it ran out of memory. */
+/** Checks whether the job needs more memory than a trainer has while the generator runs: by its estimate, or because it ran out. */
 export function needsWholeCard(
   { estimate, requirements }: Pick<Job, 'estimate' | 'requirements'>,
   { sharedBytes }: Pick<SharedCard, 'sharedBytes'>,

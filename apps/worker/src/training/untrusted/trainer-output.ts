@@ -106,7 +106,6 @@ export class TrainerOutput {
     }
   }
 
-  /** Removes a copy. */
   async drop({ folder }: Pick<Copied, 'folder'>): Promise<void> {
     await this.#remove(folder);
   }

@@ -4,7 +4,6 @@ import type { MetricSeries } from '@graft/peft-core/checkpoints';
 import { isSetMetric } from '@graft/peft-core/config';
 import { type SeriesPart, seriesRows, type TrainerMessages } from '../trainer-protocol.ts';
 
-/** The messages of a record, in order. */
 export function* messagesOf(record: TrainRecord): Generator<TrainerMessages['event']> {
   switch (record.type) {
     case 'start': {

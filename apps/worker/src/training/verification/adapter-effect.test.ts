@@ -1,4 +1,4 @@
-// Whether a trained adapter is published, depending on its verification, with a trainer that only waits (testing/timed-trainer.ts).
+// Publishing of a trained adapter, depending on its verification, with a trainer that only waits (testing/timed-trainer.ts).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { listEvents } from '@graft/service';

@@ -16,7 +16,6 @@ import { createEgress } from '../../work/start-sending.ts';
 type ExportServices = Database & { env: Pick<ServiceEnv, 'auditSink' | 'auditSinkToken'>; log: Logger };
 
 export interface AuditExportSettings {
-  /** Interval at which the exporter polls for new entries. */
   pollMs: number;
   /** Pause after the first failure, in seconds; each further pause is twice as long. */
   firstSeconds: number;
@@ -96,7 +95,6 @@ function lineOf({ chain, sequence, hash, content }: UnsentEntry): string {
   return `${JSON.stringify({ chain: chain || 'installation', sequence, hash, content, entry })}\n`;
 }
 
-/** An audit log entry as it is exported. */
 interface UnsentEntry {
   chain: string;
   sequence: number;
@@ -144,7 +142,6 @@ async function recordSent(
   );
 }
 
-/** Destination to which the audit log is exported. */
 interface AuditSink {
   /** Digest of the URL, which may hold a token; cursors are stored under it. */
   id: string;

@@ -10,7 +10,6 @@ export interface ModelFile {
   sha256: string;
 }
 
-/** A base model that the operator added. */
 export interface AddedModel extends ModelSource {
   /** Id of the row: a model that is removed and added again has a new one. */
   id: string;
@@ -39,14 +38,12 @@ export interface AddedModel extends ModelSource {
   hiddenAt: Date | null;
 }
 
-/** Callbacks and limits of a fetch. */
 export interface FetchWatch {
   onFiles?: (files: readonly { path: string; size: number }[]) => void;
   /** Called with the number of bytes received, including those of an earlier attempt; negative when bytes must be fetched again. */
   onBytes?: (bytes: number) => void;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
-  /** Free disk space that must remain. */
   minFreeBytes?: number;
 }
 

@@ -15,7 +15,6 @@ export function addedModelsFolder({ cacheDir }: Pick<ServiceEnv, 'cacheDir'>, in
   return path.join(cacheDir, 'models', 'added', installation);
 }
 
-/** Options for findHubCommit and fetchHubModel. */
 export function hubOptions(env: EnsureModelEnv, folder: string, watch: FetchWatch = {}) {
   return { ...watch, cacheDir: folder, env: { HF_ENDPOINT: env.hfEndpoint, HF_TOKEN: env.hfToken } };
 }

@@ -6,7 +6,7 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 
 export interface ModelAccess {
-  /** Whether only the allowed teams see the model. */
+  /** True where only the allowed teams see the model. */
   limited: boolean;
   /** Team ids. */
   allowed: string[];

@@ -5,7 +5,6 @@ import { s3Pattern } from '../../environment/source-entry.ts';
 
 export type SourceKind = 'folder' | 'hub' | 's3';
 
-/** Where a base model comes from. */
 export interface ModelSource {
   source: SourceKind;
   /** Absolute path, `organisation/name`, or `s3://bucket/prefix`. */

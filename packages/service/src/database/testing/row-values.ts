@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 export type Row = Record<string, unknown>;
 /** Returns the id of the row that is so named. */
 export type Named = (name: string) => string;
-/** What every row of a team has. */
+/** Columns that every row of a team has. */
 export interface Own extends Row {
   team_id: string;
   created_at: string;

@@ -9,9 +9,8 @@ export interface RuntimeAnswer {
 /** Sends a request to a runtime. Throws RuntimeFault. */
 export type AskRuntime = (method: 'GET' | 'POST', path: string, body?: object) => Promise<RuntimeAnswer>;
 
-/** An adapter that a runtime lists. */
 export interface ListedAdapter {
-  /** What requests use as `model`. */
+  /** Value that requests use as `model`. */
   name: string;
   /** The path that it was loaded from; null for the base model and in runtimes that do not list it. */
   path: string | null;

@@ -223,7 +223,7 @@ test('a target shows nothing of a port but whether a runtime answers there, and 
   }
   assert.deepEqual(shown, [shown[0], shown[0], shown[0]]);
   silent.close();
-  // Of an earlier version of Graft, which required no key.
+  // A target of an earlier version of Graft, which required no key.
   const server = await vllm();
   const old = await addTarget(services, first, { url: server.url });
   await services.db.deployTarget.updateMany({

@@ -34,11 +34,10 @@ import {
 
 export interface Attempt {
   times: DeployTimes;
-  /** Whether the lease is certainly held at this moment. */
+  /** Checks whether the lease certainly belongs to this process at this moment. */
   isHeld(): boolean;
   /** Rejects if the lease is lost: another process has it, or the target was disabled. */
   confirm(): Promise<void>;
-  /** Aborts when the attempt must end. */
   signal: AbortSignal;
 }
 

@@ -1,4 +1,4 @@
-/** What happens to files, rows and teams when targets go. */
+/** Removal of targets: files, rows and teams. */
 import assert from 'node:assert/strict';
 import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';

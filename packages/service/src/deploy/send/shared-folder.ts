@@ -13,15 +13,12 @@ const unloadedMark = '.unloaded';
 /** Begins the names of folders that are being written or removed. */
 const unfinished = '.writing-';
 
-/** The files of a version that runtimes read. */
 export interface VersionFiles {
   /** `bytes` is null if the size is known only once the file is written. */
   sizes: readonly { path: string; bytes: number | null }[];
-  /** Writes them into a folder. */
   write(folder: string, signal: AbortSignal): Promise<void>;
 }
 
-/** The part of the shared folder that a target has. */
 export const targetFolder = (root: string, { teamId, id }: { teamId: string; id: string }) =>
   path.join(root, teamId, id);
 

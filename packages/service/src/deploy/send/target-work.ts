@@ -33,7 +33,7 @@ export const targetWork: WorkKind<Key> = {
 export interface ClaimedTarget extends WorkLease<Key> {
   /** As it was claimed: if it has changed, the target is due again. */
   generation: number;
-  /** Whether its team was deleted: nothing is wanted then. */
+  /** True where its team was deleted: nothing is wanted then. */
   isTeamGone: boolean;
 }
 

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 
-/** What a server answers: a status with JSON, or with plain text. */
+/** Answer of a server: a status with JSON, or with plain text. */
 export type Answer = [status: number, body: object | string];
 
 /** A server that stands for a runtime. */
@@ -16,7 +16,7 @@ export interface RuntimeServer {
   log: string[];
   requests: number;
   /**
-   * What happens to the next requests: a status; `lost`: done, but the connection is closed before the answer; `cut`: closed before it is done;
+   * Results of the next requests: a status; `lost`: done, but the connection is closed before the answer; `cut`: closed before it is done;
    * a number of milliseconds as text: the answer is that late.
    */
   next: (number | 'lost' | 'cut' | `${number}ms`)[];
@@ -30,16 +30,16 @@ export interface RuntimeServer {
 }
 
 export interface RuntimeOptions {
-  /** Whether adapters are enabled at all (`--enable-lora`). */
+  /** True where adapters are enabled at all (`--enable-lora`). */
   enableLora: boolean;
-  /** Whether they may be changed while it runs (vLLM: VLLM_ALLOW_RUNTIME_LORA_UPDATING). */
+  /** True where adapters may be changed while the server runs (vLLM: VLLM_ALLOW_RUNTIME_LORA_UPDATING). */
   allowUpdating: boolean;
   maxRank: number;
   /** SGLang: `--max-loaded-loras`. */
   maxLoaded: number | null;
   apiKey: string | null;
   baseModel: string;
-  /** Whether the list has the paths of adapters. */
+  /** True where the list has the paths of adapters. */
   listsPaths: boolean;
 }
 

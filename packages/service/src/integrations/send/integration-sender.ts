@@ -184,7 +184,6 @@ interface Way {
   signal: AbortSignal;
 }
 
-/** Creates the tracker for a job's integration. */
 function createTracker(request: JobIntegrationRequest, job: Job, account: Account, way: Way): Tracker {
   const { type } = request;
   const tracker = trackerOf(request, job, account, way);
@@ -293,7 +292,7 @@ function createTrackioTracker(
   };
 }
 
-/** Whether the secret is a Hugging Face Hub token, for a Space, which is sent differently from a server's write token. */
+/** Checks whether the secret is a Hugging Face Hub token, for a Space, which is sent differently from a server's write token. */
 function isHubToken(secret: string): boolean {
   return secret.startsWith('hf_');
 }

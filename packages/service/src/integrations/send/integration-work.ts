@@ -32,7 +32,7 @@ export const integrationWork: WorkKind<Key> = {
   state: { column: 'status', waiting: 'active', leased: 'active', failed: 'given_up' },
 };
 
-/** What was sent of a job's metrics to one service; this process may send until the lease ends. */
+/** Progress of sending a job's metrics to one service; this process may send until the lease ends. */
 export interface ClaimedIntegration extends WorkLease<Key> {
   type: TrackerType;
   settings: JobIntegrationRequest;

@@ -62,7 +62,7 @@ for (const hours of [-1, 1]) {
     const dispatched = (await dispatchJobs(services)).map(({ id }) => id);
     assert.deepEqual(dispatched, [queued.id], 'and not the one that is to wait');
     assert.deepEqual(await staleDispatched(services, { seconds: 15 }), []);
-    // What has expired by the clock of Postgres counts as expired.
+    // A lease that has expired by the clock of Postgres counts as expired.
     await sql.query("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE id = $1", [running.id]);
     assert.equal((await sweepExpiredLeases(services, { leaseSeconds: 0 }))[0]!.id, running.id);
 

@@ -5,7 +5,7 @@ import { Prisma } from '../../generated/client.ts';
 import type { Lease } from '../job.ts';
 import { holds } from '../transitions/change-job.ts';
 
-/** What a user, or the operator's preemption rule, requests of a running job. */
+/** Requests to a running job, by a user or by the operator's preemption rule. */
 interface JobFlags {
   cancelRequested: boolean;
   pauseRequested: boolean;

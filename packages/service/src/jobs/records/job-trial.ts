@@ -4,7 +4,6 @@ import type { JobTrial as TrialRow } from '../../generated/client.ts';
 import type { Lease } from '../job.ts';
 import { underLease } from '../leases/write-under-lease.ts';
 
-/** State of a trial of a sweep. */
 export interface TrialState {
   /** From 1. */
   trial: number;

@@ -9,7 +9,7 @@ import type { Database } from '../../database/database.ts';
 import type { Page } from '../../database/read-page.ts';
 import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 
-/** What a job has stored for one step: a checkpoint to resume training from, an adapter for users, or both. */
+/** Files that a job has stored for one step: a checkpoint to resume training from, an adapter for users, or both. */
 export interface ListedCheckpoint {
   /** Id of the adapter if there is one, else of the checkpoint. */
   id: string;

@@ -37,7 +37,6 @@ export interface JobFilter {
   /** Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive. */
   search?: string | undefined;
   created?: TimeSpan;
-  /** Only jobs whose models the limit allows. */
   models?: ModelLimit;
 }
 
@@ -66,7 +65,7 @@ export async function listJobs(
   return await listRows(db.job, options, { where: { teamId, AND: [jobsWithin(models)] }, filter }, jobOf);
 }
 
-/** What a poll reads of a job, without its options, which may have some 200 kB. */
+/** Fields that a poll reads of a job, without its options, which may have some 200 kB. */
 export interface JobVersion {
   id: string;
   state: JobState;

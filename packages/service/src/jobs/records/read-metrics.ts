@@ -9,7 +9,6 @@ export interface MetricStretch extends StoredMetric {
   stretch: {
     firstStep: number;
     lastStep: number;
-    /** Number of metrics in the range. */
     count: number;
     lossMin: number;
     lossMax: number;

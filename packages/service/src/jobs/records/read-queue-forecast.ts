@@ -3,7 +3,6 @@ import type { Job, JobRequirements } from '../job.ts';
 import { attemptLimit } from '../transitions/fail-job.ts';
 import { hasWorker } from '../turns/can-claim.ts';
 
-/** What a job waits for, besides its state. */
 export interface QueueForecast {
   /** When it may run next; null if it may run now. */
   runAfter: Date | null;
@@ -15,11 +14,10 @@ export interface QueueForecast {
   attemptsLeft: number;
   /** Requirements that its first attempt fixed; null before that. */
   requirements: JobRequirements | null;
-  /** Whether a live worker that accepts jobs can run it. */
+  /** True where a live worker that accepts jobs can run it. */
   hasWorker: boolean;
 }
 
-/** Returns what happens next to a job that has not ended. */
 export async function readQueueForecast(
   database: Pick<Database, 'db' | 'sql'>,
   job: Job,

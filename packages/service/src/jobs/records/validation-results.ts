@@ -32,7 +32,6 @@ export async function findValidationResult(
   };
 }
 
-/** Deletes expired results. */
 export async function forgetValidationResults(db: Pick<Database, 'sql'>): Promise<void> {
   await deleteInBatches(db, 'validation_results', `created_at <= now() - make_interval(days => ${keptDays})`);
 }

@@ -14,13 +14,11 @@ export interface WatchedJob {
 export interface JobChange {
   /** Oldest first. */
   events: JobEvent[];
-  /** There are more events than these. */
   more: boolean;
   /** The job has ended or was deleted, and there are no further events. */
   finished: boolean;
 }
 
-/** Maximum number of events of one job per read. */
 const maxEvents = 100;
 
 type Row = { place: number; state: JobState | null } & (

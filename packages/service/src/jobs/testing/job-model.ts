@@ -34,7 +34,7 @@ export interface ModelJob {
   state: JobState;
   epoch: number;
   lease: 'none' | 'held' | 'expired';
-  /** Whether `run_after` has passed. */
+  /** True where `run_after` has passed. */
   due: boolean;
   cancelAsked: boolean;
   pauseAsked: boolean;

@@ -54,7 +54,7 @@ interface JobRequest {
   requestHash: string;
   /** From the `Idempotency-Key` header. */
   idempotencyKey: string | null;
-  /** Whether the client reports that it repeats a request (`x-stainless-retry-count` > 0). Then an identical job that the same key, or
+  /** True where the client reports that it repeats a request (`x-stainless-retry-count` > 0). Then an identical job that the same key, or
    *  the same person without a key, created within the last two minutes is returned instead of a second one. */
   isRetry: boolean;
 }
@@ -180,7 +180,7 @@ async function findEarlier(
   token: string,
 ): Promise<Job | null> {
   const { idempotencyKey: key, requestHash, keyId, personId = null } = input;
-  // Of two identical concurrent requests the second waits for the first, and then finds its rows.
+  // The second of two identical concurrent requests waits for the first, and then finds its rows.
   await tryLockName(tx, token);
   if (key) {
     await tx.$executeRaw`

@@ -10,14 +10,13 @@ import { changeJob } from './change-job.ts';
 import { endAttempt } from './job-attempts.ts';
 import { wakeIntegrations } from './wake-integrations.ts';
 
-/** How a job ends. */
 export type Ending =
   | {
       state: 'succeeded';
       fineTunedModel: string;
       trainedTokens: number;
       trainingEnd: TrainingEnd | null;
-      /** Of a sweep, the trial whose configuration becomes the job's. */
+      /** Trial of a sweep whose configuration becomes the job's; null where the job is no sweep. */
       winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | null;
     }
   | { state: 'failed'; error: JobError }
@@ -106,7 +105,6 @@ function endMessages(end: TrainingEnd | null): string[] {
   return messages;
 }
 
-/** The end in the API's format. */
 function endData({ step, totalSteps, reason, publishedStep, best }: TrainingEnd) {
   return { step, total_steps: totalSteps, reason, published_step: publishedStep, best };
 }

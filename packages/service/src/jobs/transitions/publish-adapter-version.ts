@@ -12,7 +12,7 @@ import { endJob } from './end-job.ts';
 export interface NewAdapterVersion extends CreatedVersion {
   trainedTokens: number;
   trainingEnd?: TrainingEnd;
-  /** Of a sweep, the trial that the adapter belongs to. */
+  /** Trial of a sweep that the adapter belongs to. */
   winner?: Pick<JobTrial, 'peft' | 'resolvedTraining'>;
 }
 

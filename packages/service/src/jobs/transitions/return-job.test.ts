@@ -1,4 +1,4 @@
-/** What happens to a job that a worker cannot run, and which worker may claim which job. */
+/** Tests of jobs that a worker cannot run, and of which worker may claim which job. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 import type { Dispatch } from '../../queue/job-queue.ts';

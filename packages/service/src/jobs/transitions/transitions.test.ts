@@ -1,4 +1,4 @@
-/** What each transition does to the row; fencing.test.ts checks that only the lease holder may do it. */
+/** Effects of each transition on the row; fencing.test.ts checks that only the lease holder may do it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { findFineTunedModel, getAdapter, listAdapterVersions } from '../../adapters/read-adapters.ts';

@@ -178,7 +178,6 @@ export type ValidationOutcome =
       trials?: readonly ResolvedTraining[];
       /** Maximum number of tokens that the job trains on. */
       plannedTokens?: number;
-      /** How the lines of its files are used. */
       dataCounts?: DataCounts;
       /** Null or absent if the estimate failed. */
       estimate?: JobEstimate | null;
@@ -268,7 +267,6 @@ function remarksOn(
   return remarks;
 }
 
-/** SQL: sets the job's estimate. */
 function estimateColumn(estimate: JobEstimate | null): Prisma.Sql {
   return Prisma.sql`estimate = ${estimate && JSON.stringify(estimate)}::jsonb`;
 }

@@ -12,7 +12,6 @@ const newcomerMs = 250;
 /** Number of latest attempts that the estimate of slot durations uses. */
 const maxDurations = 200;
 
-/** The place of a queued job. */
 export interface QueuePlace {
   /** 1 is next in the dispatcher's order. */
   position: number;

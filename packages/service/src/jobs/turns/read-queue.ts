@@ -6,7 +6,6 @@ import { atWork, teamTurns } from './team-turns.ts';
 /** Maximum number of teams listed; beyond that, the teams whose turns are last are left out. */
 const maxTeams = 1000;
 
-/** A team's jobs in the queue, and when its turn is. */
 export interface TeamInQueue {
   id: string;
   name: string;

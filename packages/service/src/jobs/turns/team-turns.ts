@@ -11,7 +11,6 @@ import { isDatabaseUnavailable } from '../../database/database-unavailable.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { AttemptKind, Job } from '../job.ts';
 
-/** Kinds of work that teams take turns for. */
 export type TurnKind = AttemptKind | 'export';
 
 /** Seconds of a slot, or of a validating thread, per unit. */

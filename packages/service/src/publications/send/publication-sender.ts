@@ -34,7 +34,6 @@ import {
 
 type Context = Pick<Database, 'db'> & { env: Pick<ServiceEnv, 'hfEndpoint'>; secrets: Secrets };
 
-/** What messages call a team's token. */
 const tokenName = 'The token of the integration huggingface';
 
 /**

@@ -37,7 +37,7 @@ export interface ClaimedPublication extends Publication {
   token: string;
   /** The model card that an earlier attempt has written; null: none yet. */
   cardText: string | null;
-  /** Whether its files have more than `largeBytes`. */
+  /** True where its files have more than `largeBytes`. */
   isLarge: boolean;
 }
 

@@ -7,7 +7,7 @@ import { onStorage } from '../storage-fault.ts';
 import { fsyncFolder } from './fsync-folder.ts';
 import { at, type OpenFolder, openBelow, openFileIn, openIn, pathOf } from './open-below.ts';
 
-/** What a folder written by another process may contain. */
+/** Permitted contents of a folder written by another process. */
 export interface Expected {
   /** Maximum bytes of the file at this path; null: the file is not allowed. Paths have forward slashes. */
   maxBytes(path: string): number | null;
@@ -15,7 +15,6 @@ export interface Expected {
   isFolder?(path: string): boolean;
   /** Maximum bytes of all files together. */
   totalBytes: number;
-  /** Aborts the copy. */
   signal?: AbortSignal | undefined;
 }
 

@@ -10,7 +10,6 @@ import { fsyncFolder, fsyncUpTo, makeFolder } from './fsync-folder.ts';
 import { listObjects } from './list-objects.ts';
 import { removeBelow } from './remove-below.ts';
 
-/** Stores artifacts as folders in the data folder. */
 export function createDiskArtifactStore(dataDir: string, kind: ArtifactKind = 'artifacts'): ArtifactStore {
   const layout = dataFolder(dataDir);
   const pathOf = kind === 'exports' ? layout.export : layout.artifact;

@@ -10,7 +10,6 @@ import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncUpTo, makeFolder } from './fsync-folder.ts';
 import { listObjects } from './list-objects.ts';
 
-/** Stores files in the data folder. */
 export function createDiskFileStore(dataDir: string): FileStore {
   const folder = dataFolder(dataDir);
   const digests = new FileDigests();

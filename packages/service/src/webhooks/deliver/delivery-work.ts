@@ -38,7 +38,6 @@ export interface ClaimedDelivery extends WorkLease<Key> {
   type: string;
   subject: string;
   eventAt: Date;
-  /** Number of this attempt. */
   attempt: number;
   /** Valid secrets, newest first. */
   secrets: { id: string; sealed: Uint8Array; sealedBy: string }[];
@@ -128,7 +127,6 @@ export interface RetryPauses extends RetryTimes {
   endpointSeconds: number;
 }
 
-/** The outcome of an attempt that did not deliver. */
 export interface AttemptFailure {
   /** Status of the receiver's answer; null if there was none. */
   status: number | null;

@@ -181,7 +181,6 @@ async function signedMessage(
   };
 }
 
-/** Maximum rows of the outbox per statement. */
 const batch = 200;
 
 /**
