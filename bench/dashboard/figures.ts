@@ -13,7 +13,7 @@ export interface Figure {
   /** Milliseconds. */
   measured: number;
   target: number;
-  /** What was measured. */
+  /** Description of the measurement. */
   note: string;
 }
 

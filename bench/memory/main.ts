@@ -23,7 +23,7 @@ import { type Asked, createJob, type RunningApi, startApi, toolCall, uploadFile 
 /** An ordinary kind of request. */
 interface Kind {
   name: string;
-  /** Of how many requests of the cheapest kinds there is one of these: what takes long is rarer, as it is in use. */
+  /** Number of requests of the cheapest kinds for each one of this kind: slow kinds are rarer, as in use. */
   every?: number;
   /** The `i`th request, or requests that belong together; their answers' statuses. */
   send(i: number): Promise<number[]>;

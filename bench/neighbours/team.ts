@@ -15,7 +15,7 @@ export interface Team {
   bytes: number;
   /** config.json of the base model. */
   modelConfig: Record<string, unknown>;
-  /** Whether it is to stop: what is not done by then is cancelled. */
+  /** True once the team is to stop: unfinished work is then cancelled. */
   isOver(): boolean;
 }
 

@@ -3,7 +3,7 @@ import type { TrainingComparison } from './report.ts';
 import type { Precision, SideName } from './sides.ts';
 import type { StartFigures } from './start.ts';
 
-/** What was measured. */
+/** Measurements of a run. */
 export interface Measured {
   comparisons: readonly TrainingComparison[];
   start?: StartFigures | undefined;

@@ -33,7 +33,7 @@ export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
   data(file: string, model: string): Promise<string>;
 }
 
-/** What is trained: a little (8 ranks on two modules of a layer) or much (16 on all), by name. */
+/** Adapters to train: small (8 ranks on two modules of a layer) or large (16 on all), by name. */
 export const adapters: Record<
   'small' | 'large' | 'classifier' | 'rewriter',
   Record<string, unknown>

@@ -42,7 +42,7 @@ export interface Failure {
   detail: string;
 }
 
-/** What a scenario works with and reports to. */
+/** Inputs and reports of a scenario. */
 export interface Run {
   scenario: Scenario;
   rig: Rig;

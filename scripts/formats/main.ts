@@ -1,4 +1,4 @@
-/** What docs/files.md takes from the code. `node --import tsx scripts/formats/main.ts` writes it there. */
+/** Parts of docs/files.md that come from the code. `node --import tsx scripts/formats/main.ts` writes them there. */
 import path from 'node:path';
 import { containers } from '../../packages/peft-core/src/examples/containers/containers.ts';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';

@@ -8,7 +8,7 @@ import { dataFolder } from '@graft/service';
 export interface StartLog {
   /** Null: lines go to standard output, and those of a child are not taken. */
   file: string | null;
-  /** Of the supervisor's own logger; absent: standard output. */
+  /** Output of the supervisor's own logger. Default: standard output. */
   destination?: { write(line: string): void };
   /** Shows a line to the person who started Graft. */
   show(line: string): void;
@@ -95,7 +95,7 @@ function appender(file: string): (text: string) => void {
   };
 }
 
-/** Of a line of pino's that is a warning or worse: which part it is about, its message, and the error's. */
+/** Part, message and error's message of a line of pino's that is a warning or worse; null for another line. */
 function plainWarning(line: string): string | null {
   if (!line.startsWith('{')) return null;
   try {

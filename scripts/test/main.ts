@@ -44,7 +44,7 @@ const onlyServices = process.argv.includes('--services');
 const wholeMatrix = process.argv.includes('--whole-matrix');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
-/** What of the suite this run has, for the line before the count. */
+/** Parts of the suite in this run, for the line before the count. */
 const covered: string[] = [];
 
 const secondsOf = usualSeconds(root);

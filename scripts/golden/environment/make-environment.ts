@@ -27,7 +27,7 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
   await mkdir(dirname(folder), { recursive: true });
   try {
     const own = join(unfinished, 'bin', 'python');
-    // Of thousands of files few are ever imported: Python compiles those when they are.
+    // Few of thousands of files are ever imported: Python compiles those when they are.
     const install = [
       '-m',
       'pip',

@@ -92,7 +92,7 @@ async function describeModel(report: ModelReport): Promise<string> {
   ].join('\n');
 }
 
-/** What the template has, as far as its form is known. */
+/** Describes the features of the template, as far as its form is known. */
 async function describeTemplate(template: string): Promise<string> {
   const { answerFormOf } = await import('@graft/peft-core/chat');
   const { style, reasoning } = answerFormOf(template);

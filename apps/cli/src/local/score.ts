@@ -91,7 +91,7 @@ async function scorePairs({ model, adapter, input, output: path, ...flags }: Opt
   });
 }
 
-/** Whether the first line is a preference, in one of the shapes that training reads. */
+/** Returns true if the first line is a preference, in one of the shapes that training reads. */
 async function hasPreferences(path: string): Promise<boolean> {
   const file = createReadStream(path);
   // readline ignores the error of a file that cannot be opened.

@@ -113,7 +113,7 @@ function describeState(job: FineTuningJob, last: JobAttempt | undefined, outlook
   }
 }
 
-/** What to do about a job that failed. */
+/** Advice for a job that failed. */
 export const failureAdvice = ({ id, error }: Pick<FineTuningJob, 'id' | 'error'>): string =>
   error?.fault === 'user'
     ? 'Fix the data or the options, and create the job again.'

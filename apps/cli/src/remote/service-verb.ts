@@ -66,7 +66,7 @@ interface ListSpec<T> {
   /** Default: `list`. */
   name?: string;
   summary: string;
-  /** What follows the verb on the command line. */
+  /** Examples: the text after the verb on the command line. */
   examples?: string[];
   /** Default of --limit. Without it there is no such option, and all rows are listed. */
   limit?: number;

@@ -9,7 +9,7 @@ export interface Query<Data> {
   refetch: () => unknown;
 }
 
-/** What a query's data render to; before there are data, a placeholder of the given height or the error. */
+/** Renders a query's data; before there are data, a placeholder of the given height or the error. */
 export function Loaded<Data>({
   query: { data, error, refetch },
   height,

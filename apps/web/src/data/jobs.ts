@@ -85,7 +85,7 @@ export function mergeJobs(cache: QueryClient, jobs: readonly FineTuningJob[]): v
   }
 }
 
-/** Whether a job belongs to a list with these parameters; the same rules as the server's. */
+/** Returns a test that is true for jobs of a list with these parameters; the same rules as the server's. */
 function jobMatcher({ status, model, created_by, search }: JobListParams): (job: FineTuningJob) => boolean {
   const text = search?.toLowerCase();
   return (job) =>

@@ -28,7 +28,7 @@ export interface LineFault {
 
 export interface CorrectableLine {
   number: number;
-  /** What is wrong with it; null for a corrected line in which no fault is left. */
+  /** Fault of the line; null for a corrected line in which no fault is left. */
   fault: string | null;
   place: LineBytes;
   /** The text in the file, or its beginning if it is too long to edit. */
@@ -148,7 +148,7 @@ export async function openCorrection(
   };
 }
 
-/** What is wrong with a text as a line of JSON Lines; null if it is an object. */
+/** Fault of a text as a line of JSON Lines; null if it is an object. */
 export function textFault(text: string, isEdited: boolean): string | null {
   if (text.trim() === '') return 'Must be a JSON object. To remove the line, leave it out.';
   // An unchanged line is one line, although a text area shows a carriage return as a line break.

@@ -4,7 +4,7 @@ import { adapterKeys } from '../../data/adapters.ts';
 import { usePermission } from '../../data/session.ts';
 
 interface NoteProps {
-  /** What the note describes. */
+  /** Object that the note describes. */
   subject: 'adapter' | 'version';
   note: string | null;
   save: (note: string | null) => Promise<unknown>;

@@ -6,7 +6,7 @@ type Version = Pick<
   'model' | 'adapter_name' | 'base_model' | 'download_path' | 'lineage' | 'peft' | 'system_prompt'
 >;
 
-/** What the code uses. */
+/** Inputs of the code. */
 interface CodeInput {
   version: Version;
   /** The base model on the Hugging Face Hub; null: not known. */

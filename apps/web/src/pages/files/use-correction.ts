@@ -48,7 +48,7 @@ export function useCorrection({ name: original, columns, read, faults, total, on
   const [error, setError] = useState<unknown>(null);
   /** Faults found before the copy is sent, by line. */
   const [faultsOfTexts, setFaultsOfTexts] = useState(noFaults);
-  /** Whether the corrected copy was refused. */
+  /** True after the corrected copy was refused. */
   const [wasRefused, setWasRefused] = useState(false);
   /** Counts attempts to save, after which the first fault gets the focus. */
   const [attempts, setAttempts] = useState(0);
@@ -147,7 +147,7 @@ export function useCorrection({ name: original, columns, read, faults, total, on
     },
     close: () => {
       setIsOpen(false);
-      // What was not read yet is read again; changes are kept.
+      // Reads again what was not read yet; changes are kept.
       if (!correction) reset();
     },
     reload,

@@ -9,7 +9,7 @@ export interface Form {
   faults: Faults;
 }
 
-/** What every part of the form gets. */
+/** Props of every part of the form. */
 export interface PartProps {
   form: Form;
   options: Wire.FineTuningOptions;

@@ -121,7 +121,7 @@ export function Workers() {
   );
 }
 
-/** What happens to the jobs of a quarantined worker. Leases that are being drained have a badge instead. */
+/** Describes the effect of a quarantine on the worker's jobs. Leases that are being drained have a badge instead. */
 function drainText({ leases }: WorkerObject): string {
   if (leases.length === 0) return 'No jobs left. The process can be stopped.';
   return leases.some(({ leaving }) => leaving) ? '' : 'Finishing its running jobs.';

@@ -165,7 +165,7 @@ function Calls({
   );
 }
 
-/** What an answer contains besides its content: earlier steps with their results, and reasoning. */
+/** Parts of an answer besides its content: earlier steps with their results, and reasoning. */
 function Steps({ steps }: { steps: readonly Step[] }) {
   return (
     <>
