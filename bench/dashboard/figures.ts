@@ -13,7 +13,6 @@ export interface Figure {
   /** Milliseconds. */
   measured: number;
   target: number;
-  /** Description of the measurement. */
   note: string;
 }
 

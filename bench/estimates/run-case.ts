@@ -12,7 +12,6 @@ import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
 import { type DataName, writeData } from './data.ts';
 import type { Measured, Plan } from './graft.ts';
 
-/** A training that is estimated and measured. */
 export interface Case {
   /** A name in testdata/models.json. */
   model: string;
@@ -43,7 +42,6 @@ async function modelPath(name: string, folder: string): Promise<string> {
   return made;
 }
 
-/** Steps of a training. */
 const steps = 4;
 
 /** Plan of the training; its inputs are written to `folder` where they do not exist yet. */

@@ -19,7 +19,6 @@ export interface FamilyFigures {
   referenceSeconds: number;
   ratio: number;
   cpuRatio: number;
-  /** Peak memory of the family's process. */
   peakBytes: number;
 }
 

@@ -20,7 +20,6 @@ import { inLanes } from '../../scripts/measuring/processes.ts';
 import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { type Asked, createJob, type RunningApi, startApi, toolCall, uploadFile } from '../running-api.ts';
 
-/** An ordinary kind of request. */
 interface Kind {
   name: string;
   /** Number of requests of the cheapest kinds for each one of this kind: slow kinds are rarer, as in use. */

@@ -8,7 +8,6 @@ import { type Act, type Attack, attacks } from './attacks.ts';
 import { openCalmTeam, type Waits } from './calm-team.ts';
 import type { Team } from './team.ts';
 
-/** Load beside the calm team. */
 export const neighbours = ['none', 'ordinary', 'hostile'] as const;
 export type Neighbour = (typeof neighbours)[number];
 

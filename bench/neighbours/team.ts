@@ -5,7 +5,6 @@ import { GraftClient } from '@graft/client';
 import { adapterFor, filesOf } from '../../apps/api/src/testing/adapter-parts.ts';
 import { type Asked, answerTo, createJob, type RunningApi, uploadFile } from '../running-api.ts';
 
-/** A team of a started Graft, and what its work needs. */
 export interface Team {
   api: RunningApi;
   key: string;

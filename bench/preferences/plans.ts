@@ -51,7 +51,6 @@ async function longAnswers(model: string): Promise<Pair[]> {
   });
 }
 
-/** A text's sentences and lines in reverse order. */
 const inReverse = (text: string): string =>
   text
     .split(/(?<=[.!?:])\s+|\n+/)

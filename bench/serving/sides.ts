@@ -18,7 +18,6 @@ export interface Answered extends Speed {
   peakBytes: number;
 }
 
-/** The questions one by one, and many at once. */
 export interface Served<Own extends Speed = Speed> {
   oneByOne: Own;
   together: Own;

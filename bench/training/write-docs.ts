@@ -86,7 +86,6 @@ ${rows.join('\n')}
 `;
 }
 
-/** Results of a run of the bench, and its machine. */
 export interface Run {
   title: string;
   machine: Record<string, string>;

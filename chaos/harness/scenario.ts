@@ -42,7 +42,6 @@ export interface Failure {
   detail: string;
 }
 
-/** Inputs and reports of a scenario. */
 export interface Run {
   scenario: Scenario;
   rig: Rig;

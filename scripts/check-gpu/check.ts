@@ -37,7 +37,6 @@ export type Outcome =
   | { result: 'failed'; reason: string; output: string[] }
   | { result: 'not possible'; reason: string };
 
-/** A check that was made. */
 export type Made = {
   name: string;
   seconds: number /** The most that it took of the card's memory. */;

@@ -152,7 +152,6 @@ interface Done {
   jobId: string;
   adapterId: string;
   version: number;
-  /** Model name of the adapter. */
   model: string;
   messages: ChatMessage[];
 }

@@ -17,7 +17,6 @@ interface OptionSchema {
   enum?: readonly unknown[];
 }
 
-/** A row for each format. */
 export function formatTable(): string {
   const rows = exportFormats.map(({ name, summary, holds, runtimes }) => [
     `\`${name}\``,
@@ -28,7 +27,6 @@ export function formatTable(): string {
   return plainTable(['format', 'for', 'read by', 'holds'], rows);
 }
 
-/** A row for each option of each format. */
 export function optionTable(): string {
   const rows = exportFormats.flatMap(({ name, options }) =>
     Object.entries<OptionSchema>(options.properties as never).map(([option, schema]) => [

@@ -13,7 +13,6 @@ import {
 import type { StartLog } from './start-log.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
-/** One of the processes that are Graft. */
 export interface Program {
   name: 'api' | 'worker';
   entry: URL;

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { dataFolder } from '@graft/service';
 
-/** Where the log of everything that `npm start` runs goes. */
 export interface StartLog {
   /** Null: lines go to standard output, and those of a child are not taken. */
   file: string | null;

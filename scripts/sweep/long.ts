@@ -21,7 +21,6 @@ export interface Setting {
   learning_rate: number;
 }
 
-/** One training that is to be done. */
 export interface LongTrial extends Setting {
   seed: number;
 }
@@ -104,7 +103,6 @@ export function trialsOf(settings: readonly Setting[], seeds = SEEDS): LongTrial
   );
 }
 
-/** Trials of which there is no result yet. */
 export const pendingOf = (
   experiment: Experiment,
   trials: readonly LongTrial[],
@@ -194,7 +192,6 @@ function verdictOn(
   };
 }
 
-/** The means of runs with one setting. */
 function measured(runs: LongResult[]): Measured {
   const { r, lora_alpha, batch_size, learning_rate } = runs[0]!;
   const losses = runs.map(({ loss }) => loss ?? Number.POSITIVE_INFINITY);
@@ -230,7 +227,7 @@ export function verdictText(verdict: LongVerdict): string {
   return verdict.isScored ? `${distance.answers.toFixed(1)} of ${QUESTIONS} answers fewer, ${loss}` : loss;
 }
 
-/** Returns true if the automatic setting was measured and is too far from the best. A setting without a measurement is no fault or success. */
+/** True for a measured automatic setting that is too far from the best. One without a measurement is neither a fault nor a success. */
 export function isTooFar(verdict: LongVerdict): boolean {
   const distance = distanceOf(verdict);
   return distance !== null && !(distance.answers <= BOUNDS.answers && distance.loss <= BOUNDS.loss);
@@ -298,7 +295,6 @@ const rightText = ({ right, rightSpread }: Measured): string =>
 const chosenVerdicts = (words: readonly string[]) =>
   longVerdicts(longResults.read()).filter(({ task }) => isChosen({ task, method: defaultMethod }, words));
 
-/** Every setting of the chosen tasks. */
 export const settingsOf = (words: readonly string[]): string => settingsTable(chosenVerdicts(words));
 
 export const long: Sweep = {

@@ -45,7 +45,6 @@ export interface PreferenceResult extends PreferenceTrial, Measures {
   seconds: number;
 }
 
-/** The start itself, before training. */
 export interface StartResult extends Measures {
   task: string;
   start: Start;

@@ -39,7 +39,6 @@ export interface Report {
   tables: Record<string, string>;
   /** Measurements that are still missing. */
   notes?: string[];
-  /** Failed expectations, a line each. */
   faults: string[];
 }
 

@@ -140,7 +140,6 @@ function isLongRun({ task: name, steps }: Pick<Result, 'task' | 'steps'>): boole
   return steps > models[task.model].maxSteps && task.data().training.length >= FEW_ROWS;
 }
 
-/** The row with automatic values. */
 export async function automaticTrial(row: Row): Promise<Trial> {
   const { learning_rate, n_epochs, batch_size } = await resolved(row);
   const { task, method, options } = row;

@@ -101,7 +101,6 @@ if (wholeMatrix && tally.failed === 0 && !process.env.GRAFT_MATRIX && ranEveryMa
 console.log(closingLines({ tally, tables, covered, milliseconds: performance.now() - started }));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 
-/** The paths that `--part` or `--next-part` selects. */
 function chosenPart(paths: string[]): Set<string> {
   const part = commitPart(root, 'files', filePartCount);
   if (process.argv.includes('--part')) {

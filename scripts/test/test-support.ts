@@ -9,7 +9,6 @@ export function opensServices(file: string): boolean {
   );
 }
 
-/** True where a test file opens pages in a browser. */
 export const opensBrowser = (file: string): boolean =>
   textsOf(file).some((text) => /\bopen(BrowserBench|Visits)\(/.test(text));
 

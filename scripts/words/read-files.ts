@@ -111,7 +111,6 @@ function commentLines(text: string, mark: RegExp): Prose[] {
 interface AvoidedWord {
   /** Matched without regard to case. */
   pattern: RegExp;
-  /** Replacement for the words. */
   instead: string;
 }
 

@@ -9,7 +9,6 @@ interface Options {
   python: string;
   /** A pip requirements file. A comment `# without dependencies: NAME==VERSION` names a package of which nothing else is installed. */
   requirementsFile: string;
-  /** Where the environment is to be. */
   folder: string;
   report: (line: string) => void;
 }

@@ -6,7 +6,7 @@ export interface ArchitectureRow {
   task: TaskType;
   /** Fields of config.json, model_type included; vocab_size comes from the tokenizer. */
   config: Record<string, unknown>;
-  /** Seed of its weights, where the usual seed gives a model that does not learn in a few steps, or whose experts are nearly equal for a token. */
+  /** Seed of the weights, where with the usual seed the model does not learn in a few steps, or its experts are nearly equal for a token. */
   seed?: number;
   /** Set where finite differences reach over corners: of ReLUs, or where a token's experts change. */
   corners?: true;

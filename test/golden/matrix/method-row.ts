@@ -12,7 +12,7 @@ export interface MethodRow {
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
   merges: boolean | ((architecture: ArchitectureRow) => boolean);
-  /** `adapter`: PEFT's files hold all that is trained; `parameters`: they do not, or hold an encoder's output, so Graft starts from start.safetensors. */
+  /** `adapter`: PEFT's files have all that is trained. `parameters`: they have an encoder's output; Graft starts from start.safetensors. */
   start: 'adapter' | 'parameters';
   learningRate: number;
   /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */

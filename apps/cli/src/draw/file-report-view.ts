@@ -136,7 +136,6 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
   );
 }
 
-/** A column that is not read. */
 export const unreadText = ({ name, values }: ReportResult['unread_columns'][number]): string =>
   `${JSON.stringify(name)} (${count(values)} value${values === 1 ? '' : 's'})`;
 

@@ -154,7 +154,6 @@ function fitText(faults: readonly string[]): string {
   return `does not fit: ${faults.slice(0, 3).join('; ')}${more}`;
 }
 
-/** The requirements of the adapter as text. */
 function needs({ needs }: AdapterReport): string {
   const { base_model, base_sha256, library, tokens, positions, modules, classes } = needs;
   const some = (values: readonly (string | number)[]) =>

@@ -68,7 +68,6 @@ async function score(options: Options): Promise<void> {
   });
 }
 
-/** Scores both completions of each preference. */
 async function scorePairs({ model, adapter, input, output: path, ...flags }: Options): Promise<void> {
   const output = createOutput(flags);
   const { readDataFile } = await import('@graft/peft-core/examples');

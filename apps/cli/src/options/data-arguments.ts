@@ -90,7 +90,6 @@ export const isPlain = {
   validation: (files: readonly ValidationArgument[]): boolean => files.length <= 1 && !files[0]?.name,
 };
 
-/** The share of a file as a job's field. */
 export const shareOf = (
   { share }: DataArgument,
   mix: string | undefined,

@@ -2,7 +2,6 @@ import type { ComponentChildren } from 'preact';
 import { Problem } from './problem.tsx';
 import { Waiting } from './waiting.tsx';
 
-/** The part of a query's result used here. */
 export interface Query<Data> {
   data: Data | undefined;
   error: unknown;

@@ -19,7 +19,6 @@ export interface JobFilters {
   search: string;
 }
 
-/** Rows per page of the list. */
 const pageSize = 100;
 const pollMs = 4_000;
 

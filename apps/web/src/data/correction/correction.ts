@@ -12,7 +12,6 @@ import {
   rangesWithout,
 } from './line-bytes.ts';
 
-/** Maximum number of lines that can be edited at a time. */
 export const maxEdited = 100;
 /** Maximum size of a line that can be edited, in bytes. */
 export const maxLineBytes = 64_000;
@@ -60,7 +59,6 @@ const faultRanges = ({ line, lines }: LineFault): (readonly number[])[] => [
   ...(lines ?? []),
 ];
 
-/** Everything that the user leaves out. */
 const leftOutPlaces = ({ lines, rest, isRestLeftOut, removed }: Correction): LineBytes[] => [
   ...lines.filter(({ isLeftOut }) => isLeftOut).map(({ place }) => place),
   ...(isRestLeftOut ? rest : []),

@@ -112,7 +112,6 @@ const Shown = ({
   </div>
 );
 
-/** Maximum number of messages that are named. */
 const MAX_NAMED = 10;
 
 /** Such as "messages[1] and messages[3]". */

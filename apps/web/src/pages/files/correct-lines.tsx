@@ -169,7 +169,6 @@ function LineEditor({
   onChange,
 }: {
   line: CorrectableLine;
-  /** Fault of the text. */
   error: string | undefined;
   isBusy: boolean;
   /** Must stay the same function, so that a change of one line does not render all. */

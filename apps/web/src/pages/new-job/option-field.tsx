@@ -9,7 +9,6 @@ export interface Form {
   faults: Faults;
 }
 
-/** Props of every part of the form. */
 export interface PartProps {
   form: Form;
   options: Wire.FineTuningOptions;

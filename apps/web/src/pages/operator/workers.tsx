@@ -14,7 +14,6 @@ const invalidates = [['workers'], ['queue']];
 /** Seconds after its last heartbeat during which a worker counts as alive; the same as the dispatcher's. */
 const aliveSeconds = 60;
 
-/** Workers with their hardware, leases and status. */
 export function Workers() {
   const now = useNow();
   const workers = useWorkers();
@@ -127,7 +126,6 @@ function drainText({ leases }: WorkerObject): string {
   return leases.some(({ leaving }) => leaving) ? '' : 'Finishing its running jobs.';
 }
 
-/** Leases shown per worker. */
 const maxLeases = 4;
 
 /** The teams whose jobs a worker holds. The jobs themselves are not visible to the operator. */
@@ -155,7 +153,6 @@ function Leases({ worker: { leases, slots }, now }: { worker: WorkerObject; now:
   );
 }
 
-/** A worker's status: silent, quarantined, draining or ready. */
 function WorkerStatus({ worker, now }: { worker: WorkerObject; now: number }) {
   if (worker.heartbeat_at < now - aliveSeconds) return <Badge tone="bad">not responding</Badge>;
   if (worker.quarantined_at !== null) return <Badge tone="bad">quarantined</Badge>;

@@ -11,7 +11,6 @@ import { toCurl } from './requests.ts';
 
 const sides = ['A', 'B'] as const;
 
-/** The prompts, with their answers side by side. */
 export function Turns({
   turns,
   onRegenerate,
