@@ -56,7 +56,7 @@ export function isWarm(folder: string | undefined, library: ReferenceLibrary): f
 
 /**
  * Runs a script in a fork of the warm Python; its outputs go to the files. Resolves to its exit code, null when it was killed.
- * What it took is measured as `CPU of Python`: it is no child of this process.
+ * The script's time is measured as `CPU of Python`: the fork is no child of this process.
  */
 export async function runWarm(
   folder: string,
