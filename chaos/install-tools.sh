@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `npm run chaos` uses besides Node, on Debian and Ubuntu: strace (kills at syscalls), iproute2 (network namespaces),
+# Tools of `npm run chaos` besides Node, on Debian and Ubuntu: strace (kills at syscalls), iproute2 (network namespaces),
 # redis-server (the second queue backend).
 set -eu
 apt-get update

@@ -54,7 +54,6 @@ export function chosenOf<Name extends string>(all: readonly Name[], words: reado
   return named.length > 0 ? named : [...all];
 }
 
-/** Ends the process after a fault of its options. */
 export function endWithUsage(fault: string): never {
   console.error(`${fault}\n\n${usage()}`);
   process.exit(2);

@@ -13,7 +13,6 @@ export interface Figure {
   /** Milliseconds. */
   measured: number;
   target: number;
-  /** What was measured. */
   note: string;
 }
 

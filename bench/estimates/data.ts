@@ -2,7 +2,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { shopChats } from '../../scripts/sweep/rows/bike-shop.ts';
 
-/** Kinds of lines. */
 type Kind = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
 
 /** Lines of one kind, or a few texts of that number of tokens of the byte tokenizer. */

@@ -8,14 +8,12 @@ export interface Plan extends Pick<TrainOptions, 'trainingFile' | 'peft' | 'trai
   precision: 'fp32' | 'bf16';
 }
 
-/** Measurements of one training. */
 export interface Measured {
   trainableParameters: number;
   peakBytes: number;
   tokens: number;
   /** Duration of the whole training, the measurements of speed left out. */
   seconds: number;
-  /** Durations of the steps. */
   stepSeconds: number[];
   /** Floating-point operations per second of matrix products, measured before, between and after the steps: the machine's speed changes. */
   flops: number[];

@@ -12,7 +12,6 @@ import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
 import { type DataName, writeData } from './data.ts';
 import type { Measured, Plan } from './graft.ts';
 
-/** A training that is estimated and measured. */
 export interface Case {
   /** A name in testdata/models.json. */
   model: string;
@@ -43,10 +42,9 @@ async function modelPath(name: string, folder: string): Promise<string> {
   return made;
 }
 
-/** Steps of a training. */
 const steps = 4;
 
-/** What is trained, made in `folder` where it is not there yet. */
+/** Plan of the training; its inputs are written to `folder` where they do not exist yet. */
 async function planOf(each: Case, folder: string): Promise<Plan & { lines: number }> {
   const { file: trainingFile, lines } = await writeData(each.data, folder);
   const peft = parsePeftConfig(each.peft);
@@ -83,7 +81,7 @@ export async function estimateCase(
       tokenizer: loadTokenizer(base.tokenizerFiles),
       counts: { training_file: [lines], validation_file: [] },
     });
-    // What else the machine does for a moment can only make one slower.
+    // Other load on the machine can only make a measurement slower.
     const flops = Math.max(...speeds);
     const machine = { device: 'cpu', kernels: true, precision, threads: threadCount(), flops } as const;
     return estimateTraining({ modelConfig: base.config, peft, training, data }, machine);

@@ -8,7 +8,7 @@ import { sum } from '../../scripts/measuring/report.ts';
 
 export interface Measured {
   seconds: number;
-  /** Of the files. */
+  /** Size of the files. */
   bytes: number;
   estimate: number;
   /** Most memory of the process, TensorFlow included. */

@@ -25,7 +25,7 @@ const { gigabytes, rank, ...options } = commandLine(
   { gigabytes: 8, rank: 16 },
 );
 
-/** Of a model with four billion parameters, whose largest tensor is the table of 151,936 tokens; a layer has 0.2 GB in bfloat16. */
+/** Model with four billion parameters, whose largest tensor is the table of 151,936 tokens; a layer has 0.2 GB in bfloat16. */
 const shape = {
   ...randomModels.billion,
   hidden_size: 2560,

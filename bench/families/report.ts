@@ -6,10 +6,10 @@ import { gigabytes } from '../../scripts/measuring/report.ts';
 import { plainTable } from '../../scripts/methods/markdown-table.ts';
 import { published } from './models.ts';
 
-/** What was measured of a family's model and of the reference beside it. */
+/** Measurements of a family's model and of the reference beside it. */
 export interface FamilyFigures {
   family: string;
-  /** Of a step's only example. */
+  /** Length of a step's only example. */
   tokens: number;
   precision: 'fp32' | 'bf16';
   /** Steps of both that were compared. */
@@ -19,7 +19,6 @@ export interface FamilyFigures {
   referenceSeconds: number;
   ratio: number;
   cpuRatio: number;
-  /** Peak memory of the family's process. */
   peakBytes: number;
 }
 

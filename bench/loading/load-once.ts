@@ -18,7 +18,7 @@ export interface Loaded {
   /** Most memory of the process before it read a weight, and until it had all. */
   emptyBytes: number;
   peakBytes: number;
-  /** Of the weights as they are stored. */
+  /** Size of the weights as they are stored. */
   storedBytes: number;
   seconds: number;
 }

@@ -20,10 +20,9 @@ import { inLanes } from '../../scripts/measuring/processes.ts';
 import { describeMachine, facts, markdownTable } from '../../scripts/measuring/report.ts';
 import { type Asked, createJob, type RunningApi, startApi, toolCall, uploadFile } from '../running-api.ts';
 
-/** An ordinary kind of request. */
 interface Kind {
   name: string;
-  /** Of how many requests of the cheapest kinds there is one of these: what takes long is rarer, as it is in use. */
+  /** Number of requests of the cheapest kinds for each one of this kind: slow kinds are rarer, as in use. */
   every?: number;
   /** The `i`th request, or requests that belong together; their answers' statuses. */
   send(i: number): Promise<number[]>;

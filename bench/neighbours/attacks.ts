@@ -26,7 +26,7 @@ export interface Attack {
   atOnce: number;
   /** How an ordinary team does equal work, where that is not as many acts at a time. */
   ordinaryAtOnce?: number;
-  /** Whether each hostile act must be the user's fault. */
+  /** True where each hostile act must be the user's fault. */
   isRefused: boolean;
   /** Writes files and trains adapters that the team's acts need. */
   open(team: Team, isHostile: boolean): Promise<Act>;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Asked, createJob, uploadFile } from '../running-api.ts';
 import { type Team, template, trained } from './team.ts';
 
-/** What the calm team waits for, each measured by one client that asks again after a pause. */
+/** Times that the calm team waits, each measured by one client that asks again after a pause. */
 export const measures = [
   'start of a job',
   'request',

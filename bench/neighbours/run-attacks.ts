@@ -8,7 +8,6 @@ import { type Act, type Attack, attacks } from './attacks.ts';
 import { openCalmTeam, type Waits } from './calm-team.ts';
 import type { Team } from './team.ts';
 
-/** What works beside the calm team. */
 export const neighbours = ['none', 'ordinary', 'hostile'] as const;
 export type Neighbour = (typeof neighbours)[number];
 
@@ -94,7 +93,7 @@ async function repeat(
       ({ message }: Error) => `broken: ${message}`,
     );
     ends.set(how, (ends.get(how) ?? 0) + 1);
-    // What is refused costs little, and how often it may be asked is a rate's matter.
+    // A refusal costs little, and the rate limits how often one may ask.
     if (how !== 'done') await sleep(100);
   });
   return ends;

@@ -5,7 +5,6 @@ import { GraftClient } from '@graft/client';
 import { adapterFor, filesOf } from '../../apps/api/src/testing/adapter-parts.ts';
 import { type Asked, answerTo, createJob, type RunningApi, uploadFile } from '../running-api.ts';
 
-/** A team of a started Graft, and what its work needs. */
 export interface Team {
   api: RunningApi;
   key: string;
@@ -15,7 +14,7 @@ export interface Team {
   bytes: number;
   /** config.json of the base model. */
   modelConfig: Record<string, unknown>;
-  /** Whether it is to stop: what is not done by then is cancelled. */
+  /** True once the team is to stop: unfinished work is then cancelled. */
   isOver(): boolean;
 }
 

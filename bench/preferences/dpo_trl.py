@@ -33,7 +33,7 @@ from trl import DPOConfig, DPOTrainer  # noqa: E402
 
 disable_progress_bars()
 transformers.utils.logging.disable_progress_bar()
-# What libraries print must not come between the lines of the protocol.
+# Output of libraries must not come between the lines of the protocol.
 protocol, sys.stdout = sys.stdout, sys.stderr
 unit = 1 if sys.platform == "darwin" else 1024
 

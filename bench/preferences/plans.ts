@@ -25,7 +25,7 @@ const assistant = (content: string): Message[] => [{ role: 'assistant', content 
 /** The bike shop's pairs: answers of a few tokens under one system prompt. */
 const shortAnswers = async (): Promise<Pair[]> => readJsonLines('examples/bike-shop/pairs.jsonl');
 
-/** What an answer has at least and at most, in tokens, to be among the long ones; and a prompt at most. */
+/** Least and most tokens of an answer among the long ones; and most tokens of a prompt. */
 const [least, most, longestPrompt] = [100, 300, 150];
 
 /**
@@ -51,7 +51,6 @@ async function longAnswers(model: string): Promise<Pair[]> {
   });
 }
 
-/** A text's sentences and lines in reverse order. */
 const inReverse = (text: string): string =>
   text
     .split(/(?<=[.!?:])\s+|\n+/)

@@ -25,7 +25,7 @@ test('speeds are by time per token, and leave out the first steps and the refere
 });
 
 test('the reference pass is spread over the tokens of all steps', () => {
-  // Of 60 tokens: Graft's pass is 100 / 60 a token, and that of the expert 200 / 60.
+  // With 60 tokens, Graft's pass is 100 / 60 a token, and that of the expert 200 / 60.
   const [, padded, sorted] = measured.sides;
   assert.ok(Math.abs(padded!.withReference.median - 7 / (1 + 100 / 60)) < 1e-9);
   assert.ok(Math.abs(sorted!.withReference.median - (3 + 200 / 60) / (1 + 100 / 60)) < 1e-9);

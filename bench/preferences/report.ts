@@ -16,7 +16,7 @@ import type { Precision } from '../training/sides.ts';
 export const excludedSteps = 2;
 
 export interface PreferenceFigures extends SideFigures {
-  /** Of the reference pass over all pairs; 0 where each step computes its own. */
+  /** Time of the reference pass over all pairs; 0 where each step computes its own. */
   referenceSeconds: number;
   /** As `speedup`, with each step's share of the reference pass. */
   withReference: Quartiles;
@@ -44,7 +44,7 @@ export function compare(
 /** The first step's losses of the sides are that of Graft within this in fp32. */
 const tolerance = 1e-2;
 
-/** What is wrong with the first step's losses in fp32; null where nothing is. */
+/** Fault of the first step's losses in fp32; null where there is none. */
 export function lossFault({ workload, precision, sides }: Comparison): string | null {
   if (precision !== 'fp32') return null;
   const [graft, ...others] = sides as [SideFigures, ...SideFigures[]];

@@ -32,7 +32,6 @@ async function weights(): Promise<TaskResults['weights']> {
   return { trainableParameters: parameters, vocabularySize, hiddenSize, linearValues: values };
 }
 
-/** The demo's whole training. */
 async function trainAll(): Promise<TaskResults['train']> {
   const found: TaskResults['train'] = {
     tokensPerSecond: 0,

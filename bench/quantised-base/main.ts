@@ -1,5 +1,5 @@
 /**
- * What a quantised base costs and saves: trains the demo's adapter (examples/bike-shop) on the real SmolLM2-135M once for each
+ * Costs and savings of a quantised base: trains the demo's adapter (examples/bike-shop) on the real SmolLM2-135M once for each
  * `base_dtype`, each measurement in a separate process, and prints the figures of results.md. About three minutes each.
  *
  * node --import tsx bench/quantised-base/main.ts [--only nf4,int8] [--seed 42] [--output data/bench/quantised-base.json]

@@ -6,7 +6,7 @@ import { environmentFor } from '@graft/peft-core/precision';
 import { runForResult, typeScript } from '../../scripts/measuring/processes.ts';
 import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 
-/** What one process of bench/quantised-base is to do. */
+/** Input of one process of bench/quantised-base. */
 export interface Plan {
   task: 'weights' | 'train' | 'answer';
   model: string;
@@ -53,7 +53,7 @@ export interface HeldBytes {
   norms: number;
 }
 
-/** What a running trainer holds of the base model. It is read from TensorFlow's own log during one step and one evaluation. */
+/** Measures a running trainer's memory of the base model. It is read from TensorFlow's own log during one step and one evaluation. */
 export async function measureWeights(
   plan: Omit<Plan, 'task'>,
 ): Promise<{ held: HeldBytes; model: TaskResults['weights'] }> {
@@ -92,7 +92,7 @@ function readTensor(line: string): ReadTensor | null {
   return { run: run[1]!, shape, bytes: Number(bytes[1]) };
 }
 
-/** What the first evaluation read, by kind. The rest of what is stored is the linear weights'. */
+/** Bytes that the first evaluation read, by kind. The rest of what is stored is the linear weights'. */
 function heldBytes(reads: ReadTensor[], model: TaskResults['weights']): HeldBytes {
   const held: HeldBytes = { linear: 0, embedding: 0, norms: 0 };
   const tables = new Set<string>();

@@ -1,5 +1,5 @@
 /**
- * What training on pairs with default options does for a search: descriptions of Node's API, from @types/node, find the function that
+ * Effect on a search of training on pairs with default options: descriptions of Node's API, from @types/node, find the function that
  * they describe among all of them. The functions of the held-out queries are in no training pair. Trains MiniLM, and prints recall
  * before and after for results.md; some two minutes.
  *

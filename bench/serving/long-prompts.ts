@@ -1,7 +1,7 @@
 import { inLanes } from '../../scripts/measuring/processes.ts';
 import { type Answer, startApi } from '../running-api.ts';
 
-/** What one team's chats waited for their first tokens, in milliseconds, and what another team did meanwhile. */
+/** Times to first token of one team's chats, in milliseconds, and the load that another team made meanwhile. */
 export interface Load {
   name: string;
   first: number[];
@@ -13,7 +13,7 @@ export interface Load {
 export interface LongPromptsOptions {
   /** Folder or file of the base model. */
   model: string;
-  /** Of the other team, each asking again as soon as it has its answer. */
+  /** Clients of the other team, each asking again as soon as it has its answer. */
   clients: number;
   /** Chats that are measured under each load, one after the other. */
   chats: number;

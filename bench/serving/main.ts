@@ -66,7 +66,7 @@ const { chats, rounds, alone, seconds, ...options } = commandLine(
 const sides = listOf('sides', options.sides, ['graft', 'peft', 'llama-cpp']);
 const dtypes = listOf('dtypes', options.dtypes, servedDtypes);
 const activations = listOf('activations', options.activations, activationDtypes);
-/** What Graft is measured with. */
+/** Variants of Graft that are measured. */
 const served = dtypes.flatMap((baseDtype) =>
   activations
     .filter((name) => name === 'fp32' || baseDtype === 'int8' || baseDtype === 'nf4')

@@ -3,7 +3,7 @@ import { type Program, python, runForResult, typeScript } from '../../scripts/me
 import { llamaAddon } from '../../scripts/tools/llama-cpp.ts';
 import { answerTokens, type Chat } from './chats.ts';
 
-/** What was answered in a time. */
+/** Tokens that were answered in a time. */
 export interface Speed {
   tokens: number;
   seconds: number;
@@ -18,7 +18,6 @@ export interface Answered extends Speed {
   peakBytes: number;
 }
 
-/** The questions one by one, and many at once. */
 export interface Served<Own extends Speed = Speed> {
   oneByOne: Own;
   together: Own;
@@ -27,7 +26,7 @@ export interface Served<Own extends Speed = Speed> {
 export const servedDtypes = ['fp32', 'bf16', 'int8', 'nf4'] as const;
 export const activationDtypes = ['fp32', 'int8'] as const;
 
-/** What all sides are asked. `alone`: number of questions that are asked one by one; `rows`: concurrent ones. */
+/** Questions to all sides. `alone`: number of questions that are asked one by one; `rows`: concurrent ones. */
 export interface Questions {
   /** Path of the base model. */
   model: string;
@@ -39,7 +38,7 @@ export interface Questions {
   seconds: number;
 }
 
-/** What a process of graft-process.ts is to do. */
+/** Input of a process of graft-process.ts. */
 export interface ServingPlan extends Pick<Questions, 'model' | 'chats' | 'rows' | 'seconds'> {
   baseDtype: (typeof servedDtypes)[number];
   activationDtype: (typeof activationDtypes)[number];

@@ -1,5 +1,5 @@
 /**
- * What fine-tuning does for function calls: SmolLM2-135M learns the Berkeley Function-Calling Leaderboard's questions through the
+ * Effect of fine-tuning on function calls: SmolLM2-135M learns the Berkeley Function-Calling Leaderboard's questions through the
  * whole service. A fifth of the questions is held out; a question is right if every call is, name and arguments. Asked through
  * /v1/chat/completions with `tools`, by OpenAI's client. Prints the table of docs/chats.md; some 20 minutes with bf16 instructions.
  *

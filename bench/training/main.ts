@@ -90,7 +90,7 @@ async function measureAll(): Promise<TrainingComparison[]> {
   return comparisons;
 }
 
-/** Whether the terms of use of its model are accepted; logs that they are not. */
+/** Returns true if the terms of use of its model are accepted; logs that they are not. */
 function isAccepted(name: string, { terms }: Recipe): boolean {
   const accepted = (process.env.GRAFT_ACCEPTED_TERMS ?? '').split(',').map((each) => each.trim());
   if (terms === undefined || accepted.includes(terms)) return true;

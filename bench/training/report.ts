@@ -26,9 +26,9 @@ export type TrainingComparison = Comparison<SideFigures<SideName>> & { wall?: Wa
 export type Wall = {
   /** Floating-point operations of the step's. */
   flops: number;
-  /** Of the large ones in a second. */
+  /** Floating-point operations per second of the large ones. */
   flopsPerSecond: number;
-  /** What the step's take at that speed, of the time that the first side's step takes. */
+  /** Time of the step's products at that speed, as a share of the time that the first side's step takes. */
   share: Quartiles;
 };
 

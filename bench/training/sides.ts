@@ -43,7 +43,7 @@ export type WallPlan = {
   shape: NonNullable<Parameters<typeof measureSpeed>[1]>;
 };
 
-/** What all kinds of sides train, the same batches in the same order, and the useful tokens of each step. */
+/** Plans of all kinds of sides, with the same batches in the same order, and the useful tokens of each step. */
 export interface Plans {
   graft: GraftPlan;
   peft: PeftPlan;

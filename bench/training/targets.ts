@@ -3,7 +3,6 @@ import type { TrainingComparison } from './report.ts';
 import type { Precision, SideName } from './sides.ts';
 import type { StartFigures } from './start.ts';
 
-/** What was measured. */
 export interface Measured {
   comparisons: readonly TrainingComparison[];
   start?: StartFigures | undefined;
@@ -102,7 +101,6 @@ export const targets: Target[] = [
   start('the demo, set up before', 90, ({ demoSeconds }) => demoSeconds),
 ];
 
-/** A target and the measurement that it is checked against. */
 export interface Verdict extends Target {
   value: number;
   holds: boolean;

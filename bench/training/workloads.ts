@@ -6,7 +6,6 @@ import type { Precision } from './sides.ts';
 /** Base models, described in testdata/models.json. */
 export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'Gemma-3-270M' | 'encoder-decoder';
 
-/** A data set and the adapter that is trained on it. */
 export interface Workload {
   name: string;
   trainingFile: string;
@@ -33,7 +32,7 @@ export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
   data(file: string, model: string): Promise<string>;
 }
 
-/** What is trained: a little (8 ranks on two modules of a layer) or much (16 on all), by name. */
+/** Adapters to train: small (8 ranks on two modules of a layer) or large (16 on all), by name. */
 export const adapters: Record<
   'small' | 'large' | 'classifier' | 'rewriter',
   Record<string, unknown>
@@ -57,7 +56,6 @@ const oneExampleOf = (tokens: number): Recipe => ({
   data: async (file, model) => await textsOf(file, model, 8, tokens),
 });
 
-/** The workloads of the comparison, by name. */
 export const recipes: Record<string, Recipe> = {
   synthetic: {
     ...languageModel,

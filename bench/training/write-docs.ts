@@ -86,7 +86,6 @@ ${rows.join('\n')}
 `;
 }
 
-/** What a run of the bench found, and on what. */
 export interface Run {
   title: string;
   machine: Record<string, string>;
@@ -138,7 +137,7 @@ function sections({ machine, comparisons, start }: Run): string {
   ].join('\n\n');
 }
 
-/** What README shows of the workloads; results.md has them all. */
+/** Workloads that README shows; results.md has them all. */
 const inReadme = ['classifier', 'demo', 'demo-nf4', 'long-prompt', 'mixed'];
 
 function readmeTable(comparisons: readonly TrainingComparison[]): string {

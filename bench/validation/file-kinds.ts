@@ -74,7 +74,7 @@ const kinds: Record<string, (file: string) => Promise<void> | void> = {
 
 interface Read {
   examples: number;
-  /** Of the processor. */
+  /** Time of the processor. */
   seconds: number;
   peakBytes: number;
 }

@@ -42,7 +42,6 @@ export interface Failure {
   detail: string;
 }
 
-/** What a scenario works with and reports to. */
 export interface Run {
   scenario: Scenario;
   rig: Rig;

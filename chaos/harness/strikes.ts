@@ -15,7 +15,7 @@ export interface Target {
 }
 
 export interface StrikeOptions extends Partial<LoadOptions> {
-  /** Whether the fault may cost the job an attempt. */
+  /** True where the fault may cost the job an attempt. */
   charges: boolean;
   /** `claim`: the lease is certainly lost, and steps reported afterwards were computed before. Default `claim or step`. */
   by?: RecoversBy;

@@ -6,10 +6,10 @@ import { writeExamples } from '../../test/golden/fixtures/example-data.ts';
 /** A kind of training whose every step must be reproduced exactly, however often it is interrupted. */
 export interface Variant {
   name: string;
-  /** What it trains on; with `evaluated`, the other file of this kind is evaluated. */
+  /** Kind of training data; with `evaluated`, the other file of this kind is evaluated. */
   data: 'texts' | 'pairs';
   evaluated: boolean;
-  /** Absent: supervised. */
+  /** Default: supervised. */
   method?: { type: 'dpo' };
   peft: Record<string, unknown>;
   hyperparameters: Record<string, unknown>;
@@ -98,7 +98,7 @@ export const brief: Variant = {
 
 export const baseModel = 'tiny-llama';
 
-/** Of a base model whose exports take long enough to be hit while they are written. */
+/** Training of a base model whose exports take long enough to be hit while they are written. */
 export const large: Variant = { ...quick, name: 'a few steps of a larger model', model: 'small-llama' };
 const largeSizes = { num_hidden_layers: 4, hidden_size: 256, intermediate_size: 1024, head_dim: 64 };
 

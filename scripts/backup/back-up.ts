@@ -6,14 +6,14 @@ import { type DatabaseContents, dumpDatabase } from './dump-database.ts';
 import { flush } from './flush.ts';
 import { encryptSecrets } from './kept-secrets.ts';
 
-/** What a backup holds, beside the rows and the files. Written last: without it a backup is not whole. */
+/** Contents of a backup, beside the rows and the files. Written last: without it a backup is not whole. */
 export interface BackupManifest {
   format: 2;
   createdAt: string;
   /** Bytes and number of the files copied from the data folder. */
   files: number;
   bytes: number;
-  /** Whether files, artifacts and checkpoints lie in the bucket that this names, which is backed up apart. */
+  /** URL of the bucket with files, artifacts and checkpoints, which is backed up apart; null: they are in the data folder. */
   artifactsUrl: string | null;
   /** encrypted: in `secrets.enc`; left out: the operator keeps them elsewhere. */
   secrets: 'encrypted' | 'left out';
@@ -32,7 +32,7 @@ export const databaseName = 'database';
 export const manifestName = 'manifest.json';
 export const folderName = 'data';
 
-/** Of the data folder. The rows of the embedded Postgres are copied apart; what is staged or incoming belongs to nothing yet. */
+/** Folders of the data folder. The rows of the embedded Postgres are copied apart; what is staged or incoming belongs to nothing yet. */
 export const copied = ['files', 'artifacts', 'checkpoints'];
 
 /** Nobody but its owner reads a backup, whatever modes its files had. */

@@ -159,7 +159,7 @@ for (const [kind, version] of Object.entries(machines)) {
     const bin = path.join(folder, `bin-${kind}`);
     mkdirSync(bin);
     for (const name of version === null ? [] : ['pg_dump', 'pg_restore', 'psql']) {
-      // What a program of a version that does not fit does.
+      // Behaviour of a program of a version that does not fit.
       writeFileSync(
         path.join(bin, name),
         `#!/bin/sh\necho "${name}: error: server version mismatch (${version})" >&2\nexit 1\n`,

@@ -2,7 +2,7 @@
 import { Readable, Writable } from 'node:stream';
 import type { Submittable } from 'pg';
 
-/** What is used of pg's connection; the exact version of pg is in package.json. */
+/** Part of pg's connection that is used; the exact version of pg is in package.json. */
 interface Connection {
   stream: NodeJS.WritableStream & { pause(): void; resume(): void; writableNeedDrain: boolean };
   query(text: string): void;
@@ -13,7 +13,7 @@ interface Connection {
 
 const rowsOf = (command: { text: string }) => Number(command.text.split(' ')[1]);
 
-/** What `COPY … TO STDOUT` sends. Passed to `client.query`; `rows` is known at its end. */
+/** Output of `COPY … TO STDOUT`. Passed to `client.query`; `rows` is known at its end. */
 export class CopyOut extends Readable implements Submittable {
   rows = 0;
   readonly #statement: string;
@@ -64,12 +64,12 @@ export class CopyOut extends Readable implements Submittable {
   }
 }
 
-/** What `COPY … FROM STDIN` takes. Passed to `client.query`; finished when Postgres has taken all, and `rows` is known then. */
+/** Input of `COPY … FROM STDIN`. Passed to `client.query`; finished when Postgres has taken all, and `rows` is known then. */
 export class CopyIn extends Writable implements Submittable {
   rows = 0;
   readonly #statement: string;
   #connection?: Connection;
-  /** What is done once Postgres takes data, and once it has taken all. */
+  /** Callbacks for when Postgres takes data, and for when it has taken all. */
   #whenReady: (() => void) | null = null;
   #isReady = false;
   #whenDone: (() => void) | null = null;

@@ -7,14 +7,14 @@ import pg from 'pg';
 import { CopyOut } from './copy-streams.ts';
 import { flush } from './flush.ts';
 
-/** What a database holds, beside the schema, which Graft's migrations make. */
+/** Contents of a database, beside the schema, which Graft's migrations make. */
 export interface DatabaseContents {
   /** Names and checksums of the migrations that were applied, in order. */
   migrations: { name: string; checksum: string }[];
   /** The rows of each are in `<name>.copy.gz`, as COPY writes them, of these columns in this order. */
   tables: { name: string; columns: string[]; rows: number }[];
   sequences: { name: string; value: string; isCalled: boolean }[];
-  /** What is in the mark of the data folder. Null: nobody has opened it yet. */
+  /** Contents of the mark of the data folder. Null: nobody has opened it yet. */
   dataFolder: string | null;
 }
 

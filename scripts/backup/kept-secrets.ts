@@ -8,7 +8,7 @@ import { flush } from './flush.ts';
 
 export const secretsName = 'secrets.enc';
 
-/** What the file holds, as JSON; bytes in base64. */
+/** Contents of the file, as JSON; bytes in base64. */
 interface Encrypted {
   format: 1;
   kdf: 'scrypt';

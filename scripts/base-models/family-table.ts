@@ -1,4 +1,4 @@
-/** What docs/base-models.md takes from the code. `node --import tsx scripts/base-models/family-table.ts` writes it there. */
+/** Parts of docs/base-models.md that come from the code. `node --import tsx scripts/base-models/family-table.ts` writes them there. */
 import path from 'node:path';
 import { memoryToTrain } from '../../packages/peft-core/src/estimate/index.ts';
 import {

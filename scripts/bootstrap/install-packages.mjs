@@ -4,7 +4,7 @@ import path from 'node:path';
 import { startChild } from './child-processes.mjs';
 import { BootstrapError } from './steps.mjs';
 
-/** What the bootstrap has done for this tree. It lies in node_modules, so that deleting them deletes it too. */
+/** Record of the bootstrap's finished steps for this tree. It lies in node_modules, so that deleting them deletes it too. */
 const stampFile = (root) => path.join(root, 'node_modules/.cache/graft/bootstrap.json');
 
 /** @returns {Record<string, string>} */

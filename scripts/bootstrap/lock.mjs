@@ -55,7 +55,7 @@ export function shareLock(path, pid) {
 /** @param {number} pid */
 const nameFor = (pid) => `${pid}-${startOf(pid)}-${randomBytes(6).toString('hex')}`;
 
-/** Whether the folder takes the file. @param {string} path @param {string} own */
+/** Resolves to true if the folder takes the file. @param {string} path @param {string} own */
 async function enter(path, own) {
   for (let tries = 1; ; tries++) {
     try {

@@ -1,4 +1,4 @@
-// What the service needs once after `npm ci`, whose packages run no scripts: the Prisma client, and the library links of
+// Preparation of the service, once after `npm ci`, whose packages run no scripts: the Prisma client, and the library links of
 // Postgres' binaries.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -19,7 +19,7 @@ export async function findCard(host = `${process.platform}-${process.arch}`): Pr
   return card;
 }
 
-/** What the report says of the device and of TensorFlow. */
+/** Describes the device and TensorFlow for the report. */
 export function describeDevice(device: Device): Record<string, string> {
   if (device.kind === 'cpu') return { device: 'the processor', TensorFlow: `${VERSION} (${builtFor()})` };
   const query = ['--query-gpu=driver_version,compute_cap', '--format=csv,noheader'];
@@ -37,7 +37,7 @@ export function describeDevice(device: Device): Record<string, string> {
 
 const smi = (args: string[]) => spawnSync('nvidia-smi', args, { encoding: 'utf8', timeout: 20_000 });
 
-/** Of the library that comes with TensorFlow. */
+/** Version of the library that comes with TensorFlow. */
 function versionOf(library: string): string {
   const extras = platformWheel('gpu', 'linux-x64').extras.map(({ requirement }) => requirement.split('=='));
   return extras.find(([name]) => name === library)?.[1] ?? '?';

@@ -1,6 +1,6 @@
 import type { Device, Precision } from '../../apps/worker/src/devices.ts';
 
-/** What a check is given, in a separate process that has the device's environment. */
+/** Input of a check, in a separate process that has the device's environment. */
 export interface CheckContext {
   device: Device;
   precision: Precision;
@@ -12,11 +12,11 @@ export interface CheckContext {
   shared: string;
 }
 
-/** What a check found, by name, each with its unit. */
+/** Results of a check, by name, each with its unit. */
 export type Figures = Record<string, string>;
 
 export interface Check {
-  /** What --only takes. */
+  /** Value of --only. */
   name: string;
   /** `auto`: what a job gets on the device that asks for no precision. */
   precision: Precision | 'auto';
@@ -37,7 +37,6 @@ export type Outcome =
   | { result: 'failed'; reason: string; output: string[] }
   | { result: 'not possible'; reason: string };
 
-/** A check that was made. */
 export type Made = {
   name: string;
   seconds: number /** The most that it took of the card's memory. */;

@@ -38,7 +38,7 @@ export const randomModels: Record<'billion' | 'seven' | 'small', ByteModelConfig
 
 interface Size {
   rows: number;
-  /** Of each row. */
+  /** Length of each row. */
   tokens: number;
   checkpointed: boolean;
 }

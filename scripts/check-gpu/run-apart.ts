@@ -42,7 +42,6 @@ export function watchCardMemory(device: Device): () => number | null {
 const root = join(import.meta.dirname, '..', '..');
 const keptLines = 20;
 
-/** Of all checks of a run. */
 export type RunOptions = Pick<CheckContext, 'device' | 'small' | 'shared'> & {
   /** A check that takes longer is ended, and has failed. */
   limitSeconds: number;

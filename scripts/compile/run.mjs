@@ -12,7 +12,7 @@ const root = path.join(import.meta.dirname, '../..');
 const [file, ...args] = process.argv.slice(2);
 const program = compiledFile(await ensureCompiled(root), root, file);
 process.setSourceMapsEnabled(true);
-// What it forks gets its flags.
+// Forked processes inherit the flags.
 process.execArgv.push('--enable-source-maps');
 process.argv = [process.argv[0], path.resolve(root, file), ...args];
 await import(pathToFileURL(program).href);

@@ -21,7 +21,7 @@ export function findSources(root) {
 }
 
 /**
- * What the compiled files depend on, in a few letters: sizes and times of the sources, where they lie, and all that decides how
+ * Digest of the inputs of the compiled files: sizes and times of the sources, where they lie, and all that decides how
  * they are compiled. Times in whole seconds, because layers of images keep no fractions.
  */
 export function digestOf(root, sources) {

@@ -4,7 +4,7 @@ import type { Generator } from '@graft/peft-core';
 import { bar } from './print.ts';
 
 export interface HeldOutExample {
-  /** What is sent: everything before the answer. */
+  /** Request: everything before the answer. */
   messages: ChatMessage[];
   question: string;
   answer: string;

@@ -11,7 +11,7 @@ export interface DemoOptions {
   task: string;
   method: string;
   setting: MethodSetting & { margin: number };
-  /** Of the job; null: the one in its job.json. */
+  /** Seed of the job; null: the one in its job.json. */
   seed: number | null;
   /** Where adapter and picture go. */
   output: string;
@@ -36,7 +36,7 @@ export const usage = `npm run demo -- [--peft-type TYPE] [--task TASK] [--seed N
   --keep       leave Graft running at the end
 PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free port, data/demo and a new key.`;
 
-/** What the demo itself writes to --output. */
+/** Outputs that the demo itself writes to --output. */
 export const outputs = { adapter: 'adapter', curve: 'loss.svg' };
 
 /** Reads arguments and environment. Null for --help. Throws one error message about the options. */

@@ -152,12 +152,11 @@ interface Done {
   jobId: string;
   adapterId: string;
   version: number;
-  /** What the adapter is called by. */
   model: string;
   messages: ChatMessage[];
 }
 
-/** What the demo did, as commands that can be typed: data, job, progress, adapter, answer. */
+/** Steps of the demo as commands that can be typed: data, job, progress, adapter, answer. */
 export function curlLines(done: Done): string[] {
   const { baseUrl } = done;
   const auth = '-H "Authorization: Bearer $GRAFT_API_KEY"';

@@ -1,4 +1,4 @@
-/** What docs/exports.md takes from the code. `node --import tsx scripts/exports/format-table.ts` writes it there. */
+/** Parts of docs/exports.md that come from the code. `node --import tsx scripts/exports/format-table.ts` writes them there. */
 import path from 'node:path';
 import { parsePeftConfig } from '../../packages/peft-core/src/config/index.ts';
 import type { ExportFormat } from '../../packages/peft-core/src/exports/export-format.ts';
@@ -17,7 +17,6 @@ interface OptionSchema {
   enum?: readonly unknown[];
 }
 
-/** A row for each format. */
 export function formatTable(): string {
   const rows = exportFormats.map(({ name, summary, holds, runtimes }) => [
     `\`${name}\``,
@@ -28,7 +27,6 @@ export function formatTable(): string {
   return plainTable(['format', 'for', 'read by', 'holds'], rows);
 }
 
-/** A row for each option of each format. */
 export function optionTable(): string {
   const rows = exportFormats.flatMap(({ name, options }) =>
     Object.entries<OptionSchema>(options.properties as never).map(([option, schema]) => [
@@ -43,7 +41,7 @@ export function optionTable(): string {
 
 const header = exportFormats.map(({ name }) => `\`${name}\``);
 
-/** Whether a format holds an adapter of a row of the golden matrix, with the options' defaults. */
+/** Returns true if a format can hold an adapter of a row of the golden matrix, with the options' defaults. */
 function isHeld(format: ExportFormat, method: MethodRow, architecture: ArchitectureRow): boolean {
   const config = parsePeftConfig({ task_type: architecture.task, ...method.config(architecture) });
   const noTensors = { names: () => [], has: () => false, info: () => ({ dtype: 'F32', shape: [] }) };

@@ -1,4 +1,4 @@
-/** What docs/files.md takes from the code. `node --import tsx scripts/formats/main.ts` writes it there. */
+/** Parts of docs/files.md that come from the code. `node --import tsx scripts/formats/main.ts` writes them there. */
 import path from 'node:path';
 import { containers } from '../../packages/peft-core/src/examples/containers/containers.ts';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
@@ -8,7 +8,6 @@ import { publicRows } from '../../packages/peft-core/src/examples/shapes/testing
 import { replaceSection } from '../methods/docs-section.ts';
 import { plainTable } from '../methods/markdown-table.ts';
 
-/** A row for each format of training data. */
 export function formatTable(): string {
   const rows = formats.map(({ name, title, sample, tasks }) => [
     `\`${name}\``,
@@ -20,7 +19,6 @@ export function formatTable(): string {
   return plainTable(header, rows);
 }
 
-/** A row for each kind of file. */
 export function containerTable(): string {
   const rows = containers.map(({ name, title, recognised, unit, sample }) => [
     `\`${name}\``,

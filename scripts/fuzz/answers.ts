@@ -13,7 +13,7 @@ export interface Walks {
   /** Answers that did not end in time, and schemas that `strict` refuses. */
   unfinished: number;
   refused: number;
-  /** What repeats each invalid answer. */
+  /** Commands that repeat each invalid answer. */
   faults: string[];
 }
 

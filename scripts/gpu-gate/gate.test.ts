@@ -20,7 +20,7 @@ test('functions of every kind were read', () => {
     assert.ok(kinds.has(kind), kind);
   for (const kind of ['fold', 'score', 'encode', 'prime']) assert.ok(kinds.has(kind), kind);
   assert.ok(found.some(({ function: name }) => /^adapter\.\d+\/step_/.test(name)));
-  // Of an eighth of the golden matrix, the smallest part that a run has.
+  // An eighth of the golden matrix, the smallest part that a run has, gives this many.
   assert.ok(found.length > 700, `${found.length}`);
 });
 

@@ -1,4 +1,4 @@
-/** What TensorFlow's CUDA build has kernels for on a GPU, from the data that registry/dump.py wrote. */
+/** Kernels of TensorFlow's CUDA build on a GPU, from the data that registry/dump.py wrote. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DType, dtypeOfCode, type RecordedNode, signatureOf } from '@graft/tf-graph';

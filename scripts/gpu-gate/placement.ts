@@ -149,7 +149,7 @@ export function placementOf({ nodes, fetches }: RecordedFunction): Placement {
     for (const [i, value] of given.entries()) {
       const onHost = host.has(takes[i]!);
       if (onHost && value.place === 'device') {
-        // What is fetched is copied anyway; a constant is folded before the first run.
+        // A fetched value is copied anyway; a constant is folded before the first run.
         if (!isFetch && !isSmallConstant(value))
           fault(
             'copy',

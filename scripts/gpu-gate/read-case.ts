@@ -2,7 +2,7 @@ import { placementOf } from './placement.ts';
 import type { Found } from './report.ts';
 import { functionsOf, type GraphCase } from './testing/graphs.ts';
 
-/** What is found in each function of a case; one that cannot be traced is a fault, too, and leaves the others to be read. */
+/** Findings in each function of a case; one that cannot be traced is a fault, too, and leaves the others to be read. */
 export async function readCase(each: GraphCase): Promise<Found[]> {
   try {
     const functions = await functionsOf(each);

@@ -1,7 +1,6 @@
 import type { Fault, Placement } from './placement.ts';
 import type { NodeCount } from './testing/node-counts.ts';
 
-/** What was found in one function of a case. */
 export interface Found extends Placement {
   case: string;
   function: string;

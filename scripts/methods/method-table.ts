@@ -1,4 +1,4 @@
-/** What docs/methods.md takes from the code. `node --import tsx scripts/methods/method-table.ts` writes it there. */
+/** Parts of docs/methods.md that come from the code. `node --import tsx scripts/methods/method-table.ts` writes them there. */
 
 import { methods, parsePeftConfig, peftTypes } from '../../packages/peft-core/src/config/index.ts';
 import { architectureFor } from '../../packages/peft-core/src/models/registry.ts';

@@ -10,7 +10,6 @@ import { outlineOf } from '@graft/peft-core/outlines';
 import { readPlan } from '../measuring/processes.ts';
 import { dataSizeOf } from './data-size.ts';
 
-/** What the process is asked to do. */
 export interface RunPlan {
   model: string;
   modelName: string;

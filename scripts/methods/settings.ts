@@ -7,7 +7,7 @@ export interface MethodSetting extends Pick<Trial, 'epochs'> {
 
 const named = Object.entries(methods).map(([type, { trials }]) => ({ type, name: methodName(type), trials }));
 
-/** What `npm run demo -- --peft-type` calls a method. */
+/** Name of a method in `npm run demo -- --peft-type`. */
 export function methodName(peftType: string): string {
   return peftType.toLowerCase();
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What PRISMA_SCHEMA_ENGINE_BINARY names: Prisma's CLI starts it as it would its native engine.
+// Target of PRISMA_SCHEMA_ENGINE_BINARY: Prisma's CLI starts it as it would its native engine.
 import { register } from 'tsx/esm/api';
 
 register();

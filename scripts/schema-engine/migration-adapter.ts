@@ -59,7 +59,7 @@ const textType = 25;
 
 /** Makes an adapter on this one-connection pool read columns of type `"char"`, and call them characters. */
 function characterReader(pool: pg.Pool): (adapter: SqlQueryable) => void {
-  // Of the last query; they come one at a time.
+  // Columns of the last query; queries come one at a time.
   let characters: number[] = [];
   pool.on('connect', (client) => {
     const { connection } = client as unknown as { connection: NodeJS.EventEmitter };

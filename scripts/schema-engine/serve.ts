@@ -11,7 +11,7 @@ import { databaseName, runOnce, withDatabase } from './migration-adapter.ts';
 
 interface Request {
   id: number;
-  /** Absent: the CLI acknowledges a `print` of ours. */
+  /** Default: none, where the CLI acknowledges a `print` of ours. */
   method?: string;
   params: Record<string, unknown>;
 }

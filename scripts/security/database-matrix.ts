@@ -15,8 +15,8 @@ interface Row {
 }
 
 /**
- * What each role may do to each table of a migrated database, as Postgres says of the roles themselves: the table of docs/security.md.
- * Row-level security narrows it: it shows a team's requests that team's rows alone.
+ * Rights of each role on each table of a migrated database, as Postgres reports them: the table of docs/security.md.
+ * Row-level security narrows them: it shows a team's requests that team's rows alone.
  */
 export async function databaseMatrix(): Promise<string> {
   const database = await createTestDatabase();

@@ -13,7 +13,6 @@ import {
 import type { StartLog } from './start-log.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
-/** One of the processes that are Graft. */
 export interface Program {
   name: 'api' | 'worker';
   entry: URL;
@@ -129,13 +128,13 @@ interface Started {
   /** Made at this start: shown this once. */
   key: string | null;
   embedded: boolean;
-  /** Of the first program selected. */
+  /** Address of the first program selected. */
   address: string | null;
   /** Null: lines of log go to standard output. */
   logFile: string | null;
 }
 
-/** What the person who started Graft needs next. */
+/** Prints what the person who started Graft needs next. */
 function printBanner(started: Started): void {
   console.log(
     `\n${bannerLines(started)
@@ -277,7 +276,7 @@ function commandOf(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 }
 
-/** Of Graft's API or worker: the process that starts it again when it dies, where that one lives. */
+/** Parent of Graft's API or worker that starts it again when it dies, where there is one. */
 function supervisorOf(pid: number): number {
   const parent =
     process.platform === 'linux'

@@ -4,11 +4,10 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { dataFolder } from '@graft/service';
 
-/** Where the log of everything that `npm start` runs goes. */
 export interface StartLog {
   /** Null: lines go to standard output, and those of a child are not taken. */
   file: string | null;
-  /** Of the supervisor's own logger; absent: standard output. */
+  /** Output of the supervisor's own logger. Default: standard output. */
   destination?: { write(line: string): void };
   /** Shows a line to the person who started Graft. */
   show(line: string): void;
@@ -95,7 +94,7 @@ function appender(file: string): (text: string) => void {
   };
 }
 
-/** Of a line of pino's that is a warning or worse: which part it is about, its message, and the error's. */
+/** Part, message and error's message of a line of pino's that is a warning or worse; null for another line. */
 function plainWarning(line: string): string | null {
   if (!line.startsWith('{')) return null;
   try {

@@ -13,7 +13,7 @@ export interface ImageReference {
   file: string;
   /** `name:tag`. */
   image: string;
-  /** Of the index that lists the image for every architecture. Null: none is named. */
+  /** Digest of the index that lists the image for every architecture. Null: none is named. */
   digest: string | null;
 }
 

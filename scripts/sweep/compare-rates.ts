@@ -109,7 +109,7 @@ export async function continuedRates({ words }: RunPlan): Promise<number> {
       started.set(seed, done.adapter);
       return done;
     });
-    // What a run that continues takes is half of it: config/automatic-training.ts.
+    // Continued training takes half of the rate: config/automatic-training.ts.
     const full = 2 * resolved(second, {}, true).learning_rate;
     const after: string[] = [];
     for (const times of RATES)

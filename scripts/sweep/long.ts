@@ -13,7 +13,7 @@ import { plainTable } from '../methods/markdown-table.ts';
 import { digestOf, firstOfEach, isChosen, resultsFile, type Sweep, sizeOf } from './sweep.ts';
 import { type LongTask, longTasks, QUESTIONS } from './tasks.ts';
 
-/** What a long run may differ in, its seed aside. */
+/** Settings in which long runs may differ, besides the seed. */
 export interface Setting {
   r: number;
   lora_alpha: number;
@@ -21,12 +21,11 @@ export interface Setting {
   learning_rate: number;
 }
 
-/** One training that is to be done. */
 export interface LongTrial extends Setting {
   seed: number;
 }
 
-/** What was trained for so long, and what its automatic rate depends on: the model need not be there to compare its runs. */
+/** Training of that length, and the inputs of its automatic rate: the model need not be there to compare its runs. */
 export interface Experiment {
   /** As --model names it; of a folder or a file, its name without the path. */
   model: string;
@@ -104,7 +103,6 @@ export function trialsOf(settings: readonly Setting[], seeds = SEEDS): LongTrial
   );
 }
 
-/** Trials of which there is no result yet. */
 export const pendingOf = (
   experiment: Experiment,
   trials: readonly LongTrial[],
@@ -133,11 +131,11 @@ export interface LongVerdict extends Pick<Experiment, 'model' | 'task' | 'steps'
   isScored: boolean;
   /** Every setting with a result, in the order of the grid. */
   settings: Measured[];
-  /** Of the grid with all seeds, runs that are still to be made. */
+  /** Runs of the grid, with all seeds, that are still to be made. */
   pending: number;
   /** With all seeds; null: not measured yet. */
   automatic: Measured | null;
-  /** Of those with all seeds, by answers where there are some, else by loss. */
+  /** Best setting of those with all seeds, by answers where there are some, else by loss. */
   best: Measured | null;
   /** The lowest loss of those with all seeds; null without one. */
   bestLoss: number | null;
@@ -194,7 +192,6 @@ function verdictOn(
   };
 }
 
-/** The means of runs with one setting. */
 function measured(runs: LongResult[]): Measured {
   const { r, lora_alpha, batch_size, learning_rate } = runs[0]!;
   const losses = runs.map(({ loss }) => loss ?? Number.POSITIVE_INFINITY);
@@ -230,7 +227,7 @@ export function verdictText(verdict: LongVerdict): string {
   return verdict.isScored ? `${distance.answers.toFixed(1)} of ${QUESTIONS} answers fewer, ${loss}` : loss;
 }
 
-/** Whether the automatic setting was measured and is too far from the best. What was not measured is no fault, nor is it a success. */
+/** True for a measured automatic setting that is too far from the best. One without a measurement is neither a fault nor a success. */
 export function isTooFar(verdict: LongVerdict): boolean {
   const distance = distanceOf(verdict);
   return distance !== null && !(distance.answers <= BOUNDS.answers && distance.loss <= BOUNDS.loss);
@@ -245,7 +242,7 @@ export function longFaults(verdicts: readonly LongVerdict[]): string[] {
   });
 }
 
-/** What is still to be measured, a line an experiment. */
+/** Runs that are still to be measured, a line an experiment. */
 export const notYet = (verdicts: readonly LongVerdict[]): string[] =>
   verdicts
     .filter(({ pending }) => pending > 0)
@@ -298,7 +295,6 @@ const rightText = ({ right, rightSpread }: Measured): string =>
 const chosenVerdicts = (words: readonly string[]) =>
   longVerdicts(longResults.read()).filter(({ task }) => isChosen({ task, method: defaultMethod }, words));
 
-/** Every setting of the chosen tasks. */
 export const settingsOf = (words: readonly string[]): string => settingsTable(chosenVerdicts(words));
 
 export const long: Sweep = {

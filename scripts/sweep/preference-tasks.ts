@@ -37,7 +37,7 @@ export const digestOfPairs = (pairs: Rows<Pair>): string =>
     ),
   );
 
-/** What supervised training learns of pairs: the chosen answers. */
+/** Example of supervised training on a pair: the chosen answer. */
 export const demonstrationOf = (pair: Pair): object =>
   typeof pair.prompt === 'string'
     ? { prompt: pair.prompt, completion: (pair as { chosen: string }).chosen }
@@ -47,7 +47,7 @@ export const demonstrationOf = (pair: Pair): object =>
       };
 
 export interface PreferenceTask extends Task {
-  /** Whether greedy answers to held-out prompts are compared with the chosen ones; else only log-probabilities say what is kept. */
+  /** True where greedy answers to held-out prompts are compared with the chosen ones; else only log-probabilities show what is kept. */
   isScored: boolean;
   /** The base model answers in the form of the chosen answers, so that its greedy answers are compared with them, too. */
   isKnown?: true;

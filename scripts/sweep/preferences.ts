@@ -6,13 +6,13 @@ import { plainTable } from '../methods/markdown-table.ts';
 import { preferenceTasks } from './preference-tasks.ts';
 import { firstOfEach, isChosen, resultsFile, type Sweep, type Task, type Tried } from './sweep.ts';
 
-/** What training starts from: a new adapter on the base model, or a version that has learned the chosen answers as a job would. */
+/** Start of a training: a new adapter on the base model, or a version that has learned the chosen answers as a job would. */
 export type Start = 'base' | 'version';
 
 /** One training on a task's pairs, by `method.type` of a job. */
 export interface PreferenceTrial extends Tried {
   start: Start;
-  /** Of the rate of supervised training: of a new adapter, or of one that is continued. */
+  /** Share of the rate of supervised training: of a new adapter, or of one that is continued. */
   share: number;
   /** Options of `training.preference`, beside the defaults. */
   preference: Record<string, unknown>;
@@ -21,7 +21,7 @@ export interface PreferenceTrial extends Tried {
   seed: number;
 }
 
-/** Of the held-out pairs, in float32. */
+/** Measurements on the held-out pairs, in float32. */
 export interface Measures {
   /** Share with a larger log-ratio to the start for the chosen answer; null before training, when all are 0. */
   accuracy: number | null;
@@ -29,7 +29,7 @@ export interface Measures {
   preferred: number;
   /** Mean of the log-ratio of chosen answers less that of rejected ones; null before training. */
   margin: number | null;
-  /** Of chosen answers: mean log-probability per token, over all tokens. */
+  /** Mean log-probability per token of chosen answers, over all tokens. */
   logp: number;
   /** Greedy answers that are the chosen one; null where none are requested. */
   right: number | null;
@@ -38,14 +38,13 @@ export interface Measures {
 
 /** A line of preference-results.jsonl. */
 export interface PreferenceResult extends PreferenceTrial, Measures {
-  /** Of the task's pairs. */
+  /** Digest of the task's pairs. */
   data: string;
   learning_rate: number;
   steps: number;
   seconds: number;
 }
 
-/** The start itself, before training. */
 export interface StartResult extends Measures {
   task: string;
   start: Start;
@@ -102,7 +101,7 @@ const others = (start: Start, given: readonly number[], methods: readonly string
   );
 
 /**
- * What is tried, in this order: rates around the shares that one task had suggested. One rate of all tasks comes before the next, so that
+ * Trials, in this order: rates around the shares that one task had suggested. One rate of all tasks comes before the next, so that
  * a sweep that is stopped has compared as many as possible.
  */
 export const preferenceGrid: PreferenceTrial[] = [
@@ -135,7 +134,7 @@ export const preferenceGrid: PreferenceTrial[] = [
 export const objectiveOf = (method: string): Objective =>
   Object.values<Objective>(objectives).find((each) => each.method === method)!;
 
-/** What a job without options uses. */
+/** Share that a job without options uses. */
 export function automaticShare(method: string, before: StartResult): number {
   const { fresh = 1, continued = 1, known = fresh } = objectiveOf(method).rateShares ?? {};
   if (before.start === 'version') return continued;
@@ -150,7 +149,7 @@ export interface PreferenceVerdict extends Tried {
   use: Task['use'];
   start: Start;
   before: StartResult;
-  /** Of one seed, by ascending share. */
+  /** Results of one seed, by ascending share. */
   rates: PreferenceResult[];
   /** At the rate of a job without options; null: not tried. */
   automatic: PreferenceResult | null;
@@ -166,7 +165,7 @@ export function preferenceVerdicts({ starts, results }: Lines): PreferenceVerdic
     .sort((a, b) => places.indexOf(a.task) - places.indexOf(b.task));
 }
 
-/** Whether a job without options has these. */
+/** True where the options are those of a job without options. */
 const hasDefaults = ({ preference, n_epochs }: PreferenceResult): boolean =>
   Object.keys(preference).length === 0 && n_epochs === null;
 
@@ -193,7 +192,7 @@ const accuracyOf = ({ method, accuracy, preferred }: PreferenceResult): number =
   objectiveOf(method).passes.includes('reference') ? accuracy! : preferred;
 
 /**
- * What is kept of supervised training, as a share: greedy answers that are right or, where none are requested or none were right before,
+ * Share of supervised training that is kept: greedy answers that are right or, where none are requested or none were right before,
  * the geometric mean of the probabilities of the tokens of chosen answers.
  */
 const keptMeasure = ({ right, pairs, logp }: Measures, before: StartResult): number =>
@@ -217,7 +216,7 @@ const isRequired = ({ use, method }: PreferenceVerdict) => use === 'held out' &&
 
 const named = ({ method, start, task }: PreferenceVerdict) => `preferences: ${method} from ${start}: ${task}`;
 
-/** What does not hold on tasks that are held out, a line each. */
+/** Faults on tasks that are held out, a line each. */
 export const preferenceFaults = (verdicts: readonly PreferenceVerdict[]): string[] =>
   verdicts.filter(isRequired).flatMap((verdict) => {
     const fault = faultOf(verdict);

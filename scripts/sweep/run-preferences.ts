@@ -159,7 +159,7 @@ const shown = ({ accuracy, preferred, margin, logp, right, pairs }: Measures): s
 interface PairScore {
   chosen: number;
   rejected: number;
-  /** Of the chosen answer. */
+  /** Length of the chosen answer. */
   tokens: number;
 }
 

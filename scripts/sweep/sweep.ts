@@ -12,7 +12,7 @@ export interface Rows<Row = object> {
   validation: Row[];
 }
 
-/** What is trained, and measured on held-out rows. */
+/** Training data and held-out rows of a measurement. */
 export interface Task {
   about: string;
   /** `rule`: the automatic values were chosen by it; `held out`: it only shows how good they are. */
@@ -33,13 +33,12 @@ export const digestOf = (rows: object, measure = ''): string =>
 export const sizeOf = (rows: readonly object[]): DataSize =>
   dataSizeOf(rows.map((row) => JSON.stringify(row)));
 
-/** What one sweep prints, and docs/auto.md shows. */
+/** Output of one sweep, shown in docs/auto.md. */
 export interface Report {
   /** By the names of their sections. */
   tables: Record<string, string>;
-  /** What is not measured yet. */
+  /** Measurements that are still missing. */
   notes?: string[];
-  /** What does not hold, a line each. */
   faults: string[];
 }
 
@@ -60,11 +59,11 @@ export interface Tried {
   method: string;
 }
 
-/** Whether one of the words names its task, or task/method, or method; without words all are chosen. */
+/** True where one of the words names its task, or task/method, or method; without words all are chosen. */
 export const isChosen = ({ task, method }: Tried, words: readonly string[]): boolean =>
   words.length === 0 || words.some((word) => [task, method, `${task}/${method}`].includes(word));
 
-/** What run-trials.ts is to train. */
+/** Input of run-trials.ts. */
 export interface RunPlan {
   what: 'usual' | 'long' | 'preferences' | 'ranks' | 'continued';
   /** Tasks, methods or task/method that narrow what is tried. */

@@ -171,9 +171,9 @@ export const dataOf = ({ data, measure }: UsualTask): string => digestOf(data(),
 /** How many questions a scored task asks: two more or fewer right are within what seeds change. */
 export const QUESTIONS = 60;
 
-/** What a language model learns in long runs, in the order in which they are measured. No rule was set by one of them. */
+/** Tasks of a language model in long runs, in the order in which they are measured. No rule was set by one of them. */
 export interface LongTask extends Pick<Task, 'about'> {
-  /** Whether answers are counted; else the validation loss alone says how good a run is. */
+  /** True where answers are counted; else the validation loss alone shows how good a run is. */
   isScored: boolean;
   data(): Rows;
 }

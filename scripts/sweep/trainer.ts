@@ -6,7 +6,6 @@ import { GraftError } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
 import type { Rows } from './sweep.ts';
 
-/** What a run has measured. */
 export interface Measured {
   steps: number;
   /** On the validation rows after the last step, to four digits; null: training diverged, or had no such rows. */

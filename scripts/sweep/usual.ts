@@ -25,7 +25,7 @@ export interface Result extends Trial {
   steps: number;
   /** On the validation rows after the last step: the mean of the seeds; null: one was not a number. */
   loss: number | null;
-  /** Of each seed. */
+  /** One value per seed. */
   losses: (number | null)[];
   seconds: number;
 }
@@ -66,7 +66,7 @@ const row = (task: string, method: string, more: Partial<Row> = {}): Row => {
 const rank8 = { r: 8, lora_alpha: 16 };
 const rank16 = { r: 16, lora_alpha: 32 };
 
-/** What is tried, in this order. */
+/** Trials, in this order. */
 export const grid: Row[] = [
   ...names.map((task) => row(task, defaultMethod, { apart: 2 })),
   ...names
@@ -100,8 +100,8 @@ export const grid: Row[] = [
 ];
 
 /**
- * What a request without options gets, which is for models that write text, or a method's trial on the model of a task; null: it has
- * none there.
+ * Options of a request without options, for models that write text, or of a method's trial on the model of a task; null: the method has
+ * no trial there.
  */
 function optionsOf(method: string, task: UsualTask): Record<string, unknown> | null {
   const isText = writesText(task.type);
@@ -121,7 +121,7 @@ export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'me
   };
 }
 
-/** What automatic training makes of a row, in as many steps as a trial may have; few rows take few anyway. */
+/** Automatic options of a row, in as many steps as a trial may have; few rows take few anyway. */
 export async function resolved(row: Omit<Row, 'apart'>) {
   const { model, type, data } = tasks[row.task]!;
   const size = sizeOf(data().training);
@@ -140,14 +140,13 @@ function isLongRun({ task: name, steps }: Pick<Result, 'task' | 'steps'>): boole
   return steps > models[task.model].maxSteps && task.data().training.length >= FEW_ROWS;
 }
 
-/** The row with automatic values. */
 export async function automaticTrial(row: Row): Promise<Trial> {
   const { learning_rate, n_epochs, batch_size } = await resolved(row);
   const { task, method, options } = row;
   return { task, method, options, learning_rate, n_epochs, batch_size };
 }
 
-/** What a row lacks: the automatic rate, then one on either side of the best. Null: nothing. */
+/** Next trial that a row lacks: the automatic rate, then one on either side of the best. Null: none. */
 export async function nextTrial(row: Row, all: readonly Result[]): Promise<Trial | null> {
   const automatic = await automaticTrial(row);
   if (!all.some((result) => results.isSame(automatic, result))) return automatic;
@@ -169,7 +168,7 @@ export async function nextTrial(row: Row, all: readonly Result[]): Promise<Trial
 
 const outlines = new Map<string, Promise<ModelOutline>>();
 
-/** Of config.json alone. */
+/** Outline from config.json alone. */
 function outline(model: ModelName, type: UsualTask['type']): Promise<ModelOutline> {
   const key = `${model} ${type}`;
   const made = outlines.get(key) ?? readOutline(model, type);
@@ -189,7 +188,7 @@ export interface Verdict extends Tried {
   automatic: Trial;
   /** With automatic values; null: such a trial was not made, or was of other rows. */
   loss: number | null;
-  /** Of all trials of this method on this task. */
+  /** Best of all trials of this method on this task. */
   best: Result;
 }
 
@@ -199,7 +198,7 @@ const bounds = {
   others: { ratio: 1.15, misses: 0 },
 };
 
-/** Of the grid, those of automatic values alone: a pair of task and method each. */
+/** Rows of the grid with automatic values alone: a pair of task and method each. */
 const plainRows = grid.filter(
   ({ options, training }) => Object.keys({ ...options, ...training }).length === 0,
 );
@@ -236,7 +235,7 @@ const isNear = (verdict: Verdict): boolean => ratioOf(verdict) <= boundOf(verdic
 /** The automatic loss as a multiple of the best. */
 const ratioText = (verdict: Verdict) => (verdict.loss === null ? 'not tried' : ratioOf(verdict).toFixed(2));
 
-/** What does not hold on the tasks that are held out, a line each. */
+/** Faults on the tasks that are held out, a line each. */
 export function faultsOf(verdicts: readonly Verdict[]): string[] {
   const heldOut = verdicts.filter(({ use }) => use === 'held out');
   return [...new Set(heldOut.map(({ method }) => method))].flatMap((method) => {
@@ -262,7 +261,7 @@ export function tableOf(verdicts: readonly Verdict[]): string {
   return plainTable(head, lines);
 }
 
-/** What the best has besides its rate. */
+/** Settings of the best besides its rate. */
 function others({ options, n_epochs, batch_size, steps }: Result): string {
   const given = Object.entries(options).map(([name, value]) => `, ${name} ${value}`);
   return `${given.join('')}, ${steps} steps of ${batch_size}${n_epochs === 3 ? '' : `, ${n_epochs} epochs`}`;

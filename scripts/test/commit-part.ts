@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** What a run splits by its commit; each split uses its own digit of the commit's hash, so that all combinations occur. */
+/** Splits of a run by its commit; each uses its own digit of the commit's hash, so that all combinations occur. */
 const digits = { files: 0, matrix: 1, faults: 2 } as const;
 
 /** Which part of `count` the commit in `root` runs, 0 to `count - 1`. The same commit always runs the same part; without Git it is 0. */

@@ -32,7 +32,6 @@ export function keepSeconds(root: string, seconds: ReadonlyMap<string, number>):
   renameSync(unfinished, file);
 }
 
-/** Records as usual what the files of this run took. */
 export function recordUsualSeconds(root: string, seconds: ReadonlyMap<string, number>): void {
   const longest = Object.entries({ ...recordedSeconds(root), ...byPath(root, seconds) })
     .filter(([, each]) => each >= shortestRecorded)

@@ -44,7 +44,7 @@ const onlyServices = process.argv.includes('--services');
 const wholeMatrix = process.argv.includes('--whole-matrix');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
-/** What of the suite this run has, for the line before the count. */
+/** Parts of the suite in this run, for the line before the count. */
 const covered: string[] = [];
 
 const secondsOf = usualSeconds(root);
@@ -101,7 +101,6 @@ if (wholeMatrix && tally.failed === 0 && !process.env.GRAFT_MATRIX && ranEveryMa
 console.log(closingLines({ tally, tables, covered, milliseconds: performance.now() - started }));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 
-/** The paths that `--part` or `--next-part` selects. */
 function chosenPart(paths: string[]): Set<string> {
   const part = commitPart(root, 'files', filePartCount);
   if (process.argv.includes('--part')) {

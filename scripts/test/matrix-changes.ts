@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** Of every part on which the golden matrix depends, the digest of its sources, or the version of its library. */
+/** Digest of the sources, or version of the library, of every part on which the golden matrix depends. */
 type Parts = Record<string, string>;
 
 /** Parts with which the whole matrix passed: see `recordWholeMatrix`. */
@@ -20,7 +20,7 @@ const undivided = [
 const libraries = ['torch', 'transformers', 'peft', 'adapters'];
 
 /**
- * What has changed since the whole matrix passed, as GRAFT_MATRIX_CHANGED names it (see test/golden/matrix/cells.ts): the folder of a
+ * Changes since the whole matrix passed, as GRAFT_MATRIX_CHANGED names them (see test/golden/matrix/cells.ts): the folder of a
  * method, a model type, or `*` for a change that concerns every cell, such as a kernel's.
  * @param known the names that cells have; a change of any other part concerns every cell
  * @param pythons interpreters of the environments that have the libraries; without any, versions do not count

@@ -2,14 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ReferenceLibrary, referenceLibraries } from '../golden/environment/python-environment.ts';
 
-/** Whether a test file, itself or through its test support, uses Postgres or Redis, so that given ones make a difference. */
+/** Returns true if a test file, itself or through its test support, uses Postgres or Redis, so that given ones make a difference. */
 export function opensServices(file: string): boolean {
   return textsOf(file).some((text) =>
     /@graft\/service\/testing|process\.env\.(DATABASE|REDIS)_URL/.test(text),
   );
 }
 
-/** Whether a test file opens pages in a browser. */
 export const opensBrowser = (file: string): boolean =>
   textsOf(file).some((text) => /\bopen(BrowserBench|Visits)\(/.test(text));
 

@@ -76,7 +76,6 @@ function unpackOnce(
   }
 }
 
-/** Prometheus' own checker of rules. */
 export const promtool = () => debianTool('promtool', 'promtool', 'usr/bin/promtool');
 
 export const kustomize = () => debianTool('kustomize', 'kustomize', 'usr/bin/kustomize');

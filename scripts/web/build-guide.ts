@@ -174,7 +174,6 @@ async function writePages(folder: string, assets: Assets): Promise<Map<string, R
   return pages;
 }
 
-/** The page that lists all decisions. */
 function decisionList(): string {
   const files = readdirSync(join(root, 'docs/decisions')).filter((file) => file.endsWith('.md'));
   const titles = files.map((file) => {

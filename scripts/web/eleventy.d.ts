@@ -2,7 +2,6 @@
 declare module '@11ty/eleventy' {
   import type MarkdownIt from 'markdown-it';
 
-  /** Data of a page that is being written. */
   export interface PageData {
     /** Path of the source, such as `./docs/jobs.md`. */
     inputPath: string;

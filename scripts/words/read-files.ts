@@ -15,7 +15,7 @@ interface SourceText {
   names: Prose[];
 }
 
-/** What people read of a file: comments, strings, the text of pages and declared names; Markdown without its code. */
+/** Parts of a file that people read: comments, strings, the text of pages and declared names; Markdown without its code. */
 function readSource(path: string, text: string): SourceText {
   if (/\.(?:[cm]?ts|tsx|[cm]?js)$/.test(path)) return readScript(path, text);
   if (path.endsWith('.md')) return { prose: markdownProse(text), names: [] };
@@ -111,7 +111,6 @@ function commentLines(text: string, mark: RegExp): Prose[] {
 interface AvoidedWord {
   /** Matched without regard to case. */
   pattern: RegExp;
-  /** What to write instead. */
   instead: string;
 }
 

@@ -17,7 +17,7 @@ const views: VisitOptions[] = [390, 1280, 2560].flatMap((width) =>
 const long = 'a-name-that-has-no-end-'.repeat(3).slice(0, 64);
 
 let bench: BrowserBench;
-/** Of acme: a version created by a job, and two that continue from it. */
+/** Versions of acme: one created by a job, and two that continue from it. */
 let trained: AdapterVersion;
 let second: AdapterVersion;
 let third: AdapterVersion;

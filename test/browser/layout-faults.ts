@@ -48,7 +48,6 @@ export async function layoutFaults(page: Page): Promise<string[]> {
     }
     return [...new Set(faults)].slice(0, 10);
 
-    /** Whether an ancestor can be scrolled to it. */
     function isScrolled(element: Element): boolean {
       for (let each = element.parentElement; each; each = each.parentElement) {
         const { overflowX } = getComputedStyle(each);

@@ -207,7 +207,7 @@ function servedTokens(
   }
 }
 
-/** What is trained on; or why the conversation is refused. */
+/** Spans that are trained on; or why the conversation is refused. */
 function outcomeOf(tokenizer: Tokenizer, conversation: TemplateConversation): AssistantSpans[] | string {
   const { messages, tools, kwargs = {} } = conversation;
   try {
@@ -316,7 +316,7 @@ test('reasoning and its marks can be left out of what is trained on', () => {
       const where = `${name}: ${JSON.stringify(text)}`;
       assert.ok(!text.includes('Thoughtword'), where);
       assert.ok(text.includes(thoughtful[message]!.content!), where);
-      // What is left is the end of what is trained on otherwise.
+      // The remaining text is the end of what is trained on otherwise.
       assert.ok(whole.get(message)!.endsWith(text), where);
       if (whole.get(message)!.includes('Thoughtword'))
         assert.doesNotMatch(text, /think|channel\|?>thought|analysis/, where);

@@ -1,4 +1,4 @@
-/** What a file report has about the reasoning that chat templates drop, with every template in TRL's package. */
+/** File reports about the reasoning that chat templates drop, with every template in TRL's package. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Message } from '@graft/peft-core/chat';

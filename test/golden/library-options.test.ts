@@ -17,14 +17,14 @@ const [adapters] = await runPythonJson<LibraryOptions>('library_options.py', ['a
 });
 assert.ok(peft && adapters);
 
-/** What a config of the method cannot be without. */
+/** Fields that a config of the method requires. */
 const needed: Record<string, object> = {
   PROMPT_TUNING: { num_virtual_tokens: 4 },
   PREFIX_TUNING: { num_virtual_tokens: 4 },
   P_TUNING: { num_virtual_tokens: 4 },
   TRAINABLE_TOKENS: { token_indices: [1] },
 };
-/** What words go with. */
+/** Fields that a value of an option requires. */
 const companions: Record<string, object> = { TEXT: { prompt_tuning_init_text: 'x' } };
 /** The libraries' defaults of these are no configuration: one has to choose. */
 const undecided = ['num_virtual_tokens', 'token_indices', 'mh_adapter', 'output_adapter'];

@@ -92,7 +92,7 @@ const chats = questions.map((content, i) => ({
   rejected: [{ role: 'assistant', content: bad(i) }],
 }));
 /**
- * What follows a turn's end, as the line break of most templates, is a target for TRL and none for Graft, which trains on what the model
+ * Text after a turn's end, as the line break of most templates, is a target for TRL and none for Graft, which trains on what the model
  * generates. This template writes it before the next turn.
  */
 const chatTemplate =
@@ -178,7 +178,7 @@ const metrics: Record<PreferenceCase['method'], string[]> = {
 
 for (const [i, { name, graft, trl }] of (await comparePreferences(cases, folder)).entries()) {
   const { method, training } = cases[i]!;
-  // Of a step in several batches TRL logs the mean of their accuracies, and Graft that of all tokens.
+  // For a step in several batches TRL logs the mean of their accuracies, and Graft that of all tokens.
   const compared = metrics[method].filter(
     (key) => key !== 'mean_token_accuracy' || training.gradient_accumulation_steps === undefined,
   );

@@ -72,7 +72,7 @@ const conversations: Record<string, { messages: Messages; tools?: Tools }> = {
   },
 };
 
-/** What a template opens an answer with that the answers of training data open themselves. */
+/** Opening of an answer that a template writes and that the answers of training data contain themselves. */
 const OPENING = /^(?:<think>)?\s*$/;
 
 let templates: TrlTemplate[];

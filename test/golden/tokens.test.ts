@@ -75,7 +75,7 @@ for (const [name, find] of [
   });
 }
 
-/** Of a tokenizer that puts a bos token before each text, as Llama's do. */
+/** Uses a tokenizer that puts a bos token before each text, as Llama's do. */
 test('a text that is rendered already gets no second bos token: the tokens are those without special tokens', async () => {
   const model = await mkdtemp(join(tmpdir(), 'graft-bos-'));
   try {
@@ -110,7 +110,7 @@ test('a text that is rendered already gets no second bos token: the tokens are t
         bosCount,
         (text.match(new RegExp(bos.replaceAll('|', '\\|'), 'g')) ?? []).length + (isRendered ? 0 : 1),
       );
-      // What is plain text in a prompt is no bos token.
+      // Plain text in a prompt is no bos token.
       const asked = { format: 'prompt_completion', line: 1, prompt: text, completion: ' end' } as const;
       const [guarded] = tokenizeExamples(tokenizer, [asked], { maxSeqLength: 64 });
       assert.equal(guarded!.sequences[0]!.ids.filter((id) => id === bosId).length, 1);

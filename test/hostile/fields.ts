@@ -238,7 +238,7 @@ const tool = (parameters: unknown, name: unknown = 'f') => ({
   function: { name, parameters },
 });
 
-/** What constrains an answer: tools, and formats. Schemas that are valid but need a worker are not in here. */
+/** Fields that constrain an answer: tools, and formats. Schemas that are valid but need a worker are not in here. */
 export const constraints: Fields = {
   tools: [
     7,

@@ -15,7 +15,7 @@ import { compareLogprobs, hasRuntime, type LlamaJob, runGguf } from './runtime.t
 
 const folder = scratchFolder('llama-families');
 
-/** Of log-probabilities. llama.cpp looks a GELU up in a table of float16. */
+/** Bounds of log-probabilities. llama.cpp looks a GELU up in a table of float16. */
 const exact = { mean: 1e-5, largest: 5e-5 };
 const byTable = { mean: 0.004, largest: 0.05 };
 const bounds: Record<string, typeof exact> = {

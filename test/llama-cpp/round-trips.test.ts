@@ -13,7 +13,7 @@ import { randomModels, writeRandomAdapter, writeRandomModel } from './random-mod
 
 const folder = scratchFolder('gguf-round-trips');
 
-/** What a forward pass depends on beside the weights, with functions as lists. */
+/** Fields on which a forward pass depends beside the weights, with functions as lists. */
 function computed(config: Record<string, unknown>) {
   const outline = outlineOf(config, 'CAUSAL_LM') as DecoderOutline;
   const layers = Array.from({ length: outline.layers }, (_, layer) => layer);

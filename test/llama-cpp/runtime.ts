@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { llamaAddon } from '../../scripts/tools/llama-cpp.ts';
 
-/** What llama.cpp is asked about one file. */
+/** Questions to llama.cpp about one file. */
 export interface LlamaJob {
   /** A GGUF model. */
   model: string;
@@ -29,7 +29,7 @@ export interface LlamaAnswer {
   addsBos: boolean;
 }
 
-/** Whether llama.cpp runs on this platform. */
+/** True where llama.cpp runs on this platform. */
 export const hasRuntime = (): boolean => llamaAddon() !== null;
 
 /** Runs a job in a separate process. Throws llama.cpp's error with the last lines of its log. */

@@ -30,7 +30,7 @@ export interface SuiteSettings {
   sentence_model: string;
   /** Path of a file with 24 chat examples. */
   training_file: string;
-  /** Whether this Graft has the endpoint /uploads. */
+  /** True where this Graft has the endpoint /uploads. */
   has_uploads: boolean;
 }
 

@@ -65,7 +65,7 @@ function patternOf(name: string): RegExp {
   return new RegExp(`${words.join('[-_ )]{0,2}').replace(/s$/i, '')}s?`, 'gi');
 }
 
-/** Whether a match is a word or a part of a camelCase word, instead of letters within a longer word ("explorative"). */
+/** Returns true if a match is a word or a part of a camelCase word, instead of letters within a longer word ("explorative"). */
 function isWord(text: string, start: number, found: string): boolean {
   const before = text[start - 1] ?? ' ';
   const after = text.slice(start + found.length);

@@ -5,7 +5,6 @@ import { CommandError } from './errors.ts';
 import { createOutput } from './output.ts';
 import type { VerbOptions } from './verb.ts';
 
-/** The output of a verb. */
 export interface Answer {
   /** Printed with --json. */
   value: unknown;

@@ -3,7 +3,6 @@ import { type Paint, paintFor } from './draw/paint.ts';
 /** Output of a verb: results on stdout, progress and notes on stderr. */
 export interface Output {
   json: boolean;
-  /** Styles of human-readable results. */
   paint: Paint;
   /** Prints the result: a JSON document with --json, otherwise the text of `human`. */
   result(value: unknown, human: () => string): void;

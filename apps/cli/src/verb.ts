@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 
-/** Options that every verb has. */
 export interface VerbOptions {
   json?: boolean;
 }

@@ -61,7 +61,6 @@ const teamEntries: readonly NavigationEntry[] = [
   { path: '/team', text: 'Team', icon: 'people' },
 ];
 
-/** The entries of the navigation for a user. */
 export const navigation = ({ team, is_operator }: Me): NavigationEntry[] => [
   ...(team ? teamEntries : []),
   ...(is_operator ? [operatorEntry] : []),

@@ -30,7 +30,7 @@ export async function outcomeOf(rig: Rig, id: string): Promise<Outcome> {
   };
 }
 
-/** What is wrong with a job that should have succeeded, a line each. Empty: it ended once, with the control's results. */
+/** Faults of a job that should have succeeded, a line each. Empty: it ended once, with the control's results. */
 export async function faultsOf(rig: Rig, job: AcceptedJob, control: Outcome): Promise<string[]> {
   const row = (await readJobs(rig, [job])).get(job.id);
   if (!row) return ['accepted with 201, but it has no row'];

@@ -16,7 +16,7 @@ export const durableCalls = [
 export type DurableCall = (typeof durableCalls)[number];
 
 export interface SyscallKill {
-  /** Whether the injection killed a process. */
+  /** True where the injection killed a process. */
   readonly hit: boolean;
   /** Detaches; surviving processes continue undisturbed. */
   release(): Promise<void>;

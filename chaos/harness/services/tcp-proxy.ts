@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { PostgresStatements } from './postgres-statements.ts';
 
-/** What happens to a statement that passes: it is forwarded, or the connection is cut before or just after that. */
+/** Fate of a statement that passes: it is forwarded, or the connection is cut before or just after that. */
 export type Verdict = 'pass' | 'cut before' | 'cut after';
 
 interface Pair {

@@ -46,7 +46,7 @@ async function partition(
   const random = run.random.forRound(round);
   const variant = random.pick(variants);
   const control = await run.control(variant);
-  // Of two jobs, one reaches the worker in the namespace.
+  // One of two jobs reaches the worker in the namespace.
   const jobs = [await createJob(rig, variant), await createJob(rig, variant)];
   const target = await untilHeldBy(rig, far, jobs, 1 + random.below(80));
   if (target) {

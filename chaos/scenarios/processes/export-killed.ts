@@ -118,7 +118,7 @@ async function strike(holder: WiredMember, target: 'worker' | 'exporter', load: 
   holder.signal('SIGKILL');
 }
 
-/** What an export that has not succeeded may not show. */
+/** Lists the faults of an export that shows a result before it succeeded. */
 async function earlyFaults(rig: Rig, version: Version, row: AdapterExport): Promise<string[]> {
   if (row.status === 'succeeded') return [];
   const faults: string[] = [];

@@ -70,7 +70,7 @@ async function faultsOf(rig: Rig, hostile: HostileRequest): Promise<string[]> {
     : [`answered ${status} ${text.slice(0, 200)}`];
 }
 
-/** What the neighbour and the event loop experience while `work` runs. */
+/** Measures the neighbour and the event loop while `work` runs. */
 async function watching(
   rig: Rig,
   work: () => Promise<unknown>,

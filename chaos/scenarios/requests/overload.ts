@@ -65,7 +65,7 @@ interface Scene {
   /** The first is also sent in place of others that are limited. */
   kinds: Kind[];
   poll: Kind;
-  /** What is missing or doubled of what answers promised. */
+  /** Faults of results that answers promised: missing or doubled. */
   promised(): Promise<string[]>;
 }
 

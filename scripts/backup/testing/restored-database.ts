@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { listAuditHeads, prepareDatabase, verifyAudit } from '@graft/service';
 import pg from 'pg';
 
-/** What the next start of Graft does to a restored database: workers' rights are not in a backup. */
+/** Prepares a restored database, as the next start of Graft does: workers' rights are not in a backup. */
 export async function start(url: string): Promise<void> {
   const sql = new pg.Pool({ connectionString: url });
   // Dropping the database breaks connections that are about to end.

@@ -72,7 +72,7 @@ export async function compileKernels({ log, compiler, native, work }) {
   const output = join(libraries, 'libgraft_kernels.so');
   const ops = join(work, 'kernels-ops.o');
   try {
-    // What takes longest first, and two at a time.
+    // The slowest first, and two at a time.
     const include = `-I${join(libraries, 'include')}`;
     const source = join(native, 'kernel-ops/kernel-ops.cc');
     const [sets] = await Promise.all([

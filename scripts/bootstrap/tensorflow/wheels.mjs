@@ -21,7 +21,7 @@ const SO = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
 /** @type {[string, string]} */
 const DYLIB = ['libtensorflow_cc.2.dylib', 'libtensorflow_framework.2.dylib'];
 
-/** What tensorflow[and-cuda] 2.21 asks for, as of CUDA 12.9. Found by the library in ../nvidia/<name>/lib. */
+/** Requirements of tensorflow[and-cuda] 2.21, as of CUDA 12.9. Found by the library in ../nvidia/<name>/lib. */
 const CUDA = [
   ['nvidia-cublas-cu12==12.9.3.13', 'd7d51055f161b317c7105ddaae90e71eda059026074ffef93cf7cde2886bfe72'],
   ['nvidia-cuda-cupti-cu12==12.9.79', '096bcf334f13e1984ba36685ad4c1d6347db214de03dbb6eebb237b41d9d934f'],

@@ -51,7 +51,7 @@ const answerOf = (folder: string) =>
 
 test("without ensurepip, as Debian's Python is, the environment has the packages", async () => {
   const folder = path.join(home, 'debian');
-  // What `python -m venv` without --without-pip does there, whatever its arguments.
+  // Behaviour of `python -m venv` without --without-pip there, whatever its arguments.
   const python = pythonWithout('no-ensurepip', '"-m venv /"*|*"import ensurepip"*');
   await makeEnvironment({ python, requirementsFile, folder, report: () => {} });
   assert.equal(answerOf(folder), '42');

@@ -9,7 +9,6 @@ interface Options {
   python: string;
   /** A pip requirements file. A comment `# without dependencies: NAME==VERSION` names a package of which nothing else is installed. */
   requirementsFile: string;
-  /** Where the environment is to be. */
   folder: string;
   report: (line: string) => void;
 }
@@ -27,7 +26,7 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
   await mkdir(dirname(folder), { recursive: true });
   try {
     const own = join(unfinished, 'bin', 'python');
-    // Of thousands of files few are ever imported: Python compiles those when they are.
+    // Few of thousands of files are ever imported: Python compiles those when they are.
     const install = [
       '-m',
       'pip',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ReferenceLibrary } from './python-environment.ts';
 
-/** What the scripts of a library import; the first two of each take seconds. */
+/** Modules that the scripts of a library import; the first two of each take seconds. */
 const modules: Partial<Record<ReferenceLibrary, string[]>> = {
   peft: ['reference', 'training_loop', 'tiny_models'],
   adapters: ['adapters', 'base_models', 'training_loop', 'tiny_models'],
@@ -49,14 +49,14 @@ export async function startWarmPython(
   };
 }
 
-/** Whether a warm Python of this library serves the run of tests that this process belongs to. */
+/** True where a warm Python of this library serves the run of tests that this process belongs to. */
 export function isWarm(folder: string | undefined, library: ReferenceLibrary): folder is string {
   return folder !== undefined && existsSync(socketIn(folder, library));
 }
 
 /**
  * Runs a script in a fork of the warm Python; its outputs go to the files. Resolves to its exit code, null when it was killed.
- * What it took is measured as `CPU of Python`: it is no child of this process.
+ * The script's time is measured as `CPU of Python`: the fork is no child of this process.
  */
 export async function runWarm(
   folder: string,

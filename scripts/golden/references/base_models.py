@@ -138,7 +138,7 @@ def class_logits(model, task, ids):
 
 @torch.no_grad()
 def outputs(model, task, ids):
-    """What scoring gives for a sequence (a pair of them for SEQ_2_SEQ_LM), flat: log-probabilities, a classifier's logits, or the vector that stands for it."""
+    """Outputs of scoring for a sequence (a pair of them for SEQ_2_SEQ_LM), flat: log-probabilities, a classifier's logits, or the vector that stands for it."""
     if task == "CAUSAL_LM":
         return log_probabilities(model, ids)
     if task == "SEQ_2_SEQ_LM":

@@ -1,4 +1,4 @@
-"""What exported files hold, as transformers and PEFT read them.
+"""Contents of exported files, as transformers and PEFT read them.
 
 usage: exports.py PLAN.json
 

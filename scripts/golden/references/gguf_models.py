@@ -19,7 +19,7 @@ import torch
 from transformers import AutoConfig
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-# Of Hugging Face's model_type; mistral's files are llama's.
+# Architecture by Hugging Face's model_type; mistral's files are llama's.
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2", "gemma3_text": "gemma3", "gemma4_text": "gemma4", "gpt_oss": "gpt-oss"}
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 

@@ -1,4 +1,4 @@
-"""What the reference scripts share: a base model with a PEFT adapter, by the real libraries."""
+"""Shared part of the reference scripts: a base model with a PEFT adapter, by the real libraries."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def attach_adapter(model, folder, trainable=False):
         "missing": sorted(set(expected) - set(found)),
         "unexpected": sorted(set(found) - set(expected)),
         "shapes": sorted(k for k in set(found) & set(expected) if found[k].shape != expected[k].shape),
-        # What PEFT holds after loading is what the file says: nothing was silently left at its initial value.
+        # Values that PEFT loads are those of the file: nothing was silently left at its initial value.
         "values": sorted(
             k
             for k in set(found) & set(expected)

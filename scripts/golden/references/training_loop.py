@@ -72,7 +72,7 @@ def balancing_loss(model, outputs, mask):
 
 
 def pair_loss(model, examples, options):
-    """Of an encoder-decoder: every label is a target."""
+    """Loss of an encoder-decoder: every label is a target."""
 
     def padded(key, filler):
         longest = max(len(e[key]) for e in examples)
@@ -152,7 +152,7 @@ def count_targets(task, examples):
 
 
 def weigh_targets(task, examples, options):
-    """What the summed loss is divided by: targets, each times its own weight and that of its class."""
+    """Divisor of the summed loss: targets, each times its own weight and that of its class."""
     weights = options.get("class_weights")
     own = target_weights(examples)
     if weights is not None:

@@ -15,7 +15,7 @@ OUT = pathlib.Path(__file__).parents[3] / "packages/peft-core/src/train/objectiv
 
 
 def noise(alpha, tokens, width):
-    """Of many sequences of one length: what each is at most, and its deviation."""
+    """Maximum and deviation of the noise of many sequences of one length."""
     table = torch.nn.Embedding(8, width)
     table.neftune_noise_alpha = alpha
     ids = torch.zeros(400, tokens, dtype=torch.long)

@@ -36,7 +36,7 @@ TEXTS = [
     "x <think> y </think>",
 ]
 
-# Of scripts with and without capital letters, marks and digits of their own.
+# Texts in scripts with and without capital letters, marks and separate digits.
 SCRIPTS = [
     "HelloWorld fooBAR iPhone's we'LL don'T 'tis O'Neill's",
     "Привет МирТекст ёЖик Όμηρος ΑΒΓδε Straße ǅabc ÀÉÎõü",
@@ -248,7 +248,7 @@ for name, tokenizer in KINDS.items():
         single=around, special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
     )
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-    # What the model itself would make of a special token's text shows only where it is no token.
+    # The model's own split of a special token's text shows only where it is no token.
     texts = []
     for text in TEXTS + (SCRIPTS if name == "words by case" else []):
         ids = fast(text).input_ids

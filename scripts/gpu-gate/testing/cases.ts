@@ -1,4 +1,4 @@
-/** What the gate traces: the whole grid, and a part of it that has each family, method, kind of weight and function. */
+/** Cases that the gate traces: the whole grid, and a part of it that has each family, method, kind of weight and function. */
 import type { MatmulPrecision } from '../../../packages/peft-core/src/nn/computation.ts';
 import { measureSpeed } from '../../../packages/peft-core/src/train/machine/measure-speed.ts';
 import { checkEngine } from '../../../packages/peft-core/src/train/verification/check-engine.ts';
@@ -31,7 +31,7 @@ const trainingOf = (cell: Cell, storage: BaseStorage, precision: MatmulPrecision
   build: () => buildTraining(trained(cell, storage, precision)),
 });
 
-/** What answers: models whose answers are texts. */
+/** True where the model's answers are texts. */
 const answers = ({ architecture: { task } }: Cell) => task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 const readingOf = (cell: Cell): GraphCase[] => [
   {
@@ -106,7 +106,7 @@ function optionCases(): GraphCase[] {
       { name: `evaluate pairs on the base model, ${storage}`, build: () => buildEvaluation(plain) },
     ];
   });
-  // What a worker runs before it takes jobs.
+  // Checks that a worker runs before it takes jobs.
   const proofs = precisions.flatMap((precision): GraphCase[] => [
     { name: `prove the engine, ${precision}`, build: async () => checkEngine(precision) },
     { name: `measure speed, ${precision}`, build: async () => void (await measureSpeed(precision)) },

@@ -11,7 +11,7 @@ export interface NodeCount {
   family: string;
   storage: BaseStorage;
   checkpointed: boolean;
-  /** Of a step of two layers, and of each layer: nodes, and those that launch something on the device. */
+  /** Counts of a step of two layers, and of each layer: nodes, and those that launch something on the device. */
   step: Pick<Placement, 'nodes' | 'launches'>;
   layer: Pick<Placement, 'nodes' | 'launches'>;
 }

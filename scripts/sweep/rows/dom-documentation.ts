@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { permutation, Random } from '../../../packages/peft-core/src/random.ts';
 
-/** What lib.dom.d.ts, with MDN's words, says of a member of a browser interface. */
+/** Documentation of a member of a browser interface in lib.dom.d.ts, in MDN's words. */
 export interface DomMember {
   interface: string;
   name: string;
@@ -21,7 +21,7 @@ export function domDocumentation(): DomMember[] {
     .split(/^interface /m)
     .slice(1)) {
     const [of] = /^\w+/.exec(block)!;
-    // Of this interface alone: what stands after its brace belongs to no member.
+    // Body of this interface alone: text after its brace belongs to no member.
     const body = block.slice(0, block.indexOf('\n}'));
     for (const [, comment, name] of `${body}\n`.matchAll(documented)) {
       const text = firstParagraph(comment!);

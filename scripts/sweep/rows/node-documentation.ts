@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { permutation, Random } from '../../../packages/peft-core/src/random.ts';
 
-/** What @types/node, whose version package.json fixes, says of a member of Node's API. */
+/** Documentation of a member of Node's API in @types/node, whose version package.json fixes. */
 export interface Documented {
   module: string;
   name: string;

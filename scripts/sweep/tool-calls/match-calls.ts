@@ -5,7 +5,7 @@ export interface Call {
   arguments: Record<string, unknown>;
 }
 
-/** Whether the calls are those of the answer, in any order: the names, and for each parameter one of its acceptable values. */
+/** Returns true if the calls are those of the answer, in any order: the names, and for each parameter one of its acceptable values. */
 export function matchesCalls(calls: readonly Call[], possible: readonly PossibleCall[]): boolean {
   if (calls.length !== possible.length) return false;
   const left = [...possible];

@@ -128,7 +128,7 @@ function jsonSchema(schema: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(fields);
 }
 
-/** Whether a question is held out: a fifth of all, chosen by its id, so that other kinds change nothing. */
+/** Returns true if a question is held out: a fifth of all, chosen by its id, so that other kinds change nothing. */
 export function isHeldOut({ id }: Question, seed: number): boolean {
   const digest = createHash('sha256').update(`${seed}:${id}`).digest();
   return digest.readUInt32BE(0) / 2 ** 32 < 0.2;

@@ -106,13 +106,13 @@ test('what the API refuses is shown at the field', async () => {
   await refuses('Weight 2', /number/);
   await page.getByLabel('Weight 2', { exact: true }).fill('1');
 
-  // Of a version that does not exist, in a third row.
+  // A third row names a version that does not exist.
   await page.getByRole('button', { name: 'Add version' }).click();
   await page.getByLabel('Version 3', { exact: true }).fill('ft:tiny:acme:none:abcdefgh');
   await combine.click();
   await page.locator('[role=alert]', { hasText: /ft:tiny:acme:none:abcdefgh.* does not exist/ }).waitFor();
   await visit.checkAccess();
-  // Of the others, without it, a version is created.
+  // Without that row, a version is created from the others.
   await page.getByRole('button', { name: 'Remove version 3' }).click();
   assert.equal(await page.getByRole('button', { name: /^Remove version/ }).count(), 0);
   await page.getByLabel('Name', { exact: true }).fill('accepted');

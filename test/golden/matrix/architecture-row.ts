@@ -6,7 +6,7 @@ export interface ArchitectureRow {
   task: TaskType;
   /** Fields of config.json, model_type included; vocab_size comes from the tokenizer. */
   config: Record<string, unknown>;
-  /** Of its weights, where the usual seed gives a model that does not learn in a few steps, or whose experts are nearly equal for a token. */
+  /** Seed of the weights, where with the usual seed the model does not learn in a few steps, or its experts are nearly equal for a token. */
   seed?: number;
   /** Set where finite differences reach over corners: of ReLUs, or where a token's experts change. */
   corners?: true;
@@ -25,7 +25,7 @@ export interface ArchitectureRow {
   names: {
     /** Two projections of attention: LoRA's usual targets. */
     attention: string[];
-    /** What IA3 scales by default: keys and values, and the feed-forward network's input of its last layer. */
+    /** Modules that IA3 scales by default: keys and values, and the feed-forward network's input of its last layer. */
     ia3: string[];
     feedForward: string[];
     /** A module that holds the feed-forward network of a layer. */
@@ -33,7 +33,7 @@ export interface ArchitectureRow {
     norms: string[];
     /** Parameters that hold the matrices of experts. */
     experts?: string[];
-    /** Whether `attention` and `feedForward` have biases. */
+    /** True where `attention` and `feedForward` have biases. */
     biased: boolean;
     embedding: string;
     /** The output layer of a language model, or null. */

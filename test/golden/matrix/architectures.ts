@@ -119,7 +119,7 @@ const decoders: ArchitectureRow[] = [
     jumps: true,
     names: {
       ...decoderNames,
-      // Of the feed-forward network no part is a linear module.
+      // No part of the feed-forward network is a linear module.
       ia3: ['k_proj', 'v_proj', 'o_proj'],
       feedForward: ['o_proj'],
       biased: true,

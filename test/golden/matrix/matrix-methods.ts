@@ -9,7 +9,7 @@ const common = { merges: true, start: 'adapter', learningRate: 3e-3 } as const;
 const linear = ['llama', 'bert SEQ_CLS', 't5', 'qwen3_moe', 'qwen3_5_text', 'granite', 'granitemoehybrid'];
 /** Where layers store their weight as (in, out), too. */
 const withTransposed = [...linear, 'gpt2'];
-/** Of other options of the same method. */
+/** Architectures for other options of the same method. */
 const few = ['llama', 'bert SEQ_CLS'];
 
 /** Methods that change the weights of linear layers and embeddings. */

@@ -7,12 +7,12 @@ export interface MethodRow {
   variant?: true;
   /** The only architectures on which it is tested: it changes weights of linear layers, which they share. See rules.ts. */
   only?: readonly string[];
-  /** Of matrices of experts: tested where an architecture has them. */
+  /** True for methods on matrices of experts, which are tested where an architecture has them. */
   onExperts?: true;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
   merges: boolean | ((architecture: ArchitectureRow) => boolean);
-  /** Whether PEFT's files hold all that is trained, or an encoder's output: then Graft starts from start.safetensors. */
+  /** `adapter`: PEFT's files have all that is trained. `parameters`: they have an encoder's output; Graft starts from start.safetensors. */
   start: 'adapter' | 'parameters';
   learningRate: number;
   /** Set where the method's own gradient leaves something out, so that finite differences cannot agree with it. */

@@ -1,6 +1,6 @@
 import type { TaskType } from '@graft/peft-core/outlines';
 
-/** What models are compared on: token ids, and for an encoder-decoder what is to follow from them. */
+/** Inputs that models are compared on: token ids, and for an encoder-decoder the labels that follow. */
 export type Probe = number[] | { input_ids: number[]; labels: number[] };
 
 const sequences = [

@@ -14,7 +14,7 @@ export interface Rule {
   /** The content of such a cell in the table. */
   mark: string;
   leavesOut(method: MethodRow, architecture: ArchitectureRow): boolean;
-  /** What the rule says, given the rows it is about. */
+  /** Text of the rule for the rows that it is about. */
   reason(methods: readonly MethodRow[], architectures: readonly ArchitectureRow[]): string;
 }
 

@@ -1,4 +1,4 @@
-/** What rounding the inputs of products to 8 bits changes in the answers of a real model, on the bike shop's held-out requests. */
+/** Changes in the answers of a real model from rounding the inputs of products to 8 bits, on the bike shop's held-out requests. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';

@@ -93,7 +93,6 @@ function addAccessVerbs(models: Command): void {
   );
 }
 
-/** Adds the options for the source of a base model. */
 export const withSource = <C extends Command>(command: C): C =>
   command
     .option(

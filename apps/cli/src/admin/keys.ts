@@ -9,7 +9,6 @@ import { idOf, modelsOption, stateOf } from '../team/keys.ts';
 import { noun } from '../verb.ts';
 import { type Admin, existingPerson, existingTeam } from './existing.ts';
 
-/** Verbs for the keys of teams. */
 export function addKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'keys', 'API keys of teams: create, list, revoke');
 
@@ -72,7 +71,6 @@ export function addKeyVerbs(admin: Command): void {
   });
 }
 
-/** Verbs for the operator's API keys. */
 export function addOperatorKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'operator-keys', 'operator keys: create, list, revoke');
 

@@ -104,7 +104,6 @@ function addMembershipVerbs(people: Command): void {
     });
 }
 
-/** Verbs for the identities that a person signs in with. */
 function addIdentityVerbs(people: Command): void {
   const lists = 'list the identities (accounts at sign-in providers) of a person';
   serviceVerb(people, 'identities <person>', lists, 'ada@example.com').run(

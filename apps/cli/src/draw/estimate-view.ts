@@ -3,7 +3,6 @@ import type { Paint } from './paint.ts';
 import { bytes, count, duration } from './quantities.ts';
 import { fields } from './table.ts';
 
-/** A job's estimate in human-readable form. */
 export function estimateView(estimate: JobEstimate, paint: Paint): string {
   const { trainable_parameters: trainable, total_parameters: total, seconds } = estimate;
   const share = ((100 * trainable) / total).toPrecision(2);
@@ -25,7 +24,6 @@ export function estimateView(estimate: JobEstimate, paint: Paint): string {
   );
 }
 
-/** The estimate in one line, as part of a job's description. */
 export function estimateLine({ peak_memory_bytes: peak, steps, tokens, seconds }: JobEstimate): string {
   const time = seconds === null ? '' : `, about ${duration(seconds)}`;
   return `${bytes(peak)} of memory, ${count(steps)} steps, ${count(tokens)} tokens${time}`;

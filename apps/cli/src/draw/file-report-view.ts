@@ -76,14 +76,14 @@ function plannedJob(
   return `${paint.bold('As the job reads it')}\n${table}`;
 }
 
-/** What a job does with examples that are too long; without a job, any job. */
+/** Treatment of examples that are too long; without a job, of any job. */
 const overlongText = (job: FileReport['job']): string =>
   job
     ? ({ truncate: 'the job truncates', skip: 'the job skips' }[job.overlong] ??
       'the job rejects, or splits if they are plain texts')
     : 'a job rejects unless training.overlong is set, or splits if they are plain texts';
 
-/** What a file was recognised as: "csv, gzip; shape sharegpt". */
+/** Format that a file was recognised as: "csv, gzip; shape sharegpt". */
 function recognisedText({
   kind,
   compression,
@@ -136,7 +136,6 @@ function summary(report: ReportResult, model: string | null, paint: Paint): stri
   );
 }
 
-/** A column that is not read. */
 export const unreadText = ({ name, values }: ReportResult['unread_columns'][number]): string =>
   `${JSON.stringify(name)} (${count(values)} value${values === 1 ? '' : 's'})`;
 

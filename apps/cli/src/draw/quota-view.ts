@@ -3,7 +3,6 @@ import type { Paint } from './paint.ts';
 import { bytes, count, timestamp } from './quantities.ts';
 import { fields } from './table.ts';
 
-/** Each limit with its current usage. */
 export function quotaView(quota: TeamQuota, paint: Paint): string {
   const { use } = quota;
   const of = (used: number, limit: number | null, show = count) =>

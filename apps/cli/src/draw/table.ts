@@ -25,7 +25,6 @@ export const tableOf = <T extends object>(
   empty: string,
 ): string => table(Object.keys(columns), cellsOf(data, columns), paint, empty);
 
-/** The cells of each row. */
 export function cellsOf<T extends object>(data: T[], columns: Columns<NoInfer<T>>): string[][] {
   const cells = Object.values(columns).map((column) =>
     typeof column === 'function' ? column : (row: T) => row[column],

@@ -19,7 +19,6 @@ export function endText({ step, totalSteps, publishedStep, best }: End, made: st
   return [early, chosen].filter(Boolean).join('; ') || null;
 }
 
-/** The same for a job. */
 export function endOfJob({ training_end: end }: Pick<FineTuningJob, 'training_end'>): string | null {
   if (!end) return null;
   const { step, total_steps: totalSteps, published_step: publishedStep, best } = end;

@@ -4,7 +4,6 @@ import type { Paint } from './paint.ts';
 import { progressBar } from './paint.ts';
 import { count, duration, loss } from './quantities.ts';
 
-/** The state of a run, of a job or of `graft train`. */
 export interface TrainingState {
   title: string;
   /** Status of the job, or the current activity. */
@@ -59,7 +58,6 @@ export function trainingView(state: TrainingState, hint: string, screen: Screen)
   return [...lines, '', paint.dim(hint)];
 }
 
-/** The state in one line, for logs. */
 export function trainingLine(state: TrainingState): string {
   if (state.totalSteps === null) return state.status;
   return [`step ${state.step}/${state.totalSteps}`, ...numbers(state)].join('  ');

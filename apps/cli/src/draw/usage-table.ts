@@ -5,7 +5,6 @@ import { type Columns, tableOf } from './table.ts';
 
 type Row = UsageResult & { start_time: number };
 
-/** A table of usage by day and `groups`. */
 export function usageTable(results: Row[], groups: (keyof UsageResult)[], paint: Paint): string {
   const groupColumns = groups.map((group) => [
     group.toUpperCase().replaceAll('_', ' '),

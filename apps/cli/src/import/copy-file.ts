@@ -25,7 +25,6 @@ interface CopierOptions {
   source: OpenAiSource;
   client: GraftClient;
   folder: string;
-  /** Maximum size of a file. */
   maxBytes: number;
   /** SHA-256 digests from earlier runs, by OpenAI's file id. */
   known: Map<string, string>;

@@ -42,7 +42,6 @@ export interface ImportReport {
   jobs: JobRow[];
 }
 
-/** The row of a file, of which `more` is known. */
 export const fileRow = (
   file: Pick<FileRow, 'filename' | 'bytes'> & { id: string },
   more: Partial<FileRow>,

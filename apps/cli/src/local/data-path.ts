@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isHubSource } from '../options/hub-source.ts';
 
-/** Whether a text is a file or refers to a data set of the Hub. A number after a further colon is not part of either. */
+/** True where a text is a file or refers to a data set of the Hub. A number after a further colon is not part of either. */
 export const isDataPath = (text: string): boolean => existsSync(text) || isHubSource(text);
 
 /** The path of a data file; a data set of the Hub (`hf://datasets/organisation/name?split=train`) is downloaded first. */

@@ -92,7 +92,7 @@ async function describeModel(report: ModelReport): Promise<string> {
   ].join('\n');
 }
 
-/** What the template has, as far as its form is known. */
+/** Describes the features of the template, as far as its form is known. */
 async function describeTemplate(template: string): Promise<string> {
   const { answerFormOf } = await import('@graft/peft-core/chat');
   const { style, reasoning } = answerFormOf(template);
@@ -154,7 +154,6 @@ function fitText(faults: readonly string[]): string {
   return `does not fit: ${faults.slice(0, 3).join('; ')}${more}`;
 }
 
-/** The requirements of the adapter as text. */
 function needs({ needs }: AdapterReport): string {
   const { base_model, base_sha256, library, tokens, positions, modules, classes } = needs;
   const some = (values: readonly (string | number)[]) =>

@@ -31,7 +31,6 @@ export async function openLocalModel(
 
 export type PeftCore = Awaited<ReturnType<typeof loadPeftCore>>;
 
-/** Description of --model. */
 export const modelOption = 'base model: folder, .gguf file, or id such as smollm2-135m-instruct';
 
 /** Opens `--model` and loads TensorFlow in float32 for `work`; closes the model afterwards. */

@@ -22,7 +22,6 @@ import {
 } from '../options/job-options.ts';
 import { dataPath, isDataPath } from './data-path.ts';
 
-/** The command-line options of a training. */
 export interface TrainOptions extends DataFlags, PeftFlags, TrainingFlags {
   model: string;
   mix?: string;
@@ -42,7 +41,6 @@ interface LocalTraining {
   reasons: Record<string, string>;
   /** Warning that validation examples are also training examples; null where there are none. */
   overlap: string | null;
-  /** The data files, as training reads them. */
   files: DataFiles;
 }
 
@@ -150,7 +148,6 @@ export async function resolveLocalTraining(
   };
 }
 
-/** Checks `--method` with the task and the lines of the data. */
 async function checkMethod(
   method: string | null,
   { task_type }: PeftConfig,

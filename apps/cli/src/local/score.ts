@@ -68,7 +68,6 @@ async function score(options: Options): Promise<void> {
   });
 }
 
-/** Scores both completions of each preference. */
 async function scorePairs({ model, adapter, input, output: path, ...flags }: Options): Promise<void> {
   const output = createOutput(flags);
   const { readDataFile } = await import('@graft/peft-core/examples');
@@ -91,7 +90,7 @@ async function scorePairs({ model, adapter, input, output: path, ...flags }: Opt
   });
 }
 
-/** Whether the first line is a preference, in one of the shapes that training reads. */
+/** Returns true if the first line is a preference, in one of the shapes that training reads. */
 async function hasPreferences(path: string): Promise<boolean> {
   const file = createReadStream(path);
   // readline ignores the error of a file that cannot be opened.

@@ -75,7 +75,7 @@ export function jsonObjectArgument(option: string, text: string): Record<string,
   return value as Record<string, unknown>;
 }
 
-/** Whether a path does not exist or is an empty folder. */
+/** True where a path does not exist or is an empty folder. */
 export const isFree = (path: string): boolean =>
   !existsSync(path) || (statSync(path).isDirectory() && readdirSync(path).length === 0);
 

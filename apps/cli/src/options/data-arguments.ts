@@ -84,13 +84,12 @@ export function dataArguments(
   return { training, validation: held };
 }
 
-/** Whether the files are one of each kind, without a number or a name: a job without lists. */
+/** True where the files are one of each kind, without a number or a name: a job without lists. */
 export const isPlain = {
   training: (files: readonly DataArgument[]): boolean => files.length === 1 && files[0]!.share === null,
   validation: (files: readonly ValidationArgument[]): boolean => files.length <= 1 && !files[0]?.name,
 };
 
-/** The share of a file as a job's field. */
 export const shareOf = (
   { share }: DataArgument,
   mix: string | undefined,

@@ -57,7 +57,6 @@ export function chooseMethod(
   return { peftType, usual, hasRank: 'r' in method.properties };
 }
 
-/** Declares the flags of `peft` and `training`. */
 export function takeJobOptions<C extends Command>(command: C): C {
   return command
     .option(
@@ -159,7 +158,6 @@ function withBeta(preference: unknown, beta: number): unknown {
   return withFlags('--training', preference as Record<string, unknown>, { beta });
 }
 
-/** Flags by the options that they set. */
 const flagOf: Record<string, string> = {
   peft_type: '--peft-type',
   r: '--rank',

@@ -36,7 +36,6 @@ export const samplingOptions = <C extends Command>(command: C): C =>
     )
     .option('--seed <n>', 'seed of sampling, for reproducible text', wholeNumber(0));
 
-/** The sampling options for a request. */
 export const samplingFields = ({ topP, topK, minP, repetitionPenalty }: SamplingOptions) => ({
   top_p: topP,
   top_k: topK,

@@ -4,6 +4,6 @@ export const toolChoiceOption =
 const words = ['auto', 'none', 'required'] as const;
 type Word = (typeof words)[number];
 
-/** What `--tool-choice` asks for: a word of the API, or the name of a tool. */
+/** Value of `--tool-choice`: a word of the API, or the name of a tool. */
 export const toolChoice = (text: string): Word | { name: string } =>
   words.find((word) => word === text) ?? { name: text };

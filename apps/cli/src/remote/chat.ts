@@ -88,7 +88,6 @@ async function chat(client: GraftClient, options: Options): Promise<Answer | nul
   return null;
 }
 
-/** The fields of a request from the files of options. */
 async function demandsOf({
   tools,
   toolChoice: choice,

@@ -3,7 +3,6 @@ import { UsageError } from '../errors.ts';
 import { isOperatorKey, readProfile, sameUrl } from '../profile.ts';
 import type { VerbOptions } from '../verb.ts';
 
-/** Options of verbs that use a service. */
 export interface RemoteOptions extends VerbOptions {
   baseUrl?: string;
   apiKey?: string;

@@ -2,12 +2,10 @@ import type { FineTuningJob, GraftClient, JobAttempt, JobOutlook } from '@graft/
 import { count, duration, timestamp } from '../draw/quantities.ts';
 import { sentence } from '../errors.ts';
 
-/** The history of a job, in every attempt, and its outlook. */
 export interface Explanation {
   job: FineTuningJob;
   attempts: JobAttempt[];
   outlook: JobOutlook | null;
-  /** The explanation, one sentence group per paragraph. */
   paragraphs: string[];
 }
 
@@ -113,7 +111,6 @@ function describeState(job: FineTuningJob, last: JobAttempt | undefined, outlook
   }
 }
 
-/** What to do about a job that failed. */
 export const failureAdvice = ({ id, error }: Pick<FineTuningJob, 'id' | 'error'>): string =>
   error?.fault === 'user'
     ? 'Fix the data or the options, and create the job again.'

@@ -85,7 +85,6 @@ export function addJobsVerbs(program: Command): void {
   addHistoryVerbs(group);
 }
 
-/** Verbs that change one job. */
 function addChangeVerbs(group: Command): void {
   const moves = {
     cancel: { summary: 'cancel a job', done: 'Cancelled' },
@@ -125,7 +124,6 @@ function addChangeVerbs(group: Command): void {
     });
 }
 
-/** Verbs that show what happened to a job. */
 function addHistoryVerbs(group: Command): void {
   serviceVerb(group, 'events <id>', 'list the events of a job, oldest first', 'ftjob-… --follow')
     .option('--limit <n>', 'only this many of the newest events', wholeNumber(1), 100)
@@ -202,7 +200,6 @@ function describeJob(job: FineTuningJob, paint: Paint): string {
   return isRunning ? `${base}\n\nFollow it with: graft jobs watch ${job.id}` : base;
 }
 
-/** The files of a job, with the shares and names of several. */
 function dataOf(job: FineTuningJob): string {
   const share = job.training.mix_strategy?.startsWith('interleave') ? 'weight' : 'epochs';
   const trained = job.training_files?.map((each) =>

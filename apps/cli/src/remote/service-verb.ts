@@ -13,7 +13,6 @@ export const wholePage = { limit: 1_000 };
 /** Verbs below `graft admin` use an operator key, all others the key of a team. */
 const keyKind = (command: Command): KeyKind => (/^admin\b/.test(pathOf(command)) ? 'operator' : 'team');
 
-/** A verb that uses a service. */
 export class ServiceVerb extends Command {
   /**
    * Sets the action. `work` receives the client, the arguments and the options. It returns null if it has printed its output, or has set
@@ -66,7 +65,7 @@ interface ListSpec<T> {
   /** Default: `list`. */
   name?: string;
   summary: string;
-  /** What follows the verb on the command line. */
+  /** Examples: the text after the verb on the command line. */
   examples?: string[];
   /** Default of --limit. Without it there is no such option, and all rows are listed. */
   limit?: number;
@@ -77,7 +76,6 @@ interface ListSpec<T> {
   empty: string;
 }
 
-/** Adds a verb that prints a list as a table. */
 export function listVerb<T extends { id: string }, P extends unknown[]>(
   parent: Command,
   read: (client: GraftClient, page: { limit: number }, ...passed: P) => PageList<T>,

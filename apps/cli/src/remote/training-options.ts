@@ -23,7 +23,6 @@ import { checkFiles, type JobFiles } from './with-files.ts';
 
 type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;
 
-/** The options of a job besides its data. */
 export interface PlanOptions extends PeftFlags, TrainingFlags {
   model: string;
   seed?: number;
@@ -34,10 +33,8 @@ export interface PlanOptions extends PeftFlags, TrainingFlags {
   startFrom?: string;
 }
 
-/** The options of a job: model, data and settings. */
 export type TrainingOptions = PlanOptions & DataFlags;
 
-/** Declares the options of every verb that describes a job. */
 export function takeTrainingOptions<C extends Command>(command: C): C {
   const file = 'a file (JSON lines, JSON, CSV, TSV, Parquet), the id of an uploaded one, or hf://datasets/…';
   const described = command.requiredOption('--model <id>', 'base model; `graft models list` shows them');

@@ -93,7 +93,6 @@ class MetricSeries {
     this.#id = id;
   }
 
-  /** Fetches and returns the new metrics. */
   async refresh(job: FineTuningJob, signal: AbortSignal): Promise<JobMetric[]> {
     if (job.progress === null) return [];
     // A resumed job continues from its checkpoint, so the points are fetched again.

@@ -6,7 +6,6 @@ import { isHubSource } from '../options/hub-source.ts';
 import { type TrainingFlags, trainingArgument } from '../options/job-options.ts';
 import { uploadFile } from './upload-file.ts';
 
-/** The file ids of a job, for a request. */
 export type JobFiles = Pick<
   JobEstimateParams,
   'training_file' | 'validation_file' | 'training_files' | 'validation_files'

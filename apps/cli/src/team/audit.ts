@@ -12,7 +12,6 @@ interface AuditOptions extends AuditFilterParams {
   output: string;
 }
 
-/** `graft team audit`: prints or exports the audit log. */
 export function addAuditVerb(team: Command): void {
   const examples = ['--action "member.*" --since 2026-11-01', '--export csv --output audit.csv'];
   serviceVerb(team, 'audit', 'show or export the audit log of your team', ...examples)

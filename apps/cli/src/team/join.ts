@@ -34,7 +34,7 @@ export function addJoinVerb(program: Command): void {
     });
 }
 
-/** Whether a profile exists. A damaged one counts, so that it is not overwritten. */
+/** Returns true if a profile exists. A damaged one counts, so that it is not overwritten. */
 function hasProfile(): boolean {
   try {
     return readProfile() !== null;

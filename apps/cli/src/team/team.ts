@@ -13,7 +13,6 @@ import { addAuditVerb } from './audit.ts';
 import { addInvitationVerbs } from './invitations.ts';
 import { addTeamKeyVerbs } from './keys.ts';
 
-/** `graft team …`: verbs for the admins of a team. */
 export function addTeamVerbs(program: Command): void {
   const group = noun(
     program,

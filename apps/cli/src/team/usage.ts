@@ -10,7 +10,6 @@ interface UsageOptions {
   csv?: boolean;
 }
 
-/** `graft usage`: the usage of the team. */
 export function addUsageVerb(program: Command): void {
   const shows = 'show the daily usage and cost of your team, and its budget';
   const group = 'group by model, api_key_id, job_id or kind; several separated by commas';

@@ -1,4 +1,3 @@
-/** Logo: a shoot on a stem. */
 export const Brand = () => (
   <a class="brand" href="/">
     <svg viewBox="0 0 24 24" aria-hidden="true">

@@ -1,6 +1,5 @@
 import { CopyButton } from './forms/copy-button.tsx';
 
-/** Code or other text to copy. */
 export const CodeBlock = ({ text, label }: { text: string; label: string }) => (
   <div class="code-block">
     <CopyButton text={text} />

@@ -24,7 +24,6 @@ export function InvalidLines({
 }: {
   label: string;
   lines: readonly InvalidLine[];
-  /** Total number of lines. */
   total?: number;
   /** Another page shows all lines, so there is no button for it. */
   isExcerpt?: boolean;

@@ -2,14 +2,13 @@ import type { ComponentChildren } from 'preact';
 import { Problem } from './problem.tsx';
 import { Waiting } from './waiting.tsx';
 
-/** The part of a query's result used here. */
 export interface Query<Data> {
   data: Data | undefined;
   error: unknown;
   refetch: () => unknown;
 }
 
-/** What a query's data render to; before there are data, a placeholder of the given height or the error. */
+/** Renders a query's data; before there are data, a placeholder of the given height or the error. */
 export function Loaded<Data>({
   query: { data, error, refetch },
   height,

@@ -1,7 +1,6 @@
 /** Characters shown of a text longer than 1.5 times this. */
 const excerptLength = 120;
 
-/** Text of any length, shortened with a link to show all of it. */
 export function LongText({ text }: { text: string }) {
   const letters = [...text];
   if (letters.length <= excerptLength * 1.5) return <span class="long-text">{text}</span>;

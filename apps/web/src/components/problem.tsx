@@ -33,7 +33,6 @@ export function describeError(error: unknown): ErrorDescription {
   return { title: 'Unexpected error', text, requestId: null };
 }
 
-/** An error, in place of what could not be shown. */
 export function Problem({
   error,
   onRetry,

@@ -10,7 +10,6 @@ export function createStore<T>(initial: T) {
       value = next;
       for (const listener of listeners) listener(next);
     },
-    /** A hook. */
     use: (): T => {
       const [shown, setShown] = useState(value);
       useEffect(() => {

@@ -6,7 +6,6 @@ interface TagProps {
   href?: string;
 }
 
-/** An adapter's tag, with a link to the version it points to. */
 export const Tag = ({ name, version, href }: TagProps) => {
   const children = (
     <>
@@ -20,7 +19,6 @@ export const Tag = ({ name, version, href }: TagProps) => {
 
 const maxTags = 3;
 
-/** The first tags, and how many more there are. */
 export const Tags = ({ tags }: { tags: readonly TagProps[] }) => (
   <span class="row">
     {tags.slice(0, maxTags).map((tag) => (

@@ -6,7 +6,6 @@ interface Toast {
   id: number;
   text: string;
   isError: boolean;
-  /** A button, such as Undo. */
   action: { label: string; run: () => unknown } | null;
 }
 

@@ -19,7 +19,6 @@ export function useAdapters({ search, base }: AdapterFilters) {
   );
 }
 
-/** Deleted versions that can be restored. */
 export const useDeletedVersions = () =>
   usePages(['adapters', 'deleted'], () => graft.adapters.listDeleted({ limit: pageSize }));
 

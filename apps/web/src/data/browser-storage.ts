@@ -3,7 +3,7 @@
  * notices the end of the session removes it, and nothing is written for an ended session.
  */
 const prefix = 'graft.kept.';
-/** Of every key of the dashboard, earlier versions included. The origin may have keys of other applications. */
+/** Prefix of every key of the dashboard, earlier versions included. The origin may have keys of other applications. */
 const ownPrefix = 'graft.';
 
 /** Session id of this tab; null: signed out. */

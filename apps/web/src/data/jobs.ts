@@ -19,7 +19,6 @@ export interface JobFilters {
   search: string;
 }
 
-/** Rows per page of the list. */
 const pageSize = 100;
 const pollMs = 4_000;
 
@@ -85,7 +84,7 @@ export function mergeJobs(cache: QueryClient, jobs: readonly FineTuningJob[]): v
   }
 }
 
-/** Whether a job belongs to a list with these parameters; the same rules as the server's. */
+/** Returns a test that is true for jobs of a list with these parameters; the same rules as the server's. */
 function jobMatcher({ status, model, created_by, search }: JobListParams): (job: FineTuningJob) => boolean {
   const text = search?.toLowerCase();
   return (job) =>

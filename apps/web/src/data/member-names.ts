@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
 import { useMe, usePermission } from './session.ts';
 
-/** Display names for the ids of members and API keys. */
 export function useMemberNames(): {
   nameOf: (id: string) => string;
   members: { id: string; name: string }[];

@@ -23,7 +23,7 @@ export function metricsOf(
   return [...byName.values()];
 }
 
-/** What a row has of a metric; null: nothing. */
+/** Value of a metric in a row; null: none. */
 export function metricValue({ name, field, measured }: Metric, row: JobMetric): number | null {
   if (!measured.includes(row.kind === 'train' ? 'step' : 'evaluation')) return null;
   const fieldValue = field === null ? null : row[field as keyof JobMetric];

@@ -13,7 +13,6 @@ export function useModels() {
   });
 }
 
-/** Names of the base models. */
 export function useBaseModels(): string[] {
   const { data = [] } = useModels();
   return data.flatMap(({ id, base_model }) => (base_model === null ? id : []));

@@ -64,7 +64,7 @@ export function useMe(): Me {
 }
 
 /**
- * Whether the user has a scope and at least a role, to hide actions that the API would refuse. The API enforces permissions; this hook
+ * True where the user has a scope and at least a role, to hide actions that the API would refuse. The API enforces permissions; this hook
  * does not.
  */
 export function usePermission(

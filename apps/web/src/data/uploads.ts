@@ -22,7 +22,6 @@ export interface UploadOptions {
   columns?: Record<string, string> | undefined;
   /** `skip` accepts a file with invalid lines, for jobs that leave them out. */
   onBadLines?: 'fail' | 'skip' | undefined;
-  /** Called with the created file. */
   onDone?: ((file: FileObject) => void) | undefined;
 }
 

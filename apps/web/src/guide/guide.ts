@@ -5,7 +5,6 @@ import MiniSearch from 'minisearch';
 interface Section {
   /** URL with the anchor of the heading. */
   id: string;
-  /** Title of the page. */
   title: string;
   /** Empty for the start of a page. */
   heading: string;

@@ -71,7 +71,6 @@ function scrollToTopOnPush(): () => void {
   return () => removeEventListener('pushState', onPush);
 }
 
-/** For a signed-in user with access to no page. */
 function NoPages({ me }: { me: Me }) {
   return (
     <Empty title={me.kind === 'person' ? 'You are not in a team yet' : 'This is an operator key'}>

@@ -10,6 +10,6 @@ export function mappingIn(text: string): Record<string, string> | null {
   return pairs.every((pair) => pair.length === 2 && pair.every(Boolean)) ? Object.fromEntries(pairs) : null;
 }
 
-/** What is wrong with a text that should be empty or a mapping. */
+/** Fault of a text that should be empty or a mapping. */
 export const mappingFault = (text: string): string | null =>
   text.trim() === '' || mappingIn(text) ? null : 'Must be field=column, separated by commas.';

@@ -1,7 +1,6 @@
 import type { Wire } from '@graft/client';
 import { bytes, compact, measure, percent } from './numbers.ts';
 
-/** Texts of the values of a metric, by its unit. */
 export const metricFormats: Record<Wire.FineTuningMetric['unit'], (value: number) => string> = {
   share: percent,
   number: measure,

@@ -68,7 +68,7 @@ function addFirstKeyVerbs(admin: Command): void {
   }
 }
 
-/** Whether a valid key exists, of the service or of a person who is an operator. */
+/** True where a valid key exists, of the service or of a person who is an operator. */
 const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
   (await db.operatorKey.count({
     where: {

@@ -91,7 +91,6 @@ interface Options extends CombinationOptions {
   note?: string;
 }
 
-/** `graft adapters combine`. */
 function addCombineAdaptersVerb(group: Command): void {
   const combines = 'create a version from weighted versions of one base model, without training';
   const examples = [

@@ -39,7 +39,6 @@ export async function downloadAdapter(
   return { path: options.output, adapter_id, version: version.version, model, base_model, bytes, files };
 }
 
-/** The archive of an adapter, and its expected contents. */
 interface Archive {
   title: string;
   digest: string;

@@ -61,7 +61,7 @@ test('graft export of a version: Ctrl-C detaches, the same command continues wit
   assert.equal(data.length, 1);
   assert.equal(data[0].options.dtype, 'float32');
 
-  // What the service refuses is its error, and nothing is written here.
+  // A refusal is the service's error, and nothing is written here.
   const ollama = ['export', model, '--format', 'ollama', '--output', 'out', '--option'];
   await ok(['exports', 'create', model, '--format', 'ollama', '--option', 'system=12'], ada);
   for (const [given, words] of [

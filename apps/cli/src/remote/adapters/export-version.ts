@@ -6,7 +6,7 @@ import { connect, type RemoteOptions } from '../connect.ts';
 import { checkOutput, type SaveOptions } from './save-options.ts';
 import { awaitExport, createExport, type ExportRequest, saveExport } from './written-export.ts';
 
-/** Whether an argument names a version on the service: a model name, a job or an adapter's id. An existing folder takes precedence. */
+/** True where an argument names a version on the service: a model name, a job or an adapter's id. An existing folder takes precedence. */
 export const isVersionName = (name: string): boolean => /^(ft:|ftjob-|adpt-)/.test(name) && !existsSync(name);
 
 /**

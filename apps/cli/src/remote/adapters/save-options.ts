@@ -11,14 +11,12 @@ export interface SaveOptions {
   overwrite?: boolean;
 }
 
-/** Adds the options of verbs that save an adapter. */
 export const saveOptions = <C extends Command>(command: C): C =>
   command
     .requiredOption('--output <path>', 'folder to create, or with --tar the archive to write')
     .option('--tar', 'save the tar archive without unpacking it')
     .option('--overwrite', 'replace the output if it exists');
 
-/** Files that adapters and exports consist of. */
 const savedFile = /(\.(json|safetensors|gguf|jinja|md)|^Modelfile|^LICENSE)$/;
 
 /**

@@ -11,7 +11,7 @@ export type Window = readonly [from: number, to: number];
 
 interface ChartProps {
   title: string;
-  /** What a pointer over the title shows. */
+  /** Tooltip of the title. */
   note?: string;
   lines: readonly Line[];
   /** The visible range; null: all. Dragging over the plot and the keys + - ← → 0 change it. */

@@ -41,7 +41,6 @@ export function useCurveView(): CurveView {
   };
 }
 
-/** Controls of a curve view. */
 export function CurveOptions({
   view: { xAxis, weight, isLog, window, onWindow, formatX, set },
 }: {

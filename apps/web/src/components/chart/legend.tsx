@@ -1,6 +1,5 @@
 import { Cut } from '../cut.tsx';
 
-/** A line's or bar's colour. */
 export const Swatch = ({ colour }: { colour: number }) => (
   <span class="swatch" style={{ background: `var(--series-${(colour % 8) + 1})` }} />
 );

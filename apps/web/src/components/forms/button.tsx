@@ -81,7 +81,6 @@ const linkAttributes = ({ kind = 'plain', small, icon, href, children }: ButtonL
   children: [icon && <Icon name={icon} />, children],
 });
 
-/** A link that looks like a button. */
 export const LinkButton = (props: ButtonLinkProps) => <Link {...linkAttributes(props)} />;
 
 /** A link that looks like a button and downloads a file. `name`: the file's, if the server does not set one. */

@@ -1,7 +1,6 @@
 import { toast, toastError } from '../toast.tsx';
 import { Button } from './button.tsx';
 
-/** Copies a text to the clipboard and shows a toast. */
 export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
   const copy = async () => {
     try {

@@ -2,14 +2,12 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { Button } from './button.tsx';
 
-/** Accepts files by drag and drop or by a button. */
 export function DropZone({
   label,
   kind = 'main',
   children,
   onFiles,
 }: {
-  /** Label of the button. */
   label: string;
   /** `plain`: uploading is not the page's primary action. */
   kind?: 'main' | 'plain';

@@ -4,7 +4,7 @@ import { useId } from 'preact/hooks';
 interface Frame<Value = string> {
   label: string;
   hint?: ComponentChildren;
-  /** What is wrong with the value, and what is valid. */
+  /** Fault of the value, and what is valid. */
   error?: string | null | undefined;
   /** Shows the label only to screen readers. */
   hideLabel?: boolean | undefined;

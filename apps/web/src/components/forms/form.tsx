@@ -21,7 +21,6 @@ export interface Action<Input, Result> {
   quiet?: boolean;
 }
 
-/** A change made by the API. */
 export function useAction<Input = void, Result = unknown>({
   run,
   invalidates = [],
@@ -49,7 +48,6 @@ export function useAction<Input = void, Result = unknown>({
 type FieldName<Values, T> = { [Name in keyof Values]: Values[Name] extends T ? Name : never }[keyof Values] &
   string;
 
-/** The values of a form and the action that submits them. */
 export function useForm<Values extends object, Result>({
   initial,
   check = () => ({}),
@@ -95,7 +93,6 @@ export function useForm<Values extends object, Result>({
   };
 }
 
-/** The part of `useForm`'s result used here. */
 export interface FormState {
   submit: () => void;
   isPending: boolean;
@@ -134,7 +131,6 @@ interface DialogProps {
   onClose: () => void;
 }
 
-/** A form in a dialog. */
 export const FormDialog = ({ title, action, form, children, onClose }: DialogProps & { form: FormState }) => (
   <Dialog title={title} onClose={onClose}>
     <Form
@@ -186,7 +182,6 @@ export function Confirm<Result>({
   );
 }
 
-/** A button that opens a dialog. */
 export function DialogButton({
   dialog,
   ...button

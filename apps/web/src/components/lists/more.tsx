@@ -1,14 +1,12 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Button } from '../forms/button.tsx';
 
-/** The part of an infinite query used here. */
 export interface Pages {
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
   fetchNextPage: () => unknown;
 }
 
-/** The button that loads a list's next page. */
 export const ShowMore = ({
   query: { isFetchingNextPage, fetchNextPage },
   kind = 'plain',

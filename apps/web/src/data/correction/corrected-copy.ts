@@ -21,7 +21,7 @@ export function correctedCopy(original: Blob, changes: readonly Change[]): Blob 
 /** White space of JSON, and the bytes of a byte order mark. */
 const blankBytes = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 
-/** Whether a file has nothing but empty lines. Reads up to the first other byte. */
+/** Returns true if a file has nothing but empty lines. Reads up to the first other byte. */
 export async function isBlank(file: Blob): Promise<boolean> {
   const reader = file.stream().getReader();
   for (;;) {
@@ -48,7 +48,7 @@ const compressions = [
   [0x28, 0xb5, 0x2f, 0xfd],
 ];
 
-/** Whether a file is compressed in a way that the API reads. */
+/** Returns true if a file is compressed in a way that the API reads. */
 export async function isCompressed(file: Blob): Promise<boolean> {
   const beginning = new Uint8Array(await file.slice(0, 4).arrayBuffer());
   return compressions.some((magic) => magic.every((byte, i) => beginning[i] === byte));

@@ -12,7 +12,6 @@ import {
   rangesWithout,
 } from './line-bytes.ts';
 
-/** Maximum number of lines that can be edited at a time. */
 export const maxEdited = 100;
 /** Maximum size of a line that can be edited, in bytes. */
 export const maxLineBytes = 64_000;
@@ -28,7 +27,7 @@ export interface LineFault {
 
 export interface CorrectableLine {
   number: number;
-  /** What is wrong with it; null for a corrected line in which no fault is left. */
+  /** Fault of the line; null for a corrected line in which no fault is left. */
   fault: string | null;
   place: LineBytes;
   /** The text in the file, or its beginning if it is too long to edit. */
@@ -60,7 +59,6 @@ const faultRanges = ({ line, lines }: LineFault): (readonly number[])[] => [
   ...(lines ?? []),
 ];
 
-/** Everything that the user leaves out. */
 const leftOutPlaces = ({ lines, rest, isRestLeftOut, removed }: Correction): LineBytes[] => [
   ...lines.filter(({ isLeftOut }) => isLeftOut).map(({ place }) => place),
   ...(isRestLeftOut ? rest : []),
@@ -148,7 +146,7 @@ export async function openCorrection(
   };
 }
 
-/** What is wrong with a text as a line of JSON Lines; null if it is an object. */
+/** Fault of a text as a line of JSON Lines; null if it is an object. */
 export function textFault(text: string, isEdited: boolean): string | null {
   if (text.trim() === '') return 'Must be a JSON object. To remove the line, leave it out.';
   // An unchanged line is one line, although a text area shows a carriage return as a line break.

@@ -200,7 +200,6 @@ function State({ target }: { target: DeployTarget }) {
 
 const runtimeOptions = Object.entries(runtimeTitles) as [RuntimeName, string][];
 
-/** Form to add a runtime that follows a tag of the adapter. */
 function DeployTargetForm({
   adapter,
   invalidates,

@@ -18,7 +18,6 @@ export interface Box {
   from: string[];
   before: Box[];
   after: Box[];
-  /** Position in the grid. */
   column: number;
   row: number;
 }
@@ -64,7 +63,6 @@ export function layOutLineage({ nodes, edges }: Pick<AdapterLineage, 'nodes' | '
   return { boxes: columns.flat(), edges: drawn, columns: columns.length, rows };
 }
 
-/** Display name of a node. */
 export function nodeLabel({ type, id, label, version }: Node): string {
   if (label === null) return type === 'adapter_version' ? 'Deleted version' : 'Deleted';
   if (version) return `${version.adapter_name} v${version.number}`;

@@ -4,13 +4,11 @@ import { adapterKeys } from '../../data/adapters.ts';
 import { usePermission } from '../../data/session.ts';
 
 interface NoteProps {
-  /** What the note describes. */
   subject: 'adapter' | 'version';
   note: string | null;
   save: (note: string | null) => Promise<unknown>;
 }
 
-/** A note, with a dialog to edit it. */
 export function Note(props: NoteProps) {
   const { note, subject } = props;
   const canWrite = usePermission('adapters:write');

@@ -6,7 +6,6 @@ type Version = Pick<
   'model' | 'adapter_name' | 'base_model' | 'download_path' | 'lineage' | 'peft' | 'system_prompt'
 >;
 
-/** What the code uses. */
 interface CodeInput {
   version: Version;
   /** The base model on the Hugging Face Hub; null: not known. */
@@ -15,7 +14,6 @@ interface CodeInput {
   origin: string;
 }
 
-/** Folder of the adapter in the code. */
 const folder = 'my-adapter';
 /** Port of the server in the code; not Graft's. */
 const port = 8001;
@@ -51,7 +49,6 @@ export function codeNames({ runtimes, peft }: Pick<AdapterVersion, 'runtimes' | 
   });
 }
 
-/** Code to copy, by its label. */
 export function codeFor(name: string, input: CodeInput): string {
   if (name === 'Graft') return score(input);
   const write = Object.values(code).find((forms) => name in forms)?.[name] ?? download;
@@ -218,7 +215,6 @@ ${weightsNote(input)}${input.hub ? '' : `# ${base(input)}: the folder of the bas
 const whenReady = (version: Version, model: string) => `# In another terminal, when the server is ready:
 ${request(`http://127.0.0.1:${port}`, model, version)}`;
 
-/** The example messages as lines of a Python list. */
 const pythonMessages = (version: Version, indent: string) =>
   exampleMessages(version)
     .map(({ role, content }) => `${indent}{"role": "${role}", "content": ${JSON.stringify(content)}},`)

@@ -5,7 +5,6 @@ import { useModels } from '../../data/models.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { codeFor, codeNames } from './runtime-code.ts';
 
-/** Code that uses a version, for each compatible runtime. */
 export function UsageCode({ version }: { version: AdapterVersion }) {
   const [{ runtime }, , field] = useQueryState({ runtime: '' });
   const { data: models = [] } = useModels();

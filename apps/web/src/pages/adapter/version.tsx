@@ -93,7 +93,6 @@ const ModelName = ({ name }: { name: string }) => (
   </span>
 );
 
-/** Nested metrics as a flat list of names and values. */
 function flattenMetrics(value: object, path = ''): Fact[] {
   return Object.entries(value).flatMap(([key, inner]): Fact[] => {
     const name = `${path}${key.replaceAll('_', ' ')}`;

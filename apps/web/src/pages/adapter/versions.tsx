@@ -7,7 +7,6 @@ import { Time } from '../../components/time.tsx';
 import type { useVersions } from '../../data/adapters.ts';
 import { bytes } from '../../text/numbers.ts';
 
-/** Table of an adapter's versions. */
 export const Versions = ({
   id,
   shown,

@@ -37,7 +37,6 @@ const columns: Column<Adapter>[] = [
   { head: 'Created', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
 ];
 
-/** The team's adapters, trained by jobs or uploaded. */
 export function Adapters() {
   const [{ search, base, show }, set, field] = useQueryState({ search: '', base: '', show: 'kept' });
   const bases = useBaseModels();
@@ -117,7 +116,6 @@ export function Adapters() {
   );
 }
 
-/** Deleted versions that can still be restored. */
 function Deleted() {
   const canWrite = usePermission('adapters:write');
   const restore = useAction({

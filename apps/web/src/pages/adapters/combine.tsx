@@ -13,7 +13,7 @@ import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { ModelField } from './model-field.tsx';
 
-/** What the result of each type is. */
+/** Result of each type. */
 const hints: Record<CombinationType, string> = {
   svd: 'The best approximation of the weighted sum with one rank. The versions may have different ranks.',
   cat: 'Exactly the weighted sum. Its rank is the sum of all ranks.',
@@ -193,7 +193,7 @@ function CombineForm() {
 const baseOf = (models: readonly Model[], name: string | undefined): string | null =>
   models.find(({ id }) => id === name)?.base_model ?? null;
 
-/** What is wrong with the chosen versions. The API knows the rest, such as methods and ranks. */
+/** Fault of the chosen versions. The API checks the rest, such as methods and ranks. */
 function sourcesFault(names: readonly string[], models: readonly Model[]): string | null {
   if (names.some((name) => name === '')) return 'Choose a version in each row, or remove the row.';
   const twice = names.find((name, i) => names.indexOf(name) !== i);

@@ -100,7 +100,6 @@ const VersionLink = ({
   </Link>
 );
 
-/** A table of one kind of differences, or the text for none. */
 const Differences = <Row,>({
   title,
   none = 'No differences.',

@@ -220,7 +220,6 @@ function findDifferences(compared: readonly Compared[]): Row[] {
     .filter(({ values }) => new Set(values).size > 1);
 }
 
-/** Exports the loss curves as an image or as CSV. */
 function ExportButtons({
   compared,
   lines,

@@ -5,7 +5,6 @@ import type { Series } from '../../data/series.ts';
 import { linesOf, lossLines, type XAxis } from '../../data/series-lines.ts';
 import { jobName } from '../../text/job-names.ts';
 
-/** A job in the comparison. */
 export interface Compared {
   job: FineTuningJob;
   series: Series;
@@ -42,7 +41,6 @@ export function comparedLines(compared: readonly Compared[], xAxis: XAxis, weigh
   };
 }
 
-/** A metric in the evaluations of each job. */
 export function metricLines(compared: readonly Compared[], metric: Metric, xAxis: XAxis): Line[] {
   const names = uniqueNames(compared);
   return compared.flatMap(({ series, colour }, i) => {

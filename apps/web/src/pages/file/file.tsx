@@ -12,7 +12,6 @@ import { Report } from './report.tsx';
 
 const up = { href: '/files', text: 'Files' };
 
-/** A file with its token report. */
 export function File() {
   const { id } = useParams<{ id: string }>();
   const [, go] = useLocation();

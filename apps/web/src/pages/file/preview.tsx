@@ -15,7 +15,7 @@ const roles: Record<Sequence['role'], string> = {
   rejected: 'Rejected',
 };
 
-/** What the tokens of a chat belong to, in the order of the legend. */
+/** Names of the parts of a chat that tokens belong to, in the order of the legend. */
 export const roleNames: Record<NonNullable<Token['role']>, string> = {
   system: 'system',
   developer: 'developer',
@@ -34,7 +34,7 @@ export const Preview = ({
 }: {
   example: Example;
   name: string;
-  /** What the label is, such as `class`. */
+  /** Kind of the label, such as `class`. */
   labelled: string;
 }) => (
   <article class="preview tight" aria-label={name}>
@@ -91,7 +91,7 @@ const Shown = ({
   sequence: Sequence;
   name: string;
   isNamed: boolean;
-  /** Of each token, whether it is in this completion of a pair only. */
+  /** One value per token: true where the token is in this completion of a pair only. */
   differing?: readonly boolean[];
 }) => (
   <div>
@@ -112,7 +112,6 @@ const Shown = ({
   </div>
 );
 
-/** Maximum number of messages that are named. */
 const MAX_NAMED = 10;
 
 /** Such as "messages[1] and messages[3]". */
@@ -123,7 +122,7 @@ function messagesText(numbers: readonly number[]): string {
 }
 
 interface RunKind extends Omit<Token, 'id' | 'text'> {
-  /** Whether the other completion of the pair lacks it. */
+  /** True where the other completion of the pair lacks it. */
   differs: boolean;
 }
 

@@ -199,7 +199,6 @@ function Correct({ file, report: { recognised, bad_lines } }: { file: FileObject
   );
 }
 
-/** Messages by role, and the tools that examples declare. */
 function ChatCounts({
   chats: { messages, trained_messages, split, with_tools, tool_calls, tools },
 }: {

@@ -13,7 +13,6 @@ function nameOf(preview: ReportTokens['preview'], index: number): string {
   return `Line ${count(line)}${part}`;
 }
 
-/** Length statistics and a preview of tokenized examples. */
 export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: string }) {
   const { lengths, longest, by_role } = tokens;
   return (
@@ -57,7 +56,6 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
   );
 }
 
-/** The first examples, token by token, with a legend. */
 export function ExamplePreviews({ tokens, model }: { tokens: ReportTokens; model: string }) {
   const { preview, by_role, learnt } = tokens;
   if (preview.length === 0) return null;

@@ -151,7 +151,7 @@ const rangesText = (places: readonly LineBytes[]): string =>
     false,
   );
 
-/** What to do about the invalid rows of a file that the dialog cannot correct. */
+/** Advice for the invalid rows of a file that the dialog cannot correct. */
 export const OtherKindHint = ({ isCompressed }: { isCompressed: boolean }) => (
   <p class="soft">
     {isCompressed
@@ -169,7 +169,6 @@ function LineEditor({
   onChange,
 }: {
   line: CorrectableLine;
-  /** What is wrong with the text. */
   error: string | undefined;
   isBusy: boolean;
   /** Must stay the same function, so that a change of one line does not render all. */

@@ -4,7 +4,6 @@ import { ConfirmButton } from '../../components/forms/form.tsx';
 import { graft } from '../../data/graft.ts';
 import { bytes } from '../../text/numbers.ts';
 
-/** The button that deletes a file after a confirmation. */
 export const DeleteFile = ({
   file: { id, filename, bytes: size },
   onDone = () => {},

@@ -24,7 +24,6 @@ import { DeleteFile } from './delete-file.tsx';
 import { UploadList } from './upload-list.tsx';
 import { UploadOptionFields, useUploadOptions } from './upload-options.tsx';
 
-/** The team's training files, with uploads. */
 export function Files() {
   const canUpload = usePermission('files:write');
   return (
@@ -156,7 +155,6 @@ const NoFiles = ({ canUpload }: { canUpload: boolean }) => (
   </Empty>
 );
 
-/** The formats of a line, from the API. */
 function Formats() {
   const { data } = useJobOptions();
   return (

@@ -18,7 +18,6 @@ import { bytes, count, counted, percent } from '../../text/numbers.ts';
 import { CorrectLines, OtherKindHint } from './correct-lines.tsx';
 import { lineFaultsOf } from './use-correction.ts';
 
-/** Uploads with their progress and result. */
 export function UploadList() {
   const uploads = useUploads();
   if (uploads.length === 0) return null;

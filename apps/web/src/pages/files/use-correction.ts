@@ -25,7 +25,6 @@ export interface InvalidFile {
   faults: readonly LineFault[];
   /** Number of invalid lines, of which `faults` may not list all. */
   total: number;
-  /** Called with the corrected file. */
   onDone?: ((file: FileObject) => void) | undefined;
 }
 
@@ -48,7 +47,6 @@ export function useCorrection({ name: original, columns, read, faults, total, on
   const [error, setError] = useState<unknown>(null);
   /** Faults found before the copy is sent, by line. */
   const [faultsOfTexts, setFaultsOfTexts] = useState(noFaults);
-  /** Whether the corrected copy was refused. */
   const [wasRefused, setWasRefused] = useState(false);
   /** Counts attempts to save, after which the first fault gets the focus. */
   const [attempts, setAttempts] = useState(0);
@@ -147,7 +145,7 @@ export function useCorrection({ name: original, columns, read, faults, total, on
     },
     close: () => {
       setIsOpen(false);
-      // What was not read yet is read again; changes are kept.
+      // Reads again what was not read yet; changes are kept.
       if (!correction) reset();
     },
     reload,

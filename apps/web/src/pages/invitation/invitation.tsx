@@ -276,6 +276,6 @@ const advice: Record<string, Record<JoinMethod, string>> = {
   },
 };
 
-/** What to do about an error, in addition to the API's message. */
+/** Advice for an error, in addition to the API's message. */
 const adviceFor = (error: unknown, method: JoinMethod): string | undefined =>
   error instanceof GraftApiError ? advice[error.code ?? '']?.[method] : undefined;

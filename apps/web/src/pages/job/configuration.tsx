@@ -78,7 +78,6 @@ function pythonLiteral(value: unknown, depth: number): string {
   return `${open}\n${parts.map((part) => `${space}    ${part},\n`).join('')}${space}${close}`;
 }
 
-/** The hyperparameters of the request's method. */
 function hyperparametersOf({ method }: JobCreateParams): Record<string, unknown> {
   const own = (method as Record<string, unknown> | undefined)?.[method?.type ?? ''];
   return (own as { hyperparameters?: Record<string, unknown> } | undefined)?.hyperparameters ?? {};

@@ -81,7 +81,6 @@ function lossOf(series: Series, xAxis: XAxis, weight: number, sets: Sets): Line[
   ];
 }
 
-/** A metric on each of several validation files. */
 const setLines = (series: Series, xAxis: XAxis, sets: Sets, metric: string): Line[] =>
   sets.flatMap(({ name }, i) => {
     const value = ({ metrics }: JobMetric) => metrics[`eval_${name}_${metric}`] ?? null;

@@ -18,7 +18,6 @@ const outcomes: Record<NonNullable<JobAttempt['outcome']>, string> = {
   environment: 'not supported by the worker',
 };
 
-/** The job's attempts, and when it runs next. */
 export const History = ({ job }: { job: FineTuningJob }) => (
   <section class="panel" aria-label="History">
     <Loaded query={useAttempts(job.id)}>

@@ -8,7 +8,6 @@ import { bytes, compact, count, counted, measure, percent } from '../../text/num
 import { duration } from '../../text/times.ts';
 import { jobProgress, queueText } from '../jobs/job-status-cell.tsx';
 
-/** The job's status, remaining time and latest metrics. */
 export function JobStatusPanel({ job }: { job: FineTuningJob }) {
   const { nameOf } = useMemberNames();
   const progress = jobProgress(job);

@@ -142,7 +142,6 @@ function PublishedAdapter({
   );
 }
 
-/** The job's estimate next to the actual values. */
 function EstimateTable({ job, metrics }: { job: FineTuningJob; metrics: VersionMetrics | null }) {
   const { data: attempts } = useAttempts(job.id);
   const { estimate, progress, trained_tokens: tokens } = job;
@@ -195,7 +194,6 @@ interface Proof {
   measured_on: 'validation' | 'training';
 }
 
-/** Training metrics of a version, as far as it has them. */
 interface VersionMetrics {
   steps?: number;
   final_loss?: number | null;

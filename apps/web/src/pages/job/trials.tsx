@@ -21,17 +21,14 @@ const evaluationText = (rung: JobTrial['rungs'][number] | undefined): string =>
 const statusText = ({ status, tied_with: tied }: JobTrial): string =>
   tied === null ? statusLabels[status] : `Stopped early: tied with ${tied}, which is first`;
 
-/** Height of a one-line row. */
 const rowRem = 2.45;
 
-/** Number of combinations of the swept values. */
 const countTrials = ({ sweep }: FineTuningJob): number =>
   Object.values(sweep ?? {}).reduce(
     (product, values) => product * (Array.isArray(values) ? values.length : 1),
     1,
   );
 
-/** The trials of a sweep. */
 export function Trials({ job }: { job: FineTuningJob }) {
   const trials = useQuery({
     queryKey: ['trials', job.id],

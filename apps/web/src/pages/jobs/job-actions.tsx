@@ -97,7 +97,6 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
 
 const validName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** Creates a copy of a job, with another name or seed. */
 function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () => void }) {
   const cache = useQueryClient();
   const [, go] = useLocation();

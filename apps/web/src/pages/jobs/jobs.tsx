@@ -29,7 +29,6 @@ import { JobEnd, JobStatusCell } from './job-status-cell.tsx';
 
 const unfiltered: JobFilters = { status: '', model: '', owner: '', search: '' };
 
-/** The team's jobs, updated live. */
 export function Jobs() {
   const [filters, setFilters, field] = useQueryState({ ...unfiltered });
   const canTrain = usePermission('jobs:write');
@@ -194,7 +193,6 @@ function Example() {
   );
 }
 
-/** Jobs that can be compared. */
 const maxSelected = 8;
 const noLosses: number[] = [];
 

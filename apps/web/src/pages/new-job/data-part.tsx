@@ -24,7 +24,6 @@ import {
 import type { Form } from './option-field.tsx';
 import { useTrainingFiles } from './use-training-files.ts';
 
-/** Fields for the model and the files. */
 export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
   const { draft, setDraft, faults } = form;
   const canUpload = usePermission('files:write');

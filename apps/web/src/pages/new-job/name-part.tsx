@@ -3,7 +3,6 @@ import { Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { type Draft, faultAt, partOf, withValue } from './draft.ts';
 import type { PartProps } from './option-field.tsx';
 
-/** Fields for name, priority, seed and metadata. */
 export function NamePart({ form: { draft, setDraft, faults } }: PartProps) {
   // As typed: an incomplete line is no pair yet.
   const [metadata, setMetadata] = useState(() => formatPairs(draft));

@@ -9,7 +9,6 @@ export interface Form {
   faults: Faults;
 }
 
-/** What every part of the form gets. */
 export interface PartProps {
   form: Form;
   options: Wire.FineTuningOptions;

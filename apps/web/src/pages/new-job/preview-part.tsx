@@ -23,13 +23,13 @@ export interface JobPreview {
   /** Id of the shown file; empty without one. */
   file: string;
   setFile(id: string): void;
-  /** Whether the file waits for `start`, because it is large. */
+  /** True where the file waits for `start`, because it is large. */
   isLarge: boolean;
   start(): void;
   report: FileReport | null;
   error: unknown;
   retry(): unknown;
-  /** Whether the report is of an earlier draft, or not ready. */
+  /** True where the report is of an earlier draft, or not ready. */
   isStale: boolean;
   /** Errors that only reading the file finds, such as those of a chat template. */
   faults: Faults;

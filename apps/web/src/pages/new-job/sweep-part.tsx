@@ -3,7 +3,6 @@ import { isRecord, partOf, withValue } from './draft.ts';
 import { type Form, OptionField, type PartProps } from './option-field.tsx';
 import { listProperties } from './schema.ts';
 
-/** Options for a sweep: a job that tries several values. */
 export function SweepPart({ form, options, plan }: PartProps) {
   const { draft, setDraft, faults } = form;
   const isOn = isRecord(draft.sweep);

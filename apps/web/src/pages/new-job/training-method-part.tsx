@@ -6,7 +6,7 @@ import { type Form, OptionField, type PartProps } from './option-field.tsx';
 import { listProperties, type Schema } from './schema.ts';
 import { useTrainingFiles } from './use-training-files.ts';
 
-/** What the job learns from its examples: answers, or preferences, with the options of the method. */
+/** Targets of the training: answers, or preferences, with the options of the method. */
 export function TrainingMethodPart({ form, options, plan }: PartProps) {
   const { draft, setDraft, faults } = form;
   const { objectives, training_methods } = options;

@@ -14,7 +14,6 @@ const invalidates = [['workers'], ['queue']];
 /** Seconds after its last heartbeat during which a worker counts as alive; the same as the dispatcher's. */
 const aliveSeconds = 60;
 
-/** Workers with their hardware, leases and status. */
 export function Workers() {
   const now = useNow();
   const workers = useWorkers();
@@ -121,13 +120,12 @@ export function Workers() {
   );
 }
 
-/** What happens to the jobs of a quarantined worker. Leases that are being drained have a badge instead. */
+/** Describes the effect of a quarantine on the worker's jobs. Leases that are being drained have a badge instead. */
 function drainText({ leases }: WorkerObject): string {
   if (leases.length === 0) return 'No jobs left. The process can be stopped.';
   return leases.some(({ leaving }) => leaving) ? '' : 'Finishing its running jobs.';
 }
 
-/** Leases shown per worker. */
 const maxLeases = 4;
 
 /** The teams whose jobs a worker holds. The jobs themselves are not visible to the operator. */
@@ -155,7 +153,6 @@ function Leases({ worker: { leases, slots }, now }: { worker: WorkerObject; now:
   );
 }
 
-/** A worker's status: silent, quarantined, draining or ready. */
 function WorkerStatus({ worker, now }: { worker: WorkerObject; now: number }) {
   if (worker.heartbeat_at < now - aliveSeconds) return <Badge tone="bad">not responding</Badge>;
   if (worker.quarantined_at !== null) return <Badge tone="bad">quarantined</Badge>;

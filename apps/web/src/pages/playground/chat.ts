@@ -79,7 +79,6 @@ export interface Answer {
   calls: readonly ToolCall[];
   /** Why it ended; `length`: at max_tokens. */
   finish: 'stop' | 'length' | 'tool_calls' | null;
-  /** Number of tokens. */
   tokens: number | null;
   /** Milliseconds to the first piece and to the end. */
   firstMs: number | null;

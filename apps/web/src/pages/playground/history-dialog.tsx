@@ -5,7 +5,6 @@ import { Button, IconButton } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
 import { deleteChat, readHistory, type StoredChat } from './history.ts';
 
-/** The chats stored in this browser. */
 export function HistoryDialog({
   storageKey,
   onOpen,

@@ -11,7 +11,6 @@ import { toCurl } from './requests.ts';
 
 const sides = ['A', 'B'] as const;
 
-/** The prompts, with their answers side by side. */
 export function Turns({
   turns,
   onRegenerate,
@@ -165,7 +164,7 @@ function Calls({
   );
 }
 
-/** What an answer contains besides its content: earlier steps with their results, and reasoning. */
+/** Parts of an answer besides its content: earlier steps with their results, and reasoning. */
 function Steps({ steps }: { steps: readonly Step[] }) {
   return (
     <>

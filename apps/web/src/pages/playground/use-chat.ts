@@ -81,7 +81,6 @@ export function useChat(onChange: (turns: readonly Turn[]) => void) {
     turns,
     isGenerating: turns.some(({ answers }) => answers.some(isOpen)),
     stop,
-    /** Sends a prompt to all sides. */
     send: (prompt: string, requests: readonly AnswerRequest[]) => {
       const at = latest.current.length;
       set([...latest.current, { prompt, answers: requests.map(newAnswer) }]);

@@ -11,7 +11,6 @@ import { useQueryState } from '../../router/query-state.ts';
 
 const filters = { action: '', actor: '', target: '', since: '', until: '' };
 
-/** The team's audit log. */
 export function AuditLog() {
   const [state, , field] = useQueryState(filters);
   // Requested when typing pauses.

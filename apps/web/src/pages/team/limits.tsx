@@ -112,7 +112,6 @@ interface Group {
   sums: Sums;
 }
 
-/** The API's groupings, with labels. */
 const groupings: readonly (readonly [string, string])[] = [
   ['', 'Team'],
   ['model', 'Model'],
@@ -193,7 +192,6 @@ const measureNames = Object.keys(measures) as Measure[];
 
 const day = 86_400;
 
-/** Usage by day, grouped by model, API key or job. */
 function Usage() {
   const [{ days, by, show }, , field] = useQueryState({ days: '30', by: '', show: 'trained_tokens' });
   const range = ['7', '30', '90', '365'].includes(days) ? days : '30';

@@ -16,7 +16,6 @@ import { roleOptions } from './roles.ts';
 
 const invalidates = [['members'], ['audit']];
 
-/** The team's members with their roles, and invitations. */
 export function Members() {
   const cache = useQueryClient();
   const me = useMe();
@@ -170,7 +169,6 @@ function Remove({
   );
 }
 
-/** Invitation links to the team. */
 function Invitations() {
   const canEdit = usePermission('team:write', 'admin');
   return (

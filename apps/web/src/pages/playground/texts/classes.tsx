@@ -52,7 +52,6 @@ function Probabilities({ item, classes }: { item: Item; classes: readonly string
   );
 }
 
-/** The text, with its entities marked. */
 function Marked({
   text,
   entities,

@@ -1,4 +1,4 @@
-/** What the playground asks of models: to write, or to read texts. */
+/** Tasks of models in the playground: to write, or to read texts. */
 export type Mode = 'chat' | 'text' | 'embeddings' | 'classes';
 
 const modes: Record<string, Mode> = {

@@ -20,7 +20,6 @@ import { count } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
 import { WebhookSecret, WebhookStatus } from './webhooks.tsx';
 
-/** A webhook endpoint and its deliveries. */
 export function Deliveries({ id }: { id: string }) {
   const canEdit = usePermission('webhooks:write', 'admin');
   const webhook = useQuery({ queryKey: ['webhook', id], queryFn: () => graft.webhooks.retrieve(id) });

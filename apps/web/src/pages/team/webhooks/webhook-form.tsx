@@ -23,7 +23,6 @@ const defaultEvents: WebhookEventType[] = [
   'fine_tuning.job.cancelled',
 ];
 
-/** Form to add or edit a webhook endpoint. */
 export function WebhookForm({
   webhook,
   onCreated,

@@ -12,7 +12,6 @@ import { usePermission } from '../../../data/session.ts';
 import { counted } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
 
-/** The team's webhook endpoints. */
 export function Webhooks() {
   const canEdit = usePermission('webhooks:write', 'admin');
   const [created, setCreated] = useState<WebhookWithSecret | null>(null);
