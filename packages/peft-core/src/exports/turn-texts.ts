@@ -104,7 +104,7 @@ function split(text: string, ...contents: string[]): string[] {
   return [...pieces, text.slice(at)];
 }
 
-/** Whether longer conversations are these texts and contents, too. */
+/** Checks whether longer conversations consist of these texts and contents, too. */
 function isRight(texts: TurnTexts, render: Render): boolean {
   const turns = [user(ASKED), assistant(ANSWERED), user(AGAIN), assistant('Elder'), user('Hazel')];
   const conversations = [turns.slice(0, 1), turns.slice(0, 3), turns];

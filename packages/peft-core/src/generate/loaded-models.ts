@@ -202,7 +202,7 @@ function withoutDropout(config: Adapter['config']): Adapter['config'] {
   return Object.fromEntries(options) as Adapter['config'];
 }
 
-/** Whether the adapter consists only of low-rank updates of linear modules. */
+/** Checks whether the adapter consists only of low-rank updates of linear modules. */
 function isLowRankAlone(attachment: Attachment): boolean {
   const { lowRank, linears, embeddings, replacements, residualAdds, virtualTokens = 0, prefix } = attachment;
   const changes = [attachment.experts, embeddings, replacements, residualAdds].some(

@@ -110,7 +110,7 @@ export interface FunctionParts extends ModelParts {
   arena: AdapterArena | null;
 }
 
-/** Whether sequences within the limits may be so long that their lengths decide how they are computed. */
+/** Checks whether sequences within the limits may be so long that their lengths decide how they are computed. */
 export const readsLengths = ({ longOver }: Architecture, { context }: ServingLimits): boolean =>
   longOver !== undefined && context > longOver;
 

@@ -77,7 +77,7 @@ export const roundsInputs = (): boolean => current.roundsInputs;
 export const flowType = (): 'float32' | 'bfloat16' =>
   usesKernels() || graphTarget() === 'gpu' ? productType() : 'float32';
 
-/** Whether products of bfloat16 factors are computed in float32: the processor has no bfloat16 products, or slow ones. */
+/** Checks whether products of bfloat16 factors are computed in float32: the processor has no bfloat16 products, or slow ones. */
 export const widensProducts = (): boolean =>
   usesKernels() && current.precision === 'bf16' && !multipliesBfloat16();
 

@@ -38,7 +38,7 @@ export class AdaptedWeights {
     return module === this.#input.module ? this.#input.factor : 1;
   }
 
-  /** Whether a linear module's matrix is `(in, out)`. */
+  /** Checks whether a linear module's matrix is `(in, out)`. */
   isTransposed(module: string): boolean {
     return this.#transposed.has(module);
   }

@@ -13,7 +13,7 @@ import {
 import { adapterArchitecture, headWeight } from './adapter-architecture.ts';
 import { adapterFit, readAdapterFor } from './adapter-fit.ts';
 
-/** What an adapter folder holds, trains and needs, and which runtimes support it. */
+/** Report on an adapter folder: its content, what it trains and needs, and which runtimes support it. */
 export interface AdapterReport {
   folder: string;
   peft_type: PeftType;

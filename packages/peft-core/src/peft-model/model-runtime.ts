@@ -53,7 +53,7 @@ interface Pass {
   /** The parameters of `context`; replaced while a block runs again for its gradients. */
   parameters: ParameterTensors;
   random: RandomState | undefined;
-  /** Whether the rows are those in `read` by now. */
+  /** True where the rows are those in `read` by now. */
   readsSome: boolean;
   find(name: string): Weight | null;
   required(name: string): Weight;

@@ -124,7 +124,7 @@ export function buildScoreProgram(
   };
 }
 
-/** Whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
+/** Checks whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
 function sharesBeginnings(
   { attention, encoder, recurrence, task, longOver = Number.POSITIVE_INFINITY }: Architecture,
   { pooling, lengths, firstPosition }: ScoreLayout,

@@ -32,7 +32,7 @@ export interface ReferenceProgress {
   of: number;
 }
 
-/** Whether the run compares with a reference model. */
+/** Checks whether the run compares with a reference model. */
 export function needsReference({
   setup,
   options: { training },

@@ -119,7 +119,7 @@ export interface EvaluationProgram {
   objective: ObjectiveName;
   /** Declares the evaluation on first use; null without data to measure on. */
   evaluate: (() => Evaluate) | null;
-  /** Whether its functions accept as many positions as a batch has; otherwise they need those of the grid. */
+  /** True where its functions accept as many positions as a batch has; otherwise they need those of the grid. */
   varies: boolean;
 }
 

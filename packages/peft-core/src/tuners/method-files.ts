@@ -27,7 +27,7 @@ export interface MethodFiles<Config> {
   version: string;
   /** Names of all files that `write` can return. */
   names: readonly string[];
-  /** Whether an adapter_config.json without a `peft_type` belongs to this library. */
+  /** Checks whether an adapter_config.json without a `peft_type` belongs to this library. */
   isOwn(raw: Record<string, unknown>): boolean;
   /** Reads a folder whose adapter_config.json is `raw`. Throws the same GraftErrors as `readAdapter`. */
   read(folder: string, raw: Record<string, unknown>): Promise<FilesRead>;

@@ -31,7 +31,7 @@ export interface StoredWeight {
   name: string;
   shape: number[];
   storage: BaseStorage;
-  /** Whether a linear matrix is `(in, out)`. */
+  /** True where a linear matrix is `(in, out)`. */
   transposed: boolean;
 }
 

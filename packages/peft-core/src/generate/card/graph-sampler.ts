@@ -27,7 +27,7 @@ export interface Chosen {
 }
 
 /**
- * What a function must compute. `greedy`: every temperature is 0. `whole`: only min_p excludes tokens. `filtered`: top_k or
+ * Sampling that a function must support. `greedy`: every temperature is 0. `whole`: only min_p excludes tokens. `filtered`: top_k or
  * top_p may, too.
  */
 export type SamplingMode = 'greedy' | 'whole' | 'filtered';

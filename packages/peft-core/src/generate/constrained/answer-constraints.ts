@@ -212,7 +212,7 @@ export class AnswerConstraints {
 
 /** Reports of an answer's use of its grammar, for those that start further answers. */
 interface UseListener {
-  /** Whether the answer starts on the slow thread. */
+  /** True where the answer starts on the slow thread. */
   isSlow: boolean;
   /** It took long, or `isBreach`: its call exceeded the limit. Returns the thread on which it continues. */
   slower(isBreach: boolean): GrammarHost;
@@ -314,7 +314,7 @@ export class AnswerConstraint {
     this.#wake();
   }
 
-  /** Whether its masks are computed on the thread for slow ones. */
+  /** True where its masks are computed on the thread for slow answers. */
   get isSlow(): boolean {
     return this.#isSlow;
   }

@@ -134,7 +134,7 @@ export class PromptReader {
     }
   }
 
-  /** Whether the prompt is rejected for its length alone, which only requires counting its bytes. */
+  /** Checks whether the prompt is rejected for its length alone, which only requires counting its bytes. */
   #isTooLong(prompt: Prompt, limits: PromptLimits): boolean {
     return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > maxPromptTokens(limits);
   }

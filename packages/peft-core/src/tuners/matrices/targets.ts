@@ -36,7 +36,7 @@ export interface MatrixTarget {
   outputFactor: number;
 }
 
-/** What a method adapts, for messages, and which modules it cannot. */
+/** Modules that a method adapts, for messages, and those that it cannot. */
 interface Adaptable {
   /** The method's name. */
   method: string;

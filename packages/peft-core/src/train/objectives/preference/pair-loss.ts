@@ -1,5 +1,5 @@
 /**
- * What the losses on preference pairs share: inputs of a batch, log-probabilities of its completions, sums for metrics. An objective
+ * Common part of the losses on preference pairs: inputs of a batch, log-probabilities of its completions, sums for metrics. An objective
  * adds a formula, `PairFormula`.
  */
 import { tf } from '@graft/tf-graph';
