@@ -16,7 +16,6 @@ export interface ExportedAdapter {
   tensors: StoredModel;
   /** The template of conversations: the adapter's own, else the base model's; null without one. */
   chatTemplate: string | null;
-  /** Bytes of the adapter's files. */
   adapterBytes: number;
   /** Bytes of the base model's small files: config and tokenizer as JSON with an indentation of two spaces, and those that are copied. */
   smallFileBytes: number;

@@ -3,7 +3,6 @@ import type { FittingAdapter } from '../peft-model/adapter-fit.ts';
 
 export interface ExportRequest {
   base: BaseModel;
-  /** The folder of the adapter. */
   adapterDir: string;
   /** An existing, empty folder. */
   outputDir: string;

@@ -84,7 +84,6 @@ function systemText(render: Render, first: string): TurnTexts['system'] {
   return { place: isLast ? 'last' : 'first', before: before.slice(first.length), after };
 }
 
-/** The longest text with which both end. */
 function commonEnd(a: string, b: string): string {
   let length = 0;
   while (length < Math.min(a.length, b.length) && a.at(-1 - length) === b.at(-1 - length)) length++;

@@ -43,7 +43,6 @@ export class BlockPool {
     this.#users = new Int32Array(count);
   }
 
-  /** Number of blocks that can be allocated. */
   get available(): number {
     return this.#free.length + this.#idleCount;
   }

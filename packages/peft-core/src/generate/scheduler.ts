@@ -368,7 +368,6 @@ function eachApart<T extends { sequence: Sequence }, R>(
   }
 }
 
-/** Number of positions that are not computed. */
 const leftOf = ({ ids, computed }: Sequence): number => ids.length - computed;
 const blocksOf = ({ blocks, encoded }: Sequence): number => blocks.length + (encoded?.blocks.length ?? 0);
 const statesOf = ({ state }: Sequence): number => (state ? 1 : 0);

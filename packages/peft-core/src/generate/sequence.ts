@@ -40,7 +40,6 @@ export interface GenerateResult {
   completionTokens: number;
 }
 
-/** How an answer's tokens are chosen and where it ends. */
 export interface AnswerOptions extends Required<SamplingOptions> {
   /** Name of the adapter in errors; null for the plain base model. */
   adapterName: string | null;

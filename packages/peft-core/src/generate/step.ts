@@ -9,7 +9,6 @@ import type { LayerCaches } from './cached-attention.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
 import type { LayerStates, StatePlaces } from './states/recurrent-states.ts';
 
-/** Limits of computation and memory. */
 export interface ServingLimits {
   /** Maximum positions of a sequence: prompt and answer together. */
   context: number;

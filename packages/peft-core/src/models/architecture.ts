@@ -140,7 +140,6 @@ export interface KeysAndValues {
 /** The input of a decoder's cross-attention: an encoder's states `(rows · S, H)`, or keys and values computed from them before. */
 export type Memory = { states: tf.Tensor } | { keysAndValues(layer: number): KeysAndValues };
 
-/** The encoder of an encoder-decoder. */
 export interface EncoderHalf {
   /** ids `(rows · S)` → states `(rows · S, H)`, normalised. */
   encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;

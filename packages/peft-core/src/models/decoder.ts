@@ -17,7 +17,6 @@ import type { Architecture, KeysAndValues, ModelRuntime, TokenGrid } from './arc
 import { type AttentionInputs, decoderAttention, normsOf } from './decoder-attention.ts';
 import { gatedDeltaNet, type RecurrentLayer } from './gated-delta-net.ts';
 
-/** Tensors that all blocks share. */
 type Shared = Pick<AttentionInputs, 'rotations' | 'growth'>;
 
 /** Inputs of a block beside the hidden states. */

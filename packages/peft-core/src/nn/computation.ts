@@ -2,7 +2,6 @@
 import { cast, multipliesBfloat16, type tf, usesGpu } from '@graft/tf-graph';
 import { scoreBudget, type Target } from '../block-sizes/limits.ts';
 
-/** Precision of matrix products. */
 export type MatmulPrecision = 'fp32' | 'bf16';
 
 /**
@@ -87,5 +86,4 @@ export const factorType = (): 'float32' | 'bfloat16' => (widensProducts() ? 'flo
 /** x in the type that flows between products. */
 export const flowing = (x: tf.Tensor): tf.Tensor => cast(x, flowType());
 
-/** x in float32. */
 export const exactly = (x: tf.Tensor): tf.Tensor => cast(x, 'float32');

@@ -38,7 +38,6 @@ export interface AdapterReport {
   fits: { base: string; share_of_base: number; mergeable: boolean; faults: string[] } | null;
 }
 
-/** The requirements of the adapter. */
 export interface AdapterNeeds {
   base_model: string | null;
   /** SHA-256 of the base model's weights; null if the files do not give it. Files of the Python libraries never do. */

@@ -46,7 +46,6 @@ export interface PreparedInputs extends Pick<DeltaInputs, 'decay' | 'rate'> {
   skip: tf.Tensor | null;
 }
 
-/** The state of one forward pass. */
 interface Pass {
   weights: AdaptedWeights;
   context: LayerContext;

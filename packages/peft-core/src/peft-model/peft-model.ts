@@ -37,7 +37,6 @@ export interface PeftModel {
   stacks: readonly string[][];
   /** The base's weights as declared, so that other adapters can share them. */
   frozen: ReadonlyMap<string, FrozenWeight>;
-  /** Checks whether a tuner wraps this linear module. */
   wraps(module: string): boolean;
   /** The keys and values that a method puts before those of an attention; null if there are none. */
   prefix(site: Pick<AttentionSite, 'layer'>, parameters: ParameterTensors): KeyValuePrefix | null;

@@ -77,7 +77,6 @@ export interface TrainingRun {
   finalLoss: number;
   /** The last evaluation. */
   measurement: Measurement | null;
-  /** The best of the evaluations so far. */
   readonly best: BestModel;
   readonly watch: CurveWatch;
   /** Findings from before the run was resumed. */

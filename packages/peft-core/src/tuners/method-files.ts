@@ -1,6 +1,5 @@
 import type { HostTensor } from '../tensors/tensor-source.ts';
 
-/** The content of an adapter's folder. */
 export interface FilesRead {
   /** The config with its `peft_type` and `task_type`, as input of `parsePeftConfig`. */
   config: Record<string, unknown> & { task_type: string };
@@ -11,7 +10,6 @@ export interface FilesRead {
   labels: string[] | null;
 }
 
-/** An adapter to write. */
 export interface FilesToWrite {
   baseModelName: string | null;
   /** The base model's config.json. */

@@ -207,7 +207,6 @@ export interface LowRankPart {
   out: number;
 }
 
-/** One of the adapters that are combined. */
 export interface CombinedAdapter<Config> {
   /** Name of the adapter in messages. */
   name: string;

@@ -19,7 +19,6 @@ export interface TargetOptions {
   layers_pattern?: string[] | string | null;
 }
 
-/** The properties of a model that selecting modules needs. */
 export type TargetableModel = Pick<ModelOutline, 'modelType' | 'defaultTargets' | 'textModule'> & {
   modules: TargetableModule[];
 };
@@ -116,7 +115,6 @@ function withContainers(modules: TargetableModule[]): string[] {
   return [...paths];
 }
 
-/** Checks whether the config's targets are "all-linear". */
 export const targetsAllLinear = ({ target_modules: targets }: { target_modules: unknown }): boolean =>
   typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
 
@@ -129,7 +127,6 @@ export const isNarrow = (
   { hiddenSize }: { hiddenSize: number },
 ): boolean => 8 * Math.min(width, out) < hiddenSize;
 
-/** Checks whether "all-linear" includes a module. */
 export const isAllLinear = ({ kind, name }: TargetableModule): boolean =>
   kind === 'linear' && !OUTPUT_LAYERS.includes(name);
 

@@ -4,7 +4,6 @@ import type { LowRankForm, LowRankPart, TensorsByKey } from '../../tuners/method
 import type { GgufModel } from '../gguf/gguf-model.ts';
 import { modeOf } from '../mode.ts';
 
-/** A tensor of an adapter's file. */
 export interface UpdateTensor {
   name: string;
   shape: number[];

@@ -2,7 +2,6 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 import type { SamplingOptions } from '../sampling/sampling.ts';
 
-/** How the next token of a sequence is chosen. */
 export interface TokenAsk extends Required<SamplingOptions> {
   /** Random number in [0, 1). */
   uniform: number;

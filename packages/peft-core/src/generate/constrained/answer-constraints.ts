@@ -44,13 +44,11 @@ const BURST_MILLISECONDS = 10_000;
 const REFUSED_MILLISECONDS = 300_000;
 /** Number of calls that exceed their limit after which a team's slow grammars are refused, too. */
 const MAX_BREACHES = 3;
-/** Number of grammars that are known to compile. */
 const MAX_KNOWN = 256;
 
 interface Grammar {
   key: string;
   format: ConstraintFormat;
-  /** The request field that the grammar is from. */
   param: string;
   owner: Owned;
 }
@@ -222,7 +220,6 @@ interface UseListener {
   endedThread(): void;
 }
 
-/** The tokens that an answer may have next. */
 export class AnswerConstraint {
   readonly #given: { grammar: Grammar; ends: readonly number[]; size: number; limits: ConstraintLimits };
   readonly #use: UseListener;
@@ -232,7 +229,6 @@ export class AnswerConstraint {
   #id = -1;
   #mask!: Int32Array;
   #version!: Int32Array;
-  /** Number of accepted tokens. */
   #accepted = 0;
   /** Processor time of all calls, in milliseconds. */
   #spent = 0;

@@ -28,11 +28,9 @@ interface Hosted {
   tokens: number[];
   /** True where it starts again because of another answer; its owner has paid for the first time. */
   isAgain: boolean;
-  /** Number of its starts. */
   starts: number;
 }
 
-/** Hears of an answer. */
 export interface HostListener {
   /** A call has ended, after this processor time: a new mask may be there. */
   onMask(milliseconds: number): void;

@@ -149,7 +149,6 @@ type LoadCall = Extract<PromptCall, { files: unknown }>;
 
 /** A thread that tokenises prompts, one at a time. */
 class ReadingThread {
-  /** Number of prompts that it was given. */
   reads = 0;
   readonly #thread: Thread<PromptCall, PromptAnswer>;
   readonly #load: LoadCall;

@@ -1,6 +1,5 @@
 /** Changes of logits by request, as in OpenAI's API. */
 export interface LogitOptions {
-  /** Added to the logits of these tokens. */
   bias: ReadonlyMap<number, number>;
   /** Subtracted from a token's logit for each time that it occurs in the answer. */
   frequencyPenalty: number;
@@ -24,7 +23,6 @@ export class LogitChanges {
     this.#added = new Map(options.bias);
   }
 
-  /** Counts a token of the answer. */
   count(token: number): void {
     const { bias, frequencyPenalty, presencePenalty } = this.#options;
     if (frequencyPenalty === 0 && presencePenalty === 0) return;

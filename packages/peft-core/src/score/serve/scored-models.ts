@@ -50,7 +50,6 @@ interface Model {
   prompts: SentencePrompts | null;
   /** Names of the classes; null for vectors. */
   labels: string[] | null;
-  /** True where a text may have several classes. */
   severalLabels: boolean;
   /** Ids of the virtual tokens before a text. */
   virtualTokens: readonly number[];

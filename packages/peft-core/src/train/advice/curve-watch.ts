@@ -50,7 +50,6 @@ interface WatchedRun {
   warmupSteps: number;
   /** True where the run continues from an adapter, which may have converged already: then a constant loss is no finding. */
   continues: boolean;
-  /** True where the run learns from preferences. */
   prefers: boolean;
 }
 

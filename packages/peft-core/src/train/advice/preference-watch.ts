@@ -1,4 +1,3 @@
-/** A metric of preferences at a step. */
 interface Point {
   step: number;
   value: number;

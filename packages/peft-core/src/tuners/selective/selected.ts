@@ -5,11 +5,9 @@ import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
 import { isBias } from '../matrices/biases.ts';
 
-/** Kinds of parameters that can be selected. */
 export const KINDS = ['bias', 'norm', 'embedding', 'head', 'attention', 'mlp'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The options that select the trained parameters. */
 interface Selection {
   trainable: string[] | string | null;
   kinds: Kind[] | null;

@@ -59,7 +59,6 @@ export interface PairOutcome {
 
 export type PairFormula = (pairs: Pairs, options: LossOptions) => PairOutcome;
 
-/** The `training.preference` of a loss's options. */
 export const preferenceOf = <T>({ preference }: LossOptions): T => preference as T;
 
 /** The loss of an objective on pairs: the mean of a formula. */
