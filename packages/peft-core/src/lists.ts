@@ -16,7 +16,6 @@ export const combinationOptions = {
 export type CombinationType = keyof typeof combinationOptions;
 export const combinationTypes = Object.keys(combinationOptions) as CombinationType[];
 
-/** Minimum and maximum number of adapters that are combined. */
 export const COMBINED_ADAPTERS = { least: 2, most: 16 } as const;
 
 /**

@@ -90,7 +90,6 @@ function drawBlock(
   block[3] = w3;
 }
 
-/** One random stream. */
 export class Random {
   readonly #key: readonly [number, number];
   readonly #use: number;

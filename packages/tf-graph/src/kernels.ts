@@ -49,7 +49,6 @@ export function useKernels(wanted = process.env.GRAFT_KERNELS || 'auto'): void {
 /** Returns whether XLA compiles what is traced. */
 export const compilesOperations = (): boolean => kernelSet() === xla;
 
-/** Returns whether Graft's own kernels are in use. */
 export const usesGraftKernels = (): boolean => kernelSet() !== null && !compilesOperations();
 
 /** Returns whether the set has bfloat16 matrix products: with other sets, widening to float32 first is faster, or the only correct way. */

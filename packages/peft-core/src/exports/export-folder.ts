@@ -6,7 +6,6 @@ import { GraftError } from '../errors.ts';
 import type { ExportRequest, ExportResult } from './export-writer.ts';
 import { writeExport } from './writers.ts';
 
-/** Files that exports consist of. */
 const exportedFile = /(\.(json|safetensors|gguf|jinja|md|partial)|(^|\/)(Modelfile|LICENSE))$/;
 
 /**

@@ -7,7 +7,7 @@ import type { TObject } from 'typebox';
 import type { TensorInfo, TensorSource } from '../tensors/tensor-source.ts';
 import type { PeftConfig } from '../tuners/methods.ts';
 
-/** What a format has to know of an adapter and its base model to decide whether it holds them, and how large its files are. */
+/** Properties of an adapter and its base model that decide whether a format holds them, and how large its files are. */
 export interface ExportedAdapter {
   config: PeftConfig;
   /** config.json of the base model. */
@@ -16,7 +16,6 @@ export interface ExportedAdapter {
   tensors: StoredModel;
   /** The template of conversations: the adapter's own, else the base model's; null without one. */
   chatTemplate: string | null;
-  /** Bytes of the adapter's files. */
   adapterBytes: number;
   /** Bytes of the base model's small files: config and tokenizer as JSON with an indentation of two spaces, and those that are copied. */
   smallFileBytes: number;
@@ -27,7 +26,7 @@ export interface StoredModel extends Pick<TensorSource, 'names' | 'has'> {
   info(name: string): TensorInfo;
 }
 
-/** What the model card of published files depends on. */
+/** Inputs of the model card of published files. */
 export interface CardSubject {
   /** `owner/name` on the Hub. */
   repository: string;
@@ -39,7 +38,7 @@ export interface CardSubject {
   config: PeftConfig | null;
 }
 
-/** What a model card on the Hugging Face Hub has for a format. */
+/** A format's parts of a model card on the Hugging Face Hub. */
 export interface FormatCard {
   /** The Hub's `base_model_relation`: what the files are of the base model. Source: huggingface.co/docs/hub/model-cards. */
   relation(options: Record<string, unknown>): 'adapter' | 'finetune' | 'quantized';
@@ -47,7 +46,7 @@ export interface FormatCard {
   library(config: PeftConfig | null): string[];
   /** Markdown with the code that loads the files. Names are escaped. */
   usage(subject: CardSubject): string;
-  /** Whether a folder with these files has the format. */
+  /** Checks whether a folder with these files has the format. */
   recognises(names: readonly string[]): boolean;
 }
 
@@ -66,7 +65,7 @@ export interface ExportFormat<Options = Record<string, unknown>> {
   summary: string;
   /** Programs that read the files. */
   runtimes: readonly string[];
-  /** What of an adapter the format holds, bakes into weights or does not hold; a sentence for docs/exports.md. */
+  /** A sentence for docs/exports.md: which parts of an adapter the format holds, bakes into weights or does not hold. */
   holds: string;
   /** Options in snake_case. Every option has a default and a description; `additionalProperties` is false. */
   options: TObject;

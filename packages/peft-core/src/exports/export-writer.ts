@@ -3,7 +3,6 @@ import type { FittingAdapter } from '../peft-model/adapter-fit.ts';
 
 export interface ExportRequest {
   base: BaseModel;
-  /** The folder of the adapter. */
   adapterDir: string;
   /** An existing, empty folder. */
   outputDir: string;
@@ -17,7 +16,7 @@ export interface ExportRequest {
   signal?: AbortSignal;
 }
 
-/** What a format's writer gets: the request with the format's options, and the adapter, which fits the base model. */
+/** Arguments of a format's writer: the request with the format's options, and the adapter, which fits the base model. */
 export interface ExportJob<Options>
   extends Pick<ExportRequest, 'base' | 'adapterDir' | 'outputDir' | 'name'> {
   options: Options;

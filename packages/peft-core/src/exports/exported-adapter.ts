@@ -5,7 +5,7 @@ import { companionsOf } from '../base-model/companion-files.ts';
 import type { PeftConfig } from '../tuners/methods.ts';
 import type { ExportedAdapter } from './export-format.ts';
 
-/** What export formats need to know of an adapter with these files and the open base model. */
+/** Returns the properties that export formats read of an adapter with these files and the open base model. */
 export function exportedAdapter(
   base: Pick<BaseModel, 'config' | 'generationConfig' | 'path' | 'tensors' | 'tokenizerFiles'>,
   adapter: { config: PeftConfig; chatTemplate: string | null; bytes: number },

@@ -117,7 +117,7 @@ test('a type that does not hold a value is refused by the name of the tensor, an
   assert.deepEqual(leftovers('overflow'), []);
 });
 
-/** What there is of an export: its folder, and those beside it. */
+/** Names of an export's folder and of temporary folders beside it. */
 const leftovers = (folder: string) => readdirSync(at()).filter((name) => name.startsWith(folder));
 
 test('estimates are upper bounds, and those of large files within 2 %', async () => {

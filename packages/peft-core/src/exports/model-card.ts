@@ -14,7 +14,7 @@ import type { PeftConfig } from '../tuners/methods.ts';
 import type { ExportFormat } from './export-format.ts';
 
 /**
- * What a model card shows. It has no content of training data and no names of files, which may be private: only digests and counts. Of training
+ * Content of a model card. It has no content of training data and no names of files, which may be private: only digests and counts. Of training
  * options only numbers, switches and values from a fixed list are shown, since texts may be prompts, templates or names of validation sets.
  */
 export interface ModelCard {
@@ -42,7 +42,7 @@ export interface ModelCard {
   data: readonly { use: 'training' | 'validation'; sha256: string; examples: number | null }[];
   /** Labels are Graft's own; null and undefined are left out. */
   figures: readonly [label: string, value: number | null | undefined][];
-  /** What the export changed to fit the format. */
+  /** Changes that the export made to fit the format. */
   notes: readonly string[];
   /** README.md of the adapter. What Graft reads from it is kept. */
   adapterReadme: string | null;
@@ -107,7 +107,7 @@ function optionRows(options: Record<string, unknown>, schemas: Record<string, ob
   });
 }
 
-/** Whether a schema, or one of its alternatives, is a list with this value. */
+/** Checks whether a schema, or one of its alternatives, is a list with this value. */
 function isListed(value: string, schema: { enum?: unknown[]; anyOf?: object[] } = {}): boolean {
   return schema.enum?.includes(value) || (schema.anyOf ?? []).some((each) => isListed(value, each));
 }

@@ -3,7 +3,7 @@ import type { LowRankForm, LowRankPart } from '../tuners/method.ts';
 import { modeOf } from './mode.ts';
 
 export interface PaddedUpdates {
-  /** Of all updates. */
+  /** Common scale of all updates. */
   scale: number;
   /** Number of updates whose B was multiplied, because their scale was another. */
   rescaled: number;

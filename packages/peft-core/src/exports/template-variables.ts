@@ -30,7 +30,7 @@ const text = (value: string) =>
   `"${value.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[\n\r\t]/g, (char) => escapes[char]!)}"`;
 
 /**
- * What a user of exported files has to know of the variables that an adapter was trained with; empty if there are none. Texts among their
+ * Notes for users of exported files about the variables that an adapter was trained with; empty if there are none. Texts among their
  * values may be private, and the note may be published: only their names are in it. `written`: the files have a template with them.
  */
 export function variableNotes(variables: TemplateKwargs, written: boolean): string[] {

@@ -84,7 +84,6 @@ function systemText(render: Render, first: string): TurnTexts['system'] {
   return { place: isLast ? 'last' : 'first', before: before.slice(first.length), after };
 }
 
-/** The longest text with which both end. */
 function commonEnd(a: string, b: string): string {
   let length = 0;
   while (length < Math.min(a.length, b.length) && a.at(-1 - length) === b.at(-1 - length)) length++;
@@ -104,7 +103,7 @@ function split(text: string, ...contents: string[]): string[] {
   return [...pieces, text.slice(at)];
 }
 
-/** Whether longer conversations are these texts and contents, too. */
+/** Checks whether longer conversations consist of these texts and contents, too. */
 function isRight(texts: TurnTexts, render: Render): boolean {
   const turns = [user(ASKED), assistant(ANSWERED), user(AGAIN), assistant('Elder'), user('Hazel')];
   const conversations = [turns.slice(0, 1), turns.slice(0, 3), turns];

@@ -7,14 +7,12 @@ import type { ChoosingFunctions, ModelFunctions } from './step.ts';
 /** One model of the program. On a GPU it chooses tokens itself. */
 export type AnsweringModel = (ModelFunctions | ChoosingFunctions) & {
   model: PeftModel;
-  /** Sets the adapter's values. */
   write(values: Float32Array): Promise<void>;
 };
 
 /** A base model and the cache of its sequences. Adapters are attached while it stays loaded, and share both. */
 export interface GenerationProgram {
   program: Program;
-  /** Number of blocks in the cache. */
   blocks: number;
   /** Maximum number of sequences in a step. */
   rows: number;

@@ -4,7 +4,7 @@ export const BLOCK = 16;
 /** Blocks that hold no sequence's positions: one with zeros, which is never written, and one for writes of padding. */
 export const RESERVED = { zeros: 0, padding: 1, count: 2 } as const;
 
-/** What computes the positions of a sequence, besides its tokens: only sequences with an equal chain share blocks. */
+/** Everything besides the tokens that determines a sequence's cached positions: only sequences with an equal chain share blocks. */
 export interface Chain {
   /** The team, which shares its blocks with no other. */
   owner: string;
@@ -43,7 +43,6 @@ export class BlockPool {
     this.#users = new Int32Array(count);
   }
 
-  /** Number of blocks that can be allocated. */
   get available(): number {
     return this.#free.length + this.#idleCount;
   }

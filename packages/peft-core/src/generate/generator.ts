@@ -104,7 +104,7 @@ export class Generator {
   /** Set for encoder-decoders: the encoder reads the prompt, and the answer's sequence starts with this token. */
   readonly #decoderStart: number | null;
   readonly #reader: PromptReader;
-  /** Of chat templates in use: the base model's and those of adapters. */
+  /** Answer forms of the chat templates in use: the base model's and those of adapters. */
   readonly #forms = new Map<string, AnswerForm>();
   /** Rows of the embedding table. */
   readonly #vocabularySize: number;

@@ -13,7 +13,6 @@ const MAX_IDLE = 8;
 
 /** Functions for adapters of one shape, whose variable holds the values of one of them. */
 export interface ShapeFunctions {
-  /** Sets the variable. */
   write(values: Float32Array): Promise<void>;
   /** The loaded model whose values the variable has. */
   holds: object | null;
@@ -25,16 +24,13 @@ export interface LoadedModel<Functions extends ShapeFunctions> {
   /** Values that the variable must have; null: those of the base model alone, or of `updates`. */
   values: AdapterInMemory | null;
   updates: PlacedAdapter | null;
-  /** Number of its uses. */
   users: number;
 }
 
-/** A model in use. */
 export interface ModelUse<Loaded> {
   loaded: Loaded;
   /** Sets the adapter's values, whose variable it shares with others of its shape; call before each step. */
   ready(): Promise<void>;
-  /** Ends the use. */
   release(): void;
 }
 
@@ -202,7 +198,7 @@ function withoutDropout(config: Adapter['config']): Adapter['config'] {
   return Object.fromEntries(options) as Adapter['config'];
 }
 
-/** Whether the adapter consists only of low-rank updates of linear modules. */
+/** Checks whether the adapter consists only of low-rank updates of linear modules. */
 function isLowRankAlone(attachment: Attachment): boolean {
   const { lowRank, linears, embeddings, replacements, residualAdds, virtualTokens = 0, prefix } = attachment;
   const changes = [attachment.experts, embeddings, replacements, residualAdds].some(

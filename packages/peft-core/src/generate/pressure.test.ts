@@ -165,7 +165,7 @@ test('a team with less than its share of the cache does not wait for the answers
   const small = ask('one', `what is it: ${'x'.repeat(40)}`, 4);
   const texts = await Promise.all([small, ...many]);
   assert.equal(ended[0], 'one');
-  // What was computed again says the same.
+  // Answers that were computed again are the same.
   const alone = [await ask('alone', `what is it: ${'x'.repeat(40)}`, 4)];
   for (const prompt of prompts) alone.push(await ask('alone', prompt, 16));
   assert.deepEqual(texts, alone);

@@ -22,7 +22,7 @@ export class Scheduler {
   readonly #prompts = new FairRows<Sequence>();
   /** Numbers of unused states; null if the model has none. */
   readonly #states: number[] | null;
-  /** Whether a sequence could not start in this step. */
+  /** True where a sequence could not start in this step. */
   #isFull = false;
   /** In order of arrival. */
   readonly #sequences = new Set<Sequence>();
@@ -107,7 +107,7 @@ export class Scheduler {
     return sequences.filter((sequence) => sequence.state !== null || starting.has(sequence));
   }
 
-  /** What the team of a sequence holds, divided by its weight. */
+  /** Sum of `amountOf` over the sequences of a sequence's team, divided by the team's weight. */
   #held(amountOf: (sequence: Sequence) => number, { team, weight }: Sequence): number {
     let sum = 0;
     for (const each of this.#sequences) if (each.team === team) sum += amountOf(each);
@@ -130,8 +130,8 @@ export class Scheduler {
   }
 
   /**
-   * Whether the team of a sequence would have at most its share of the cache with `blocks` more: then other teams, which have more, release
-   * theirs.
+   * Checks whether the team of a sequence would have at most its share of the cache with `blocks` more: then other teams, which have more,
+   * release theirs.
    */
   #isInShare(sequence: Sequence, blocks: number): boolean {
     const weights = new Map([...this.#sequences].map(({ team, weight }) => [team, weight]));
@@ -264,7 +264,7 @@ export class Scheduler {
     }
   }
 
-  /** Whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
+  /** Checks whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
   #waitsForPrefix(sequence: Sequence): boolean {
     const { ids, input, team, becameLong } = sequence;
     if (input || this.#states) return false;
@@ -368,7 +368,6 @@ function eachApart<T extends { sequence: Sequence }, R>(
   }
 }
 
-/** Number of positions that are not computed. */
 const leftOf = ({ ids, computed }: Sequence): number => ids.length - computed;
 const blocksOf = ({ blocks, encoded }: Sequence): number => blocks.length + (encoded?.blocks.length ?? 0);
 const statesOf = ({ state }: Sequence): number => (state ? 1 : 0);

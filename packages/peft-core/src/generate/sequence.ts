@@ -40,7 +40,6 @@ export interface GenerateResult {
   completionTokens: number;
 }
 
-/** How an answer's tokens are chosen and where it ends. */
 export interface AnswerOptions extends Required<SamplingOptions> {
   /** Name of the adapter in errors; null for the plain base model. */
   adapterName: string | null;
@@ -82,7 +81,7 @@ export class Sequence implements Owned {
   /** Number of positions in the cache. */
   computed = 0;
   blocks: number[] = [];
-  /** Whether these positions were computed as those of a long sequence. */
+  /** True where these positions were computed as those of a long sequence. */
   isLong = false;
   encoded: EncodedInput | null = null;
   /** Only for models with recurrent layers. */
@@ -123,7 +122,7 @@ export class Sequence implements Owned {
     this.#decoder = options.tokenizer.streamDecoder(options.shown);
   }
 
-  /** Whether its length requires other rotary frequencies than a shorter sequence has. */
+  /** True where the length requires other rotary frequencies than a shorter sequence has. */
   get becameLong(): boolean {
     return this.ids.length > (this.served.model.model.architecture.longOver ?? this.ids.length);
   }
@@ -132,7 +131,7 @@ export class Sequence implements Owned {
     return this.#result !== null || this.#error !== null;
   }
 
-  /** Whether the answer has no token yet. */
+  /** True where the answer has no token yet. */
   get isNew(): boolean {
     return this.#answered === 0;
   }
@@ -143,8 +142,8 @@ export class Sequence implements Owned {
   }
 
   /**
-   * Whether the sequence can be part of a step. Not while logits wait for their mask or, with `needsMask`, as long as the mask of the next
-   * token is unknown.
+   * Checks whether the sequence can be part of a step. It cannot while logits wait for their mask or, with `needsMask`, as long as the mask of
+   * the next token is unknown.
    */
   isReady(needsMask: boolean): boolean {
     if (this.#held) {
@@ -172,7 +171,7 @@ export class Sequence implements Owned {
     this.served.release();
   }
 
-  /** What to add to logits `(V)`; null for nothing, undefined if the mask is not known after `milliseconds`. */
+  /** Terms to add to logits `(V)`; null for nothing, undefined if the mask is not known after `milliseconds`. */
   #added(vocabulary: number, milliseconds = 0): Float32Array | null | undefined {
     const { changes, constraint, reasoning, ends } = this.#options;
     if (constraint === null) return changes.added(vocabulary, null);

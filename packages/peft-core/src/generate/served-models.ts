@@ -35,7 +35,7 @@ export interface ServedModel extends Omit<ModelUse<Loaded>, 'loaded'>, AdapterTe
   updates: PlacedAdapter | null;
 }
 
-/** What an adapter determines about its prompts. */
+/** Properties of prompts that an adapter determines. */
 interface AdapterText {
   /** Variables of the chat template with which the adapter was trained. */
   templateKwargs: TemplateKwargs;
@@ -170,7 +170,7 @@ function processorStorage(
   return readsBfloat16(architecture) && holdsBfloat16(base, architecture) ? 'bfloat16' : 'float32';
 }
 
-/** Whether kernels multiply by every matrix as it is stored. Others would be converted as a whole in every step. */
+/** Checks whether kernels multiply by every matrix as it is stored. Others would be converted as a whole in every step. */
 function readsBfloat16({ modules, parameters }: Architecture): boolean {
   const matrices = parameters.every(({ experts }) => !experts);
   return usesGraftKernels() && matrices && modules.every(({ transposed }) => !transposed);

@@ -99,7 +99,7 @@ export class Shapes<T> {
     await this.#ended(drain, performance.now() + this.#limits.wait);
   }
 
-  /** What waits fails with this reason. */
+  /** Makes waiting calls fail with this reason. */
   close(reason: unknown): void {
     this.#closed = reason;
     this.#drain?.fail(reason);
@@ -119,7 +119,7 @@ export class Shapes<T> {
     return this.#shapes.size >= this.#limits.most || this.#hasItsShare(team);
   }
 
-  /** Whether a team has as many shapes as it may have while others need the program. */
+  /** Checks whether a team has as many shapes as it may have while others need the program. */
   #hasItsShare(team: string): boolean {
     const isAlone = [...this.#users.keys()].every((other) => other === team);
     const own = [...this.#shapes.values()].filter((shape) => shape.team === team).length;

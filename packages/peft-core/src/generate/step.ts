@@ -9,7 +9,6 @@ import type { LayerCaches } from './cached-attention.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
 import type { LayerStates, StatePlaces } from './states/recurrent-states.ts';
 
-/** Limits of computation and memory. */
 export interface ServingLimits {
   /** Maximum positions of a sequence: prompt and answer together. */
   context: number;
@@ -110,7 +109,7 @@ export interface FunctionParts extends ModelParts {
   arena: AdapterArena | null;
 }
 
-/** Whether sequences within the limits may be so long that their lengths decide how they are computed. */
+/** Checks whether sequences within the limits may be so long that their lengths decide how they are computed. */
 export const readsLengths = ({ longOver }: Architecture, { context }: ServingLimits): boolean =>
   longOver !== undefined && context > longOver;
 

@@ -56,7 +56,7 @@ export interface RecurrentSite extends DeltaHeads {
   module: string;
 }
 
-/** What a recurrent layer computes from its input. */
+/** Values that a recurrent layer computes from its input. */
 export interface RecurrentInputs {
   /** `(N, mixedWidth)`: queries, keys and values side by side, before the convolution. */
   mixed: tf.Tensor;
@@ -140,7 +140,6 @@ export interface KeysAndValues {
 /** The input of a decoder's cross-attention: an encoder's states `(rows · S, H)`, or keys and values computed from them before. */
 export type Memory = { states: tf.Tensor } | { keysAndValues(layer: number): KeysAndValues };
 
-/** The encoder of an encoder-decoder. */
 export interface EncoderHalf {
   /** ids `(rows · S)` → states `(rows · S, H)`, normalised. */
   encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;
@@ -152,7 +151,7 @@ export interface EncoderHalf {
 export interface Architecture extends ModelOutline {
   /** `causal`: a token sees no later tokens. */
   attention: 'causal' | 'bidirectional';
-  /** Whether any dropout is active in training. */
+  /** True where any dropout is active in training. */
   drops: boolean;
   /** Only for encoder-decoders: `body` is then the decoder, and requires a memory. */
   encoder?: EncoderHalf;

@@ -9,7 +9,7 @@ import type { DecoderOutline } from '../outlines/decoder.ts';
 import type { LayerAttention } from '../outlines/outline.ts';
 import type { KeysAndValues, ModelRuntime } from './architecture.ts';
 
-/** What a layer's attention computes with beside its input. */
+/** Inputs of a layer's attention beside the hidden states. */
 export interface AttentionInputs {
   /** For each of the outline's ropes. */
   rotations: Rotation[];

@@ -17,10 +17,9 @@ import type { Architecture, KeysAndValues, ModelRuntime, TokenGrid } from './arc
 import { type AttentionInputs, decoderAttention, normsOf } from './decoder-attention.ts';
 import { gatedDeltaNet, type RecurrentLayer } from './gated-delta-net.ts';
 
-/** Tensors that all blocks share. */
 type Shared = Pick<AttentionInputs, 'rotations' | 'growth'>;
 
-/** What a block computes with beside the hidden states. */
+/** Inputs of a block beside the hidden states. */
 interface BlockInputs {
   /** `(N, P)`; null: layers have no input. */
   input: tf.Tensor | null;
@@ -65,7 +64,7 @@ export function decoder(outline: DecoderOutline): Architecture {
     { input, keys }: BlockInputs,
   ): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
-    /** What becomes of a sublayer's output before it is added. */
+    /** Prepares a sublayer's output for the sum: dropout, scale and norm. */
     const finish = (norm: string | undefined) => (output: tf.Tensor) =>
       normed(
         runtime,

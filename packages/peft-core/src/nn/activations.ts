@@ -7,7 +7,6 @@ type Elementwise = (x: tf.Tensor) => tf.Tensor;
 
 interface Curve {
   value: Elementwise;
-  /** The derivative at x. */
   slope: Elementwise;
   /** Its name in `GraftActivation`. */
   kernel: string;

@@ -2,7 +2,6 @@
 import { cast, multipliesBfloat16, type tf, usesGpu } from '@graft/tf-graph';
 import { scoreBudget, type Target } from '../block-sizes/limits.ts';
 
-/** Precision of matrix products. */
 export type MatmulPrecision = 'fp32' | 'bf16';
 
 /**
@@ -77,7 +76,7 @@ export const roundsInputs = (): boolean => current.roundsInputs;
 export const flowType = (): 'float32' | 'bfloat16' =>
   usesKernels() || graphTarget() === 'gpu' ? productType() : 'float32';
 
-/** Whether products of bfloat16 factors are computed in float32: the processor has no bfloat16 products, or slow ones. */
+/** Checks whether products of bfloat16 factors are computed in float32: the processor has no bfloat16 products, or slow ones. */
 export const widensProducts = (): boolean =>
   usesKernels() && current.precision === 'bf16' && !multipliesBfloat16();
 
@@ -87,5 +86,4 @@ export const factorType = (): 'float32' | 'bfloat16' => (widensProducts() ? 'flo
 /** x in the type that flows between products. */
 export const flowing = (x: tf.Tensor): tf.Tensor => cast(x, flowType());
 
-/** x in float32. */
 export const exactly = (x: tf.Tensor): tf.Tensor => cast(x, 'float32');

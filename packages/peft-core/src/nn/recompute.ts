@@ -21,7 +21,7 @@ export function recomputable<I extends tf.Tensor[]>(
   return value;
 }
 
-/** What to keep for `x`: the inputs of its origin, or x itself. */
+/** Tensors to keep for `x`: the inputs of its origin, or x itself. */
 export function originOf(x: tf.Tensor): Origin {
   return origins.get(x) ?? { inputs: [x], compute: (kept) => kept! };
 }

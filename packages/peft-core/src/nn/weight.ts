@@ -70,7 +70,6 @@ export function weightValue(weight: Weight, ...after: tf.Tensor[]): tf.Tensor {
   }
 }
 
-/** The trained part of the weight, if any. */
 export function trainedPart(weight: Weight): tf.Tensor | undefined {
   switch (weight.kind) {
     case 'frozen':

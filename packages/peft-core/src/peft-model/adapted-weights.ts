@@ -3,7 +3,6 @@ import type { Architecture } from '../models/architecture.ts';
 import type { FrozenWeight, Weight } from '../nn/weight.ts';
 import type { Attachment, LayerContext } from '../tuners/tuner.ts';
 
-/** An adapter's parameters by name. */
 export type ParameterTensors = Map<string, tf.Tensor>;
 
 /** A base model's weights with an adapter's replacements, and the storage properties of its modules. */
@@ -33,12 +32,11 @@ export class AdaptedWeights {
     return this.#paddings.get(module) ?? null;
   }
 
-  /** The factor by which an embedding multiplies its rows. */
   embeddingFactorOf(module: string): number {
     return module === this.#input.module ? this.#input.factor : 1;
   }
 
-  /** Whether a linear module's matrix is `(in, out)`. */
+  /** Checks whether a linear module's matrix is `(in, out)`. */
   isTransposed(module: string): boolean {
     return this.#transposed.has(module);
   }

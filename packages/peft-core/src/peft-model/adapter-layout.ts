@@ -48,7 +48,6 @@ export class AdapterLayout {
     return flat.length === 1 ? flat[0]! : tf.concat(flat, 0);
   }
 
-  /** Views of a flat host array, by name. */
   views(flat: Float32Array): Map<string, HostTensor> {
     return new Map(
       this.entries.map((e) => [

@@ -71,7 +71,7 @@ export function mismatch(faults: string[], cause?: unknown): GraftError {
   );
 }
 
-/** Whether a key names a weight with a row for each token: an input or output embedding of any architecture. */
+/** Checks whether a key names a weight with a row for each token: an input or output embedding of any architecture. */
 function isTokenTable(key: string, shape: number[]): boolean {
   return shape.length === 2 && /\b(embed_tokens|wte|word_embeddings|shared|lm_head)\.weight$/.test(key);
 }

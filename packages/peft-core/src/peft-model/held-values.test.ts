@@ -1,4 +1,4 @@
-/** What loaded adapters keep in memory. */
+/** Tests of the memory that loaded adapters keep. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -15,7 +15,7 @@ import { attachAdapter } from './peft-model.ts';
 
 const rank = 2048;
 const architecture = architectureFor('llama', tinyConfig, 'CAUSAL_LM');
-/** Of A `(rank, 64)` and B `(32, rank)`: q_proj and down_proj of the tiny model. */
+/** Bytes of A `(rank, 64)` and B `(32, rank)`: q_proj and down_proj of the tiny model. */
 const projectionBytes = 4 * rank * (64 + 32);
 
 function adapter(seed: number, options: Record<string, unknown> = {}, projections = 1) {

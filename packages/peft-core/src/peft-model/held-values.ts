@@ -4,7 +4,6 @@ import type { LayoutEntry } from './adapter-layout.ts';
 import { adapterValues } from './adapter-values.ts';
 import type { PeftModel } from './peft-model.ts';
 
-/** The values of a loaded adapter. */
 export interface AdapterInMemory {
   /** The flat vector of the adapter's variable. */
   vector(): Float32Array;

@@ -13,7 +13,7 @@ import {
 import { adapterArchitecture, headWeight } from './adapter-architecture.ts';
 import { adapterFit, readAdapterFor } from './adapter-fit.ts';
 
-/** What an adapter folder holds, trains and needs, and which runtimes support it. */
+/** Report on an adapter folder: its content, what it trains and needs, and which runtimes support it. */
 export interface AdapterReport {
   folder: string;
   peft_type: PeftType;
@@ -38,7 +38,6 @@ export interface AdapterReport {
   fits: { base: string; share_of_base: number; mergeable: boolean; faults: string[] } | null;
 }
 
-/** The requirements of the adapter. */
 export interface AdapterNeeds {
   base_model: string | null;
   /** SHA-256 of the base model's weights; null if the files do not give it. Files of the Python libraries never do. */

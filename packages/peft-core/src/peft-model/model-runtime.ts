@@ -46,14 +46,13 @@ export interface PreparedInputs extends Pick<DeltaInputs, 'decay' | 'rate'> {
   skip: tf.Tensor | null;
 }
 
-/** The state of one forward pass. */
 interface Pass {
   weights: AdaptedWeights;
   context: LayerContext;
   /** The parameters of `context`; replaced while a block runs again for its gradients. */
   parameters: ParameterTensors;
   random: RandomState | undefined;
-  /** Whether the rows are those in `read` by now. */
+  /** True where the rows are those in `read` by now. */
   readsSome: boolean;
   find(name: string): Weight | null;
   required(name: string): Weight;

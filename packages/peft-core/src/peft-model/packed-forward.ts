@@ -8,7 +8,6 @@ import { type PackedGrid, packedAttention } from './packed-attention.ts';
 import { packedRecurrence } from './packed-recurrence.ts';
 import type { ParameterTensors, PeftModel } from './peft-model.ts';
 
-/** Packed sequences and their tokens. */
 export interface PackedTokens extends PackedGrid {
   /** `(rows · tokens)` int32. */
   ids: tf.Tensor;
@@ -18,7 +17,6 @@ export interface PackedTokens extends PackedGrid {
   active?: tf.Tensor;
 }
 
-/** Additional inputs of a forward pass in training. */
 export interface TrainingPass {
   random: RandomState;
   /** Tensors to keep until the caller has its gradients and disposes them. */

@@ -38,7 +38,7 @@ export function packedRecurrence(
   };
 }
 
-/** Whether a kernel computes a rule: there is none of state spaces. */
+/** Checks whether a kernel computes a rule: there is none of state spaces. */
 export const recursByKernel = (rule: RecurrentRule): boolean => usesKernels() && rule === 'delta';
 
 /** Queries, keys and values from the matrix `(N, mixedWidth)` that holds them side by side: in this order, or values, keys and queries. */

@@ -37,7 +37,6 @@ export interface PeftModel {
   stacks: readonly string[][];
   /** The base's weights as declared, so that other adapters can share them. */
   frozen: ReadonlyMap<string, FrozenWeight>;
-  /** Whether a tuner wraps this linear module. */
   wraps(module: string): boolean;
   /** The keys and values that a method puts before those of an attention; null if there are none. */
   prefix(site: Pick<AttentionSite, 'layer'>, parameters: ParameterTensors): KeyValuePrefix | null;
@@ -79,7 +78,7 @@ function usableStacks(architecture: Architecture, peft: PeftConfig | null): stri
   return architecture.stacks.filter((stack) => !stack.some(changed));
 }
 
-/** Whether the base model's own head for the task is used: without an adapter, or with one that does not replace it. */
+/** Checks whether the base model's own head for the task is used: without an adapter, or with one that does not replace it. */
 export function readsBaseHead(architecture: Architecture, peft: PeftConfig | null): boolean {
   if (peft === null) return true;
   const { replacements } = attach(peft, architecture, 'folded');

@@ -24,7 +24,6 @@ export interface CompletionScore {
   logprobs: number[];
 }
 
-/** The scores of a line of preferences. */
 export type PreferenceScore = { line: number; chosen: CompletionScore; rejected: CompletionScore };
 
 /**

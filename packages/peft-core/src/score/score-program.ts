@@ -16,16 +16,13 @@ import { logProbabilities } from './log-probabilities.ts';
 import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts';
 
 export interface ScoreLayout {
-  /** Position of the first token. */
   firstPosition: number;
-  /** How an input is pooled into one vector. */
   pooling: 'first' | 'last' | 'mean';
   normalise: boolean;
   /** Lengths that inputs are padded to, including virtual tokens, in ascending order. */
   lengths: number[];
 }
 
-/** The score of one input. */
 export type OwnScore = LanguageScore | ClassifierScore | EmbeddingScore;
 
 export interface ScoreProgram {
@@ -124,7 +121,7 @@ export function buildScoreProgram(
   };
 }
 
-/** Whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
+/** Checks whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
 function sharesBeginnings(
   { attention, encoder, recurrence, task, longOver = Number.POSITIVE_INFINITY }: Architecture,
   { pooling, lengths, firstPosition }: ScoreLayout,

@@ -26,7 +26,6 @@ export type ScoreInput =
 
 /** Lengths for which the program has functions. A text is padded to the smallest that holds it. */
 const LENGTHS = [32, 128, 256, 512, 1024, 2048];
-/** Maximum number of tokens of a text. */
 export const MAX_SCORED_TOKENS = 8192;
 
 /**
@@ -93,7 +92,6 @@ interface Pair {
 
 type Inputs = AsyncIterable<ScoreInput> | Iterable<ScoreInput>;
 
-/** A program, and the function that scores inputs with it. */
 interface Scorer extends Pick<ScoreProgram, 'program' | 'model'> {
   scores(inputs: Inputs): AsyncGenerator<Score>;
 }

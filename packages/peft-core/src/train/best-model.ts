@@ -65,7 +65,6 @@ export class BestModel {
     return true;
   }
 
-  /** The best evaluation, if any. */
   get best(): { step: number; value: number } | null {
     return this.#step === null ? null : { step: this.#step, value: this.#value! };
   }

@@ -127,7 +127,7 @@ test('without validation data adapters are kept at the end of each training epoc
       code: 'invalid_training_option',
       param: `training.${option}`,
     });
-    // Of a file without validation examples.
+    // A job of a file without validation examples.
     const training = { ...options('none', plain, false).training, [option]: common[option] };
     const never = trainRecords({ ...options('none', plain, false), training });
     await assert.rejects(never, { code: 'invalid_training_option', param: `training.${option}` });

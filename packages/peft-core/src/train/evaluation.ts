@@ -61,7 +61,7 @@ export interface Measurement {
   metrics: Metrics;
 }
 
-/** Whether pairs are ranked in pools; jobs of versions without `mini_batch_size` measure pairs batch by batch. */
+/** Checks whether pairs are ranked in pools; jobs of versions without `mini_batch_size` measure pairs batch by batch. */
 export const retrievesPairs = (training: Partial<Pick<ResolvedTraining, 'mini_batch_size'>>): boolean =>
   training.mini_batch_size !== undefined;
 

@@ -252,7 +252,7 @@ async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoin
 }
 
 /**
- * Whether the adapter of this step is kept as a snapshot: at evaluations, or without them at the end of each training epoch.
+ * Checks whether the adapter of this step is kept as a snapshot: at evaluations, or without them at the end of each training epoch.
  * Not at a step that is published right away.
  */
 function isSnapshotDue(run: TrainingRun, isEvaluated: boolean): boolean {

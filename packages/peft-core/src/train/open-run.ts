@@ -77,12 +77,11 @@ export interface TrainingRun {
   finalLoss: number;
   /** The last evaluation. */
   measurement: Measurement | null;
-  /** The best of the evaluations so far. */
   readonly best: BestModel;
   readonly watch: CurveWatch;
   /** Findings from before the run was resumed. */
   readonly found: Finding[];
-  /** What preference training compares with, once it is computed or read from a checkpoint; null before, and without a reference. */
+  /** The reference model's values for preference training, once computed or read from a checkpoint; null before, and without a reference. */
   references: Float32Array | null;
   /** The adapter's flat vector at the best evaluation; null before one, and if the best is not to be published. */
   bestAdapter: Float32Array | null;

@@ -14,7 +14,7 @@ export interface Requirements {
   kernels: string;
 }
 
-/** Whether the set is one of Graft's own kernels, as opposed to TensorFlow's operations, compiled or not. */
+/** Checks whether the set is one of Graft's own kernels, as opposed to TensorFlow's operations, compiled or not. */
 export const isGraftKernels = (set: string): boolean => set !== 'stock' && set !== 'xla';
 
 /**
@@ -65,7 +65,7 @@ export const compilerFlags = (folder: string): Record<'TF_XLA_FLAGS' | 'XLA_FLAG
   XLA_FLAGS: '--xla_gpu_deterministic_ops=true',
 });
 
-/** Whether matrix products of bf16 run in hardware. */
+/** Checks whether matrix products of bf16 run in hardware. */
 export function processorHasBfloat16(): boolean {
   try {
     return /\b(avx512_bf16|amx_bf16)\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));

@@ -121,7 +121,7 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
       return await openBaseModel(outputDir);
     };
     const [served, trained] = [await mergeInto('original'), await mergeInto('dequantised')];
-    // What `verifyAdapter` measures without the adapter is the plain base model.
+    // The loss that `verifyAdapter` measures without the adapter is that of the plain base model.
     const training = { ...given.training, base_dtype: 'fp32' as const };
     const lossOf = async (merged: BaseModel) =>
       (await verifyAdapter({ ...given, training, base: merged, adapterDir })).baseLoss;

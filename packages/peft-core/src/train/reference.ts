@@ -32,7 +32,6 @@ export interface ReferenceProgress {
   of: number;
 }
 
-/** Whether the run compares with a reference model. */
 export function needsReference({
   setup,
   options: { training },

@@ -32,7 +32,6 @@ import { lossAndGradients } from './objectives/passes.ts';
 import { adamW, averaged, clipGradients } from './update/optimizer.ts';
 import { withSuffix } from './update/with-suffix.ts';
 
-/** Training options that are part of the graph. */
 const GRAPH_OPTIONS = [
   'gradient_accumulation_steps',
   'gradient_checkpointing',
@@ -50,7 +49,6 @@ export type GraphOptions = Pick<
   (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha' | 'ema_decay'
 >;
 
-/** Option values that distinguish graphs. */
 export const graphKey = (training: GraphOptions): unknown[] => [
   ...GRAPH_OPTIONS.map((name) => training[name]),
   // The rate is fed to each step, but the graph contains the embeddings' rate relative to the peak.
@@ -112,18 +110,16 @@ export type Evaluate =
   | { measure: ProgramFunction<BatchOf<InputSpec>, PassOutputs & { predictions: tf.Tensor | undefined }> }
   | WholeMeasure;
 
-/** A program that measures a model. */
 export interface EvaluationProgram {
   program: Program;
   model: PeftModel;
   objective: ObjectiveName;
   /** Declares the evaluation on first use; null without data to measure on. */
   evaluate: (() => Evaluate) | null;
-  /** Whether its functions accept as many positions as a batch has; otherwise they need those of the grid. */
+  /** True where its functions accept as many positions as a batch has; otherwise they need those of the grid. */
   varies: boolean;
 }
 
-/** A program that trains. */
 export interface TrainProgram extends EvaluationProgram {
   update: Update;
   /** Computes the adapter as stored in its files; null if the trained values are stored directly. */

@@ -187,7 +187,7 @@ const families: Record<string, Family> = {
   },
   gpt_oss: {
     ...decoder,
-    // Of the feed-forward network no part is a linear module.
+    // No part of the feed-forward network is a linear module.
     feedForward: 'o_proj',
     config: tinyFamilies.gpt_oss,
     only: allButBottleneck,

@@ -1,6 +1,5 @@
 import type { HostTensor } from '../tensors/tensor-source.ts';
 
-/** The content of an adapter's folder. */
 export interface FilesRead {
   /** The config with its `peft_type` and `task_type`, as input of `parsePeftConfig`. */
   config: Record<string, unknown> & { task_type: string };
@@ -11,7 +10,6 @@ export interface FilesRead {
   labels: string[] | null;
 }
 
-/** An adapter to write. */
 export interface FilesToWrite {
   baseModelName: string | null;
   /** The base model's config.json. */
@@ -27,7 +25,7 @@ export interface MethodFiles<Config> {
   version: string;
   /** Names of all files that `write` can return. */
   names: readonly string[];
-  /** Whether an adapter_config.json without a `peft_type` belongs to this library. */
+  /** Checks whether an adapter_config.json without a `peft_type` belongs to this library. */
   isOwn(raw: Record<string, unknown>): boolean;
   /** Reads a folder whose adapter_config.json is `raw`. Throws the same GraftErrors as `readAdapter`. */
   read(folder: string, raw: Record<string, unknown>): Promise<FilesRead>;

@@ -71,7 +71,7 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   idle?(given: Record<string, unknown>): Fault[];
   /** The only `training.base_dtype` with which the config trains, and the option, with its value, that needs it; null or absent: any. */
   neededBase?(config: Config): { dtype: 'nf4'; option: string } | null;
-  /** Whether start values come from a forward pass over the training data: `Attachment.inputs` of the tuner. Absent: they do not. */
+  /** Checks whether start values come from a forward pass over the training data: `Attachment.inputs` of the tuner. Default: they do not. */
   readsInputs?(config: Config): boolean;
   /** The value of `learning_rate: "auto"`, for this base model if it is known. */
   learningRate(config: Config, model?: RatedModel): number;
@@ -112,7 +112,7 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * for estimates. Absent: none.
    */
   weightCopies?(config: Config, kernels: boolean): number;
-  /** What computing start values from the base's weights takes; for estimates. Absent or null: little. */
+  /** Memory and work of start values that are computed from the base's weights; for estimates. Default or null: little. */
   startCosts?(config: Config, model: ModelOutline): StartCosts | null;
   /** Ids of tokens whose rows the adapter holds, or that it depends on. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
@@ -184,7 +184,7 @@ export interface MethodConfig {
 export interface LowRankForm {
   /** In the model's order. */
   updates: LowRankPart[];
-  /** What the adapter holds beside the updates, as noun phrases; empty if nothing. */
+  /** Parts of the adapter beside the updates, as noun phrases; empty if none. */
   others: string[];
   /** Computes A and B, by the keys in `updates`, from the tensors of the files. Absent: the files have them. */
   factors?(files: ReadonlyMap<string, HostTensor>): TensorsByKey;
@@ -207,9 +207,8 @@ export interface LowRankPart {
   out: number;
 }
 
-/** One of the adapters that are combined. */
 export interface CombinedAdapter<Config> {
-  /** What messages call it. */
+  /** Name of the adapter in messages. */
   name: string;
   config: Config;
   weight: number;

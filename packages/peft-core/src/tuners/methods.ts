@@ -87,7 +87,7 @@ export function unmergeable(peft: PeftConfig, model: ModelOutline): string | nul
   return methodOf(peft).unmergeable?.(peft, model) ?? null;
 }
 
-/** Whether a runtime loads an adapter with this config once all its updates have one rank and scale: `writePaddedAdapter` pads them. */
+/** Checks whether a runtime loads an adapter with this config once all its updates have one rank and scale: `writePaddedAdapter` pads them. */
 export function isHeldPadded(peft: PeftConfig, runtime: string): boolean {
   const uniform = methodOf(peft).uniform?.(peft, 1, 1);
   return uniform !== undefined && runtimesFor(uniform).includes(runtime);

@@ -9,7 +9,7 @@ export interface ModuleKind {
   /** Sizes of the first such module; null if it has none. */
   in: number | null;
   out: number | null;
-  /** Whether "all-linear" includes them. */
+  /** True where "all-linear" includes them. */
   allLinear: boolean;
 }
 

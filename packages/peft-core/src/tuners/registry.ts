@@ -46,7 +46,6 @@ export function keysOf(config: PeftConfig): (name: string) => string {
   return (name) => keys[name] ?? keyPrefix + name;
 }
 
-/** Applies a PEFT config to an architecture. */
 export function attach(config: PeftConfig, model: Architecture, form: AttachmentForm): Attachment {
   return tunerFor(config).attach(config, model, form);
 }

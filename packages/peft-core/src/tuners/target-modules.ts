@@ -19,7 +19,6 @@ export interface TargetOptions {
   layers_pattern?: string[] | string | null;
 }
 
-/** The properties of a model that selecting modules needs. */
 export type TargetableModel = Pick<ModelOutline, 'modelType' | 'defaultTargets' | 'textModule'> & {
   modules: TargetableModule[];
 };
@@ -95,7 +94,7 @@ export function notFoundError(option: string, entry: string, modules: Targetable
   return new GraftError('target_modules_not_found', message, { param: `peft.${option}` });
 }
 
-/** Whether `path` is `module` or inside it. */
+/** Checks whether `path` is `module` or inside it. */
 export function isWithin(path: string, module: string): boolean {
   return path === module || path.startsWith(`${module}.`);
 }
@@ -116,20 +115,18 @@ function withContainers(modules: TargetableModule[]): string[] {
   return [...paths];
 }
 
-/** Whether the config's targets are "all-linear". */
 export const targetsAllLinear = ({ target_modules: targets }: { target_modules: unknown }): boolean =>
   typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
 
 /**
- * Whether a weight is so narrow, as those of gates and rates are, that "all-linear" may give it a rank above its own: nobody requested that
- * one. Pass the weight's sizes.
+ * Checks whether a weight is so narrow, as those of gates and rates are, that "all-linear" may give it a rank above its own: nobody requested
+ * that one. Pass the weight's sizes.
  */
 export const isNarrow = (
   { width, out }: { width: number; out: number },
   { hiddenSize }: { hiddenSize: number },
 ): boolean => 8 * Math.min(width, out) < hiddenSize;
 
-/** Whether "all-linear" includes a module. */
 export const isAllLinear = ({ kind, name }: TargetableModule): boolean =>
   kind === 'linear' && !OUTPUT_LAYERS.includes(name);
 
@@ -222,7 +219,7 @@ function isTarget(config: TargetOptions, targets: string[] | string, name: strin
   return targets.some((target) => name.endsWith(`.${target}`)) && inChosenLayers(config, name);
 }
 
-/** Whether exclude_modules or modules_to_save leaves a module out. */
+/** Checks whether exclude_modules or modules_to_save leaves a module out. */
 export function isExcluded({ exclude_modules, modules_to_save }: TargetOptions, name: string): boolean {
   if (typeof exclude_modules === 'string') {
     if (fullMatch(exclude_modules, name)) return true;
@@ -246,7 +243,7 @@ function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, 
   return false;
 }
 
-/** Whether an entry of a list of modules matches `name`: as the full name, or as its end. */
+/** Checks whether an entry of a list of modules matches `name`: as the full name, or as its end. */
 export function isNamed(name: string, entry: string): boolean {
   return name === entry || name.endsWith(`.${entry}`);
 }

@@ -62,7 +62,7 @@ function checkRows(name: string, ids: number[], model: ModelOutline, option: str
     );
 }
 
-/** Whether a module is an embedding, or the vocabulary's head, whose weight also has a row for each token. */
+/** Checks whether a module is an embedding, or the vocabulary's head, whose weight also has a row for each token. */
 function isTable(
   { kind, name, out }: ModuleDescription,
   { parameters, vocabularySize }: ModelOutline,

@@ -36,7 +36,7 @@ export type ParameterInit =
       parameters: string[];
       /** Set if `make` also gets each weight as the quantised base holds it, in float32, after the originals. Training needs such a base. */
       quantised?: true;
-      /** Absent: the values of the only base weight. `drawn` returns the values of an earlier parameter of the adapter. */
+      /** Computes the values; default: those of the only base weight. `drawn` returns the values of an earlier parameter of the adapter. */
       make?: (weights: Float32Array[], drawn: (name: string) => Float32Array, random: Random) => Float32Array;
     }
   | {

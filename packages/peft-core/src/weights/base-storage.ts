@@ -5,7 +5,6 @@ import type { ModelOutline, ParameterSpec } from '../outlines/outline.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { nf4Bytes } from './quantise/nf4.ts';
 
-/** Storage of the frozen base's matrices. */
 export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
 
 /** Bytes of float32 unpacked at a time, for a layer that reads a weight in slices. Larger on a GPU, where each kernel launch has a cost. */
@@ -26,12 +25,11 @@ export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: '
   }
 }
 
-/** One weight and its storage. */
 export interface StoredWeight {
   name: string;
   shape: number[];
   storage: BaseStorage;
-  /** Whether a linear matrix is `(in, out)`. */
+  /** True where a linear matrix is `(in, out)`. */
   transposed: boolean;
 }
 

@@ -258,7 +258,6 @@ function lookUp(table: tf.Tensor, codes: tf.Tensor): tf.Tensor {
   return rawOp('GatherV2', [], [table, cast(codes, 'int32'), tf.scalar(0, 'int32')])[0]!;
 }
 
-/** The first `size` values of x. */
 function cut(x: tf.Tensor, size: number): tf.Tensor {
   return x.size === size ? x : tf.slice(tf.reshape(x, [x.size]), [0], [size]);
 }

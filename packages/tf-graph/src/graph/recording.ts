@@ -33,7 +33,6 @@ export interface RecordedFunction {
   nodes: RecordedNode[];
 }
 
-/** Record of one program's graph. */
 class GraphRecord {
   readonly #nodes = new Map<string, RecordedNode>();
   readonly #functions: Omit<RecordedFunction, 'nodes'>[] = [];

@@ -87,7 +87,6 @@ export function grouped({ inputs }: Signature, refs: readonly string[]): (string
   );
 }
 
-/** Returns the number of tensors that an op returns. */
 export function outputCount({ outputs }: Signature, attrs: readonly Attr[]): number {
   return outputs.reduce((sum, { count }) => {
     if (count === null) return sum + 1;

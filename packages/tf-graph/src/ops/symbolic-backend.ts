@@ -66,7 +66,6 @@ class SymbolicBackend extends NativeBackend {
     }
   }
 
-  /** Returns tfjs tensors for a node's outputs. */
   tensors({ name, outputs }: GraphNode): tf.Tensor[] {
     return outputs.map(({ dtype: code, shape: inferred }, i) => {
       const ref = `${name}:${i}`;

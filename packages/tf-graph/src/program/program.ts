@@ -115,7 +115,6 @@ export interface RunOptions {
   into?: Float32Array | undefined;
 }
 
-/** Returns the value of a scalar output. */
 export function scalarOf({ shape, data }: RunOutput): number {
   const [value] = data;
   if (value === undefined || data.length > 1)
@@ -123,7 +122,6 @@ export function scalarOf({ shape, data }: RunOutput): number {
   return value;
 }
 
-/** Returns the entries that have a value. */
 export const presentIn = <T>(record: Readonly<Record<string, T | undefined>>): [string, T][] =>
   Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 

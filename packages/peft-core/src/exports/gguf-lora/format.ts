@@ -7,7 +7,6 @@ import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-for
 import { type GgufModel, ggufModel, modelRefusal } from '../gguf/gguf-model.ts';
 import { updateTensors } from './update-tensors.ts';
 
-/** The name of the file. */
 export const ggufAdapterName = 'adapter.gguf';
 
 const GgufAdapterOptionsSchema = Type.Object(

@@ -4,7 +4,6 @@ import type { LowRankForm, LowRankPart, TensorsByKey } from '../../tuners/method
 import type { GgufModel } from '../gguf/gguf-model.ts';
 import { modeOf } from '../mode.ts';
 
-/** A tensor of an adapter's file. */
 export interface UpdateTensor {
   name: string;
   shape: number[];
@@ -77,7 +76,7 @@ export function updateTensors({ family, outline }: GgufModel, form: LowRankForm)
 
 const dataOf = (tensors: TensorsByKey, key: string) => tensors.get(key)!.data;
 
-/** What llama.cpp's scale lacks. */
+/** The part of the scale that llama.cpp does not apply: it multiplies by alpha / rank. */
 const factorOf = ({ scale, rank }: LowRankPart, alpha: number) => (scale * rank) / alpha;
 
 const scaled = (values: Float32Array, factor: number) =>

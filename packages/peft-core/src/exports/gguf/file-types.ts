@@ -1,7 +1,7 @@
 import type { WrittenType } from '../../gguf/quantisers/quantize.ts';
 import { ggufTypes } from '../../gguf/types.ts';
 
-/** What a file's weights are stored as: the option `dtype`, with llama.cpp's number for `general.file_type`. */
+/** Types of a file's weights: the option `dtype`, with llama.cpp's number for `general.file_type`. */
 export const fileTypes = {
   f32: { id: 0, weights: 'F32' },
   f16: { id: 1, weights: 'F16' },

@@ -21,10 +21,8 @@ const GgufOptionsSchema = Type.Object(
 
 export type GgufOptions = Static<typeof GgufOptionsSchema>;
 
-/** The name of the file. */
 export const ggufName = 'model.gguf';
 
-/** Types of weights that are no quantisation. */
 const floats = ['f32', 'f16', 'bf16'];
 
 const ggufCard: FormatCard = {

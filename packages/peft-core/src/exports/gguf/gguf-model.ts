@@ -14,7 +14,6 @@ export interface GgufModel {
   outline: ModelOutline;
 }
 
-/** How a model with this config.json is written. */
 export function ggufModel(config: Record<string, unknown>): GgufModel | null {
   const family = familyOf(String(config.model_type));
   const gguf = family.textGguf?.(config) ?? family.gguf;

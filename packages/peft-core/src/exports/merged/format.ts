@@ -5,7 +5,6 @@ import { unmergeable } from '../../tuners/methods.ts';
 import type { ExportedAdapter, ExportFormat, ExportRefusal } from '../export-format.ts';
 import { mergedBytes } from './merged-bytes.ts';
 
-/** The option `base` of formats that merge. */
 export const mergeBase = Type.Enum(['original', 'dequantised'], {
   type: 'string',
   default: 'original',

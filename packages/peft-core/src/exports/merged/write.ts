@@ -112,7 +112,6 @@ export function mergedModel(
 
 /** The parameters of a base model with an adapter merged into them. */
 export interface MergedParameters {
-  /** How the adapter changes them, by name. */
   merges: ReadonlyMap<string, Merge>;
   /** Tied parameters that the adapter changes apart from their source, and that are separate now. */
   untied: Pick<ModelTensor, 'name' | 'shape'>[];
@@ -205,5 +204,4 @@ export function whatIsLost(into: MergedOptions['base'], quantised: QuantisedBase
   return `The adapter was trained on the base in ${dtype}: its validation loss was ${figure(own)} there, and is ${figure(served)} on the original weights, ${figure(Math.abs(served - own))} ${served < own ? 'less' : 'more'}. ${offer}`;
 }
 
-/** Rounds to six significant digits. */
 const figure = (loss: number): string => String(Number(loss.toPrecision(6)));

@@ -58,5 +58,5 @@ function systemRefusal(system: string): ExportRefusal | null {
 /** Characters that Ollama drops from texts of a Modelfile: spaces other than the usual ones, and invisible ones. Source: parser/parser.go. */
 export const dropped = /[^\p{L}\p{M}\p{N}\p{P}\p{S} \t\r\n]/u;
 
-/** What may end a text of several lines in a Modelfile: Ollama looks for it when it has dropped characters. */
+/** Matches an end of a text of several lines in a Modelfile: Ollama looks for it when it has dropped characters. */
 export const quoted = /"(?:[^\p{L}\p{M}\p{N}\p{P}\p{S} \t\r\n]*"){2}/u;

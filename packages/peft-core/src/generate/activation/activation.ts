@@ -38,8 +38,8 @@ export const activeIn = ({
 }): boolean[] => ids.map((_, i) => start + i >= activeFrom);
 
 /**
- * What computes a sequence's positions. Cached prefixes are private to a team, so that no team can infer another team's prompts from
- * response times.
+ * Describes how a sequence's positions are computed. Cached prefixes are private to a team, so that no team can infer another team's prompts
+ * from response times.
  */
 export function chainOf({ team, served, isLong, activeFrom }: Computed): Chain {
   const { adapter, invocation } = served;

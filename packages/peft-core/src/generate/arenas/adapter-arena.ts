@@ -8,7 +8,6 @@ import { type PlacedRange, Ranges, type UpdateArena } from './update-arena.ts';
 /** Number of values per write; pieces of the arena are multiples of it. */
 const CHUNK = 1 << 16;
 
-/** Place of an adapter's updates. */
 export interface PlacedUpdates extends PlacedRange {
   /** `(modules, 3)`: offset of A `(rank, in)`, offset of Bᵀ `(rank, out)`, and rank for each linear module; 0 without update. */
   readonly places: Int32Array;

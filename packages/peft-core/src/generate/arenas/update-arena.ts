@@ -25,7 +25,6 @@ export interface UpdateArena<Placed extends PlacedAdapter = PlacedAdapter> {
   touch(placed: Placed): void;
 }
 
-/** A range of an arena that holds an adapter's updates. */
 export interface PlacedRange extends PlacedAdapter {
   readonly begin: number;
   readonly size: number;

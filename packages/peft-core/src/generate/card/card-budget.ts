@@ -17,11 +17,9 @@ import { bytesOfPosition } from './card-cache.ts';
 import { PART, PROMPT_POSITIONS } from './card-functions.ts';
 import { bytesOfLane } from './lane-arena.ts';
 
-/** How the memory of a GPU is divided. */
 export interface CardBudget {
   /** Number of blocks of keys and values, without the reserved ones. */
   blocks: number;
-  /** Bytes for low-rank updates. */
   updateBytes: number;
   /** Number of sequences in a step, each with its state in recurrent layers. */
   sequences: number;
@@ -94,7 +92,6 @@ export function cardStorage(
   }
 }
 
-/** Bytes of all weights as stored. */
 export function weightBytes(architecture: Architecture, storage: BaseStorage): number {
   const size = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 } as Record<string, number>;
   const parts = storedWeights(architecture, storage, true).flatMap(partsOf);

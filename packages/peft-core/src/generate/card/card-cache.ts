@@ -34,7 +34,6 @@ export function clear(variable: Variable): void {
   variable.assign(rawOp('Fill', [], [tf.tensor1d(variable.shape, 'int32'), zero])[0]!);
 }
 
-/** Bytes of a position in all layers. */
 export const bytesOfPosition = (model: Layers, dtype: 'float32' | 'bfloat16'): number =>
   keysAndValuesWidth(model) * (dtype === 'float32' ? 4 : 2);
 

@@ -38,7 +38,6 @@ export const PART = 128;
 /** Part sizes; the small one is for the last few positions of a prompt whose others are cached. */
 const STRIDES = [16, PART] as const;
 
-/** Components for building the functions of a model on a GPU. */
 export interface CardParts extends ModelParts {
   caches: CardCaches;
   states: ReadonlyMap<number, LayerStates>;

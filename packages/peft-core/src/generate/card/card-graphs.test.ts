@@ -32,7 +32,7 @@ function crossing(fn: RecordedFunction, refs: string[]): number[] {
   });
 }
 
-/** Whether the operation is on int32, which TensorFlow runs on the CPU. */
+/** Checks whether the operation is on int32, which TensorFlow runs on the CPU. */
 const isLeftToProcessor = ({ op, outputs }: RecordedNode): boolean =>
   outputs.some(({ dtype }) => dtype === 'int32') &&
   !['Placeholder', 'Const', 'Cast', 'TopKV2', 'Identity', 'GatherV2'].includes(op);

@@ -2,7 +2,6 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 import type { SamplingOptions } from '../sampling/sampling.ts';
 
-/** How the next token of a sequence is chosen. */
 export interface TokenAsk extends Required<SamplingOptions> {
   /** Random number in [0, 1). */
   uniform: number;
@@ -27,7 +26,7 @@ export interface Chosen {
 }
 
 /**
- * What a function must compute. `greedy`: every temperature is 0. `whole`: only min_p excludes tokens. `filtered`: top_k or
+ * Sampling that a function must support. `greedy`: every temperature is 0. `whole`: only min_p excludes tokens. `filtered`: top_k or
  * top_p may, too.
  */
 export type SamplingMode = 'greedy' | 'whole' | 'filtered';

@@ -94,7 +94,6 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     this.#write = (feeds) => void program.run(write as ProgramFunction, feeds);
   }
 
-  /** Total number of lanes. */
   get lanes(): number {
     return this.#lanes;
   }

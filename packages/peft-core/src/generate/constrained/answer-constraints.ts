@@ -44,13 +44,11 @@ const BURST_MILLISECONDS = 10_000;
 const REFUSED_MILLISECONDS = 300_000;
 /** Number of calls that exceed their limit after which a team's slow grammars are refused, too. */
 const MAX_BREACHES = 3;
-/** Number of grammars that are known to compile. */
 const MAX_KNOWN = 256;
 
 interface Grammar {
   key: string;
   format: ConstraintFormat;
-  /** The request field that the grammar is from. */
   param: string;
   owner: Owned;
 }
@@ -212,7 +210,7 @@ export class AnswerConstraints {
 
 /** Reports of an answer's use of its grammar, for those that start further answers. */
 interface UseListener {
-  /** Whether the answer starts on the slow thread. */
+  /** True where the answer starts on the slow thread. */
   isSlow: boolean;
   /** It took long, or `isBreach`: its call exceeded the limit. Returns the thread on which it continues. */
   slower(isBreach: boolean): GrammarHost;
@@ -222,7 +220,6 @@ interface UseListener {
   endedThread(): void;
 }
 
-/** The tokens that an answer may have next. */
 export class AnswerConstraint {
   readonly #given: { grammar: Grammar; ends: readonly number[]; size: number; limits: ConstraintLimits };
   readonly #use: UseListener;
@@ -232,7 +229,6 @@ export class AnswerConstraint {
   #id = -1;
   #mask!: Int32Array;
   #version!: Int32Array;
-  /** Number of accepted tokens. */
   #accepted = 0;
   /** Processor time of all calls, in milliseconds. */
   #spent = 0;
@@ -314,7 +310,7 @@ export class AnswerConstraint {
     this.#wake();
   }
 
-  /** Whether its masks are computed on the thread for slow ones. */
+  /** True where its masks are computed on the thread for slow answers. */
   get isSlow(): boolean {
     return this.#isSlow;
   }

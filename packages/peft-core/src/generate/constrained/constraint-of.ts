@@ -5,13 +5,13 @@ import { GraftError } from '../../errors.ts';
 import { answerSchemaFault } from '../../schema/answers/answer-schema.ts';
 import { GrammarRules } from '../../schema/answers/rules.ts';
 
-/** What an answer must be, as in OpenAI's API. */
+/** Requirements of an answer, as in OpenAI's API. */
 export interface AnswerDemands {
   /** Tools that the answer may call; default none. */
   tools?: readonly Tool[];
-  /** Whether it calls a tool: as the model chooses, never, at least one, or the one with this name. Default "auto". */
+  /** Use of tools: as the model chooses, never, at least one, or the one with this name. Default "auto". */
   tool_choice?: 'auto' | 'none' | 'required' | { name: string };
-  /** Whether it may have several calls. Default true. */
+  /** True where the answer may have several calls. Default true. */
   parallel_tool_calls?: boolean;
   /** The form of its content; default any text. */
   response_format?: { type: 'json_object' } | { type: 'json_schema'; schema: JsonSchema };

@@ -5,7 +5,7 @@ import type { Owned } from '../turns/fair-rows.ts';
 export type GrammarCall =
   /** First for a new thread. `json`: a packed tokenizer. `work` is shared memory. */
   | { type: 'load'; json: Uint8Array; size: number; marks: readonly string[]; work: Float64Array }
-  /** Whether a grammar can be compiled. */
+  /** Checks whether a grammar can be compiled. */
   | { type: 'compile'; format: ConstraintFormat }
   /** Starts an answer, of which `tokens` are known. `mask` `(⌈V / 32⌉)` and `version` `(1)` are shared memory. */
   | {

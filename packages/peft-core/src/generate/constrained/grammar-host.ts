@@ -13,7 +13,7 @@ const WATCH_MILLISECONDS = 50;
 /** Time limit of a call relative to its limit of processor time, as other programs may have the processors. */
 const PATIENCE = 20;
 
-/** What a thread needs of a tokenizer. */
+/** The parts of a tokenizer that a thread needs. */
 export interface HostedVocabulary {
   /** A packed tokenizer. */
   json: Uint8Array;
@@ -26,13 +26,11 @@ interface Hosted {
   answer: HostedAnswer;
   listener: HostListener;
   tokens: number[];
-  /** Whether it starts again because of another answer; its owner has paid for the first time. */
+  /** True where it starts again because of another answer; its owner has paid for the first time. */
   isAgain: boolean;
-  /** Number of its starts. */
   starts: number;
 }
 
-/** Hears of an answer. */
 export interface HostListener {
   /** A call has ended, after this processor time: a new mask may be there. */
   onMask(milliseconds: number): void;
@@ -57,7 +55,7 @@ export interface HostOptions {
   openMilliseconds: number;
   /** Maximum processor time of the mask of a further token. */
   maskMilliseconds: number;
-  /** Whether the thread has a lower priority, for work that no answer in progress waits for. */
+  /** True where the thread has a lower priority, for work that no answer in progress waits for. */
   yields: boolean;
 }
 

@@ -96,7 +96,7 @@ function arrive({ id, message: call }: { id: number; message: GrammarCall }): vo
   const { team, weight } = 'owner' in call ? call.owner : { team: '', weight: 1 };
   waiting.add({ id, call, team, weight });
   if (call.type !== 'close') return;
-  // What a closed answer has waiting is of no use.
+  // Calls of a closed answer that still wait have no use.
   for (const other of waiting)
     if (other.id !== id && 'answer' in other.call && other.call.answer === call.answer) {
       waiting.delete(other);

@@ -96,7 +96,7 @@ function shrinksNothing({ type, content = '', pattern }: Step): boolean {
   return pattern?.String !== undefined && Buffer.byteLength(content) >= Buffer.byteLength(pattern.String);
 }
 
-/** Whether the byte occurs in UTF-8. */
+/** Checks whether the byte occurs in UTF-8. */
 const inUtf8 = (byte: number): boolean => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5);
 
 /** Pre-tokenizers that drop nothing. */

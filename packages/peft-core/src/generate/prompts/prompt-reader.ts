@@ -134,7 +134,7 @@ export class PromptReader {
     }
   }
 
-  /** Whether the prompt is rejected for its length alone, which only requires counting its bytes. */
+  /** Checks whether the prompt is rejected for its length alone, which only requires counting its bytes. */
   #isTooLong(prompt: Prompt, limits: PromptLimits): boolean {
     return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > maxPromptTokens(limits);
   }
@@ -149,7 +149,6 @@ type LoadCall = Extract<PromptCall, { files: unknown }>;
 
 /** A thread that tokenises prompts, one at a time. */
 class ReadingThread {
-  /** Number of prompts that it was given. */
   reads = 0;
   readonly #thread: Thread<PromptCall, PromptAnswer>;
   readonly #load: LoadCall;

@@ -13,7 +13,6 @@ interface Conversation {
   messages: Message[];
   /** Tools that the answer may call; default none. */
   tools?: readonly Tool[];
-  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** The adapter's own chat template; null or absent: the base model's. */
   chatTemplate?: string | null;
@@ -21,7 +20,6 @@ interface Conversation {
   hasTrainingDate?: boolean;
 }
 
-/** Rules for tokenising a model's prompts. */
 export interface PromptRules {
   tokenizer: Tokenizer;
   /** Lower bound of a text's tokens from its number of bytes (`fewestTokensBy`). */
@@ -30,7 +28,6 @@ export interface PromptRules {
   vocabularySize: number;
 }
 
-/** Limits on what a model can answer. */
 export interface PromptLimits {
   /** Maximum number of positions for an adapter's virtual tokens, the prompt and the answer together. */
   context: number;
@@ -120,6 +117,5 @@ export function promptTokens(
   return { refusal: { code: 'invalid_token_id', message }, tokens: ids.length };
 }
 
-/** The field of a request that contains its prompt. */
 export const paramOf = (prompt: Prompt): 'messages' | 'prompt' =>
   'messages' in prompt ? 'messages' : 'prompt';

@@ -1,6 +1,5 @@
 /** Changes of logits by request, as in OpenAI's API. */
 export interface LogitOptions {
-  /** Added to the logits of these tokens. */
   bias: ReadonlyMap<number, number>;
   /** Subtracted from a token's logit for each time that it occurs in the answer. */
   frequencyPenalty: number;
@@ -11,7 +10,7 @@ export interface LogitOptions {
 /** Added to the logit of a token that is not allowed: its probability is then 0 in double precision, and its logit still finite. */
 export const EXCLUDED = -1e30;
 
-/** What is added to the logits of an answer's next token. */
+/** Terms that are added to the logits of an answer's next token. */
 export class LogitChanges {
   readonly #options: LogitOptions;
   /** Number of times that each token occurs in the answer. */
@@ -24,7 +23,6 @@ export class LogitChanges {
     this.#added = new Map(options.bias);
   }
 
-  /** Counts a token of the answer. */
   count(token: number): void {
     const { bias, frequencyPenalty, presencePenalty } = this.#options;
     if (frequencyPenalty === 0 && presencePenalty === 0) return;
@@ -34,7 +32,7 @@ export class LogitChanges {
   }
 
   /**
-   * What to add to logits `(V)`; null for nothing. `mask`: bits of the allowed tokens, null for all. `barred`: tokens that are not allowed.
+   * Terms to add to logits `(V)`; null for nothing. `mask`: bits of the allowed tokens, null for all. `barred`: tokens that are not allowed.
    */
   added(vocabulary: number, mask: Int32Array | null, barred: Iterable<number> = []): Float32Array | null {
     const without = [...barred];

@@ -70,7 +70,6 @@ export function sequencesWithState(
   return Math.max(1, Math.min(rows, Math.floor(cacheBytes / bytesOfSequence(model))));
 }
 
-/** Declares the states of `sequences` sequences, by layer. */
 export function declareStates(
   builder: ProgramBuilder,
   model: Layers,

@@ -38,7 +38,7 @@ export class TurnQueue {
     }
   }
 
-  /** What waits fails with this reason. */
+  /** Makes waiting calls fail with this reason. */
   close(reason: unknown): void {
     this.#end = reason;
     for (const { reject } of this.#waiting) reject(reason);

@@ -21,7 +21,6 @@ export interface Heads {
  */
 export type Projections = Columns;
 
-/** Separates queries, keys and values. */
 export function queriesKeysValues(projections: Projections, { heads, kvHeads, headSize }: Heads) {
   const widths = [heads * headSize, kvHeads * headSize, kvHeads * headSize];
   const [q, k, v] = separate(projections, widths) as [tf.Tensor, tf.Tensor, tf.Tensor];

@@ -1,6 +1,5 @@
 import { tf } from '@graft/tf-graph';
 
-/** Where the tokens of a run are. */
 export interface Places {
   rows: number;
   tokens: number;

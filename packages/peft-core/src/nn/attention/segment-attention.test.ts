@@ -15,7 +15,7 @@ interface Case {
   headSize: number;
   /** For each segment the number of positions without its prefix, and the number of the segment that is its prefix. */
   segments: { own: number; prefix?: number }[];
-  /** Whether queries and keys are rotated, or how many numbers of each head. */
+  /** True where queries and keys are rotated; a number: how many numbers of each head are. */
   rotated: boolean | number;
   causal: boolean;
   window: number | null;

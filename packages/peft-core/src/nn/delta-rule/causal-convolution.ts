@@ -48,11 +48,11 @@ export interface ConvolutionWeights {
   weight: tf.Tensor;
   /** `(W)` */
   bias?: tf.Tensor;
-  /** Whether the weights get a gradient. */
+  /** True where the weights get a gradient. */
   isTrained: boolean;
 }
 
-/** Whether a kernel computes a convolution: there is none with a bias. */
+/** Checks whether a kernel computes a convolution: there is none with a bias. */
 export const convolvesByKernel = (hasBias: boolean): boolean => usesKernels() && !hasBias;
 
 /**

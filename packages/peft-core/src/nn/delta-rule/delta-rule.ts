@@ -180,7 +180,7 @@ function inChunks(
       count,
       ...x.shape.slice(3),
     ]);
-  // What remains of the state before a chunk at its last position.
+  // The share of the state before a chunk that remains at its last position.
   const kept = tf.slice(entering, [0, 0, 0, C - 1, 0], [R, valueHeads, c, 1, 1]);
   let changes = own;
   let fromState: tf.Tensor | null = null;

@@ -14,7 +14,7 @@ export class ExpertBalance {
   readonly #uses: tf.Tensor;
   readonly #coefficient: number;
   readonly #keep: (x: tf.Tensor) => tf.Tensor;
-  /** Of each layer, `(E)`. */
+  /** Per layer, `(E)`. */
   readonly #counts: tf.Tensor[] = [];
   readonly #sums: tf.Tensor[] = [];
   /** The loss's derivative by each expert's probability of a token, `(E)`. */

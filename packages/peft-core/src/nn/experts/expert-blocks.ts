@@ -36,7 +36,6 @@ export function indicator(experts: tf.Tensor, count: number): tf.Tensor {
 export const gatherRows = (x: tf.Tensor, index: tf.Tensor): tf.Tensor =>
   rawOp('GatherV2', [], [x, index, tf.scalar(0, 'int32')])[0]!;
 
-/** Largest number of rows of a block. */
 const MOST_ROWS = 256;
 
 /**

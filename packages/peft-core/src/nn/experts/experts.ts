@@ -6,7 +6,6 @@ import { originOf, restore } from '../recompute.ts';
 import { type MatrixRows, matrixRows, type Weight, weightShape, weightValue } from '../weight.ts';
 import { type ExpertBlocks, expertBlocks, indicator, productOfBlocks } from './expert-blocks.ts';
 
-/** How tokens choose experts. */
 export interface Routing {
   /** E. */
   experts: number;

@@ -38,8 +38,8 @@ export interface ScoreParts {
 }
 
 /**
- * Whether positions are computed as one list of the required length, every row as if it were alone, bit for bit. Other models are computed
- * in lists of fixed lengths.
+ * Checks whether positions are computed as one list of the required length, every row as if it were alone, bit for bit. Other models are
+ * computed in lists of fixed lengths.
  */
 export const usesLists = ({ recurrence }: Architecture, prefix: number): boolean =>
   usesGraftKernels() && !recurrence && prefix === 0;

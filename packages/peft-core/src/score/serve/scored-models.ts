@@ -26,7 +26,7 @@ import type { BaseStorage } from '../../weights/base-storage.ts';
 import { SharedWeights } from '../../weights/shared-weights.ts';
 import { type ScoredSequence, scoreFunctions, usesLists } from './score-functions.ts';
 
-/** What a result describes: a text's vector, a text's classes, or the classes of each of its words. */
+/** Subject of a result: a text's vector, a text's classes, or the classes of each of its words. */
 export type ScoreKind = 'embedding' | 'text' | 'words';
 
 /** Limits of memory and lengths. `baseDtype`: storage of the base's matrices on a GPU; default "auto": that of its files. */
@@ -50,7 +50,6 @@ interface Model {
   prompts: SentencePrompts | null;
   /** Names of the classes; null for vectors. */
   labels: string[] | null;
-  /** Whether a text may have several classes. */
   severalLabels: boolean;
   /** Ids of the virtual tokens before a text. */
   virtualTokens: readonly number[];

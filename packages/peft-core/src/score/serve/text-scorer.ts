@@ -28,7 +28,7 @@ export interface ScoreRequest {
   signal?: AbortSignal;
 }
 
-/** What the results describe, known before the first of them. */
+/** Description of the results, known before the first of them. */
 export interface ScoreStart {
   kind: ScoreKind;
   /** Names of the classes, in order; null for vectors. */
@@ -268,7 +268,7 @@ function meanOf(rows: Float32Array, { count, first }: { count: number; first: nu
   return sum.map((x) => x / (count - first));
 }
 
-/** Whether a logit or a number of a vector is NaN or infinite. Words without tokens have NaN. */
+/** Checks whether a logit or a number of a vector is NaN or infinite. Words without tokens have NaN. */
 const isUnfit = ({ kind }: ScoredModel, values: Float32Array): boolean =>
   values.some((x) => (kind === 'words' ? x === Number.POSITIVE_INFINITY : !Number.isFinite(x)));
 

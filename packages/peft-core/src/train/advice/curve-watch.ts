@@ -48,9 +48,8 @@ export type Finding = LossFinding | PreferenceFinding;
 interface WatchedRun {
   totalSteps: number;
   warmupSteps: number;
-  /** Whether the run continues from an adapter, which may have converged already: then a constant loss is no finding. */
+  /** True where the run continues from an adapter, which may have converged already: then a constant loss is no finding. */
   continues: boolean;
-  /** Whether it learns from preferences. */
   prefers: boolean;
 }
 
@@ -221,7 +220,7 @@ export class CurveWatch {
     const { totalSteps, warmupSteps, continues } = this.#run;
     const first = this.#first;
     if (!first || continues || accuracy > learnedAccuracy || this.#found.size > 0) return [];
-    // Whether a run has learned no preference is known at half of its steps, and says more than a constant loss.
+    // A run without a learned preference is known at half of its steps, and is a clearer finding than a constant loss.
     const after = this.#preferences ? flatPreferencesAfter : flatAfter;
     if (this.#step < Math.max(after * totalSteps, warmupSteps + fewestSteps)) return [];
     const { fall, error } = this.#trend.fall;

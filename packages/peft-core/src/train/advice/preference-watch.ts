@@ -1,4 +1,3 @@
-/** A metric of preferences at a step. */
 interface Point {
   step: number;
   value: number;
@@ -18,7 +17,7 @@ interface Evaluation {
   metrics?: Readonly<Record<string, number>>;
 }
 
-/** Of a run's steps, those between these shares count: before, rates are still warming up and pairs are unseen. */
+/** Range, in shares of a run's steps, in which measurements count: before, rates are still warming up and pairs are unseen. */
 const undecidedFrom = 0.25;
 const undecidedTo = 0.5;
 /** An accuracy this close to one half is that of guesses. */

@@ -1,6 +1,6 @@
 import type { BatchPlan } from '../../examples/index.ts';
 
-/** Whether common prefixes of the examples in a batch are computed once. */
+/** Saving from common prefixes of the examples in a batch, which are computed once. */
 export interface Sharing {
   /** Share of all positions that are skipped because another sequence has the same; 0 without sharing. */
   savedFraction: number;

@@ -338,7 +338,7 @@ test('a zombie of a lower epoch harms no checkpoint of a higher one, nor those t
 test('two leases of one epoch write and remove apart, and the next one removes what neither left to keep', async () => {
   const before = await write('tokens', 4, 2, { token: 'lost' });
   const earlier = await write('tokens', 4, 4, { token: 'lost' });
-  // Of a version without lease tokens.
+  // A checkpoint of a version without lease tokens.
   const old = await write('tokens', 3, 3);
   const first = await write('tokens', 5, 6, { token: 'first' });
   const second = await write('tokens', 5, 6, { token: 'second' });

@@ -44,7 +44,7 @@ export function systemCode(error: unknown): string | null {
 // These codes describe the content of the disk. Any other code means that the disk, the network or its permissions are at fault.
 const answers = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 
-/** Whether storage failed, so that a retry later or on another machine may succeed. */
+/** Checks whether storage failed, so that a retry later or on another machine may succeed. */
 export function isStorageFault(error: unknown): boolean {
   const code = systemCode(error);
   return code !== null && !answers.has(code);

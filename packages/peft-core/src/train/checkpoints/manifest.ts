@@ -77,14 +77,14 @@ export async function verifyCheckpoint(candidate: CheckpointCandidate): Promise<
   return manifest;
 }
 
-/** Whether a checkpoint's folder, of a run or a sweep, may contain a file with this path (forward slashes). */
+/** Checks whether a checkpoint's folder, of a run or a sweep, may contain a file with this path (forward slashes). */
 export function isCheckpointFile(name: string): boolean {
   return /^(?:trial-\d{2,4}\/)?(?:manifest\.json|state\.safetensors|metrics\.safetensors)$|^sweep\.json$/.test(
     name,
   );
 }
 
-/** Whether a checkpoint's folder may contain a folder with this name: that of a trial. */
+/** Checks whether a checkpoint's folder may contain a folder with this name: that of a trial. */
 export const isCheckpointFolder = (name: string): boolean => /^trial-\d{2,4}$/.test(name);
 
 /**

@@ -22,7 +22,6 @@ type Row = Record<Exclude<(typeof TRAIN)[number], 'tokenAccuracy'>, number> & {
   tokenAccuracy: number | null;
 };
 
-/** The measurements of an evaluation. */
 export interface EvaluationRow {
   step: number;
   loss: number;
@@ -54,7 +53,6 @@ export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<
   };
 }
 
-/** Records measurements step by step. */
 export class MetricLog {
   readonly #train: Growing<(typeof TRAIN)[number]>;
   readonly #evaluation: Growing<string>;

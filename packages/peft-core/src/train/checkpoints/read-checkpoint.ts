@@ -21,7 +21,6 @@ export interface CheckpointLayout {
   entries: readonly Pick<LayoutEntry, 'name' | 'offset' | 'length'>[];
 }
 
-/** A checkpoint that a run cannot continue from. */
 export interface SkippedCheckpoint {
   step: number;
   /** Follows "not continued: ". */

@@ -20,7 +20,6 @@ export interface CheckpointState {
   references?: Float32Array | null;
 }
 
-/** Name of the references in a checkpoint's state. */
 export const REFERENCES = 'references';
 
 /** Writes `<folder>/step-<n>` as `writeWhole` does. Throws `checkpoint_unwritable`. */

@@ -17,9 +17,7 @@ export interface WrittenCheckpoint {
   dir: string;
   /** SHA-256 of the manifest, which contains the digests of all files. */
   digest: string;
-  /** Total size of the files. */
   bytes: number;
-  /** Duration of the write. */
   seconds: number;
 }
 

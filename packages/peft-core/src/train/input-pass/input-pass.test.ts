@@ -24,7 +24,7 @@ before(async () => {
     }),
   );
   writeFileSync(at('train.jsonl'), lines.join('\n'));
-  // Of one target each, at the end.
+  // Examples of one target each, at the end.
   writeFileSync(at('few.jsonl'), lines.slice(0, 2).join('\n'));
 });
 after(() => base.close());

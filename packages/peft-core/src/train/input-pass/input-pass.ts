@@ -271,7 +271,7 @@ function keptOf(
   return next;
 }
 
-/** Whether the cosine of each direction with its former self is at least `similarity`. */
+/** Checks whether the cosine of each direction with its former self is at least `similarity`. */
 function areSimilar(
   { vectors: before }: Kept,
   { vectors: after }: Kept,

@@ -204,7 +204,7 @@ for (const [family, config] of Object.entries(models)) {
           furthest(way[of].slice(0, count), reference[of].slice(0, count));
         assert.ok(off('losses', 10) < 1e-5, `losses: ${off('losses', 10)}`);
         assert.ok(off('norms', 10) < 1e-3, `gradients: ${off('norms', 10)}`);
-        // What a processor rounds in another way grows with the steps.
+        // Differences of a processor's rounding grow with the steps.
         assert.ok(off('losses') < 1e-4, `later losses: ${off('losses')}`);
         assert.ok(off('norms') < 1e-2, `later gradients: ${off('norms')}`);
       }

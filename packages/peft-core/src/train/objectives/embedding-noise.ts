@@ -15,7 +15,6 @@ export function noiseInputs(grid: GridShape, varies: boolean): NoiseOf<InputSpec
 export interface NoiseOptions {
   /** `neftune_noise_alpha`. */
   alpha: number;
-  /** Width of an embedding. */
   width: number;
   /** Ids from here on are virtual tokens, which get no noise. */
   vocabularySize: number;

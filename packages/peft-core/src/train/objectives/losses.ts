@@ -105,7 +105,6 @@ export function lossOf(objective: ObjectiveName, context: LossContext): Loss {
   return balance ? { ...loss, total: tf.add(loss.total, balance.loss()) } : loss;
 }
 
-/** The options of `training` that the objective's loss reads. */
 export const lossOptions = (objective: ObjectiveName, training: LossOptions): LossOptions =>
   Object.fromEntries((losses[objective].options ?? []).map((name) => [name, training[name]]));
 

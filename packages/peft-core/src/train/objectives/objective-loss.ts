@@ -52,7 +52,7 @@ export type LossOptions = Readonly<Record<string, unknown>>;
 
 /** Inputs of a forward pass for a loss. */
 export interface LossContext {
-  /** Absent or null: no label smoothing. */
+  /** Default or null: no label smoothing. */
   smoothing?: Smoothing | null;
   /** The options of `training` that the loss reads: `ObjectiveLoss.options`. */
   options: LossOptions;

@@ -46,7 +46,6 @@ export interface SweepOptions
   comparison?: Comparison;
 }
 
-/** A trial in progress. */
 export interface RunningTrial {
   readonly options: TrainOptions;
   /** Folder of this trial's own checkpoints, written by this run alone. */
@@ -56,7 +55,6 @@ export interface RunningTrial {
   checkpoint: CheckpointCandidate | null;
 }
 
-/** A sweep in progress. */
 export class Sweep {
   readonly options: SweepOptions;
   readonly trials: readonly RunningTrial[];

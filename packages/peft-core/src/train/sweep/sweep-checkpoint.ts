@@ -29,7 +29,6 @@ import { type WrittenCheckpoint, writeWhole } from '../checkpoints/write-whole.t
 
 const SWEEP_FILE = 'sweep.json';
 
-/** A trial as stored in a checkpoint. */
 export interface StoredTrial {
   series: MetricSeries;
   diverged: boolean;

@@ -10,7 +10,6 @@ export interface OptimizerState {
 
 /** Scalars of one step, computed in double precision on the host. */
 export interface OptimizerStep {
-  /** Learning rate of this step. */
   learningRate: tf.Tensor;
   /** learning rate / (1 − β₁ᵗ) */
   stepSize: tf.Tensor;

@@ -34,7 +34,7 @@ export interface AdapterVerification {
    * that the base lacks: of the adapter before its first step.
    */
   baseLoss: number;
-  /** Whether the files' weights differ from those before the first step. True whenever the losses differ. */
+  /** True where the files' weights differ from those before the first step, and whenever the losses differ. */
   moved: boolean;
   /** Measurements on the base model as it is served; null if not requested, or if they need more memory than allowed. */
   served: ServedFigures | null;
@@ -92,7 +92,7 @@ export async function verifyAdapter(
         // The files hold what is derived from the trained parameters, such as an encoder's output: they cannot be compared with start values.
         if (attach(peft, setup.architecture, 'trained').derive) return true;
         const start = await startValues(model, base, { ...options, ...starting });
-        // What the pass over the data set is not known here. It moves only after the factors beside it, which start at zero.
+        // Start values from the pass over the data set are not known here. They move only after the factors beside them, which start at zero.
         return values.some((value, i) => value !== start[i] && !Number.isNaN(start[i]));
       };
       return values;

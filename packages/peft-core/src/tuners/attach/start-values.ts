@@ -15,7 +15,6 @@ export function drawn(length: number, draw: Draw): ParameterInit {
   };
 }
 
-/** `length` copies of a number. */
 export function constant(length: number, value: number): ParameterInit {
   return { kind: 'draw', draw: () => new Float32Array(length).fill(value) };
 }

@@ -23,7 +23,6 @@ const interfaceName = 'adapter_interface.json';
 /** `adapter_methods` of the library's model interfaces (adapters, wrappers/interfaces.py). */
 const libraryMethods = ['bottleneck', 'lora', 'reft', 'invertible'];
 
-/** How this method reads and writes the library's folders. */
 export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
   version,
   names: [weightsName, headConfigName, headWeightsName, interfaceName],

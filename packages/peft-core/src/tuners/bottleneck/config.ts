@@ -156,7 +156,6 @@ export const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 /** Fields that Python writes as floats. */
 export const FLOATS = ['scaling', 'dropout', 'stochastic_depth'];
 
-/** Fills in the preset's values for omitted fields. */
 export function withPreset({
   preset = 'seq_bn',
   ...given
@@ -164,7 +163,6 @@ export function withPreset({
   return preset === null ? given : { ...presets[preset as keyof typeof presets], ...given };
 }
 
-/** Violations of rules between fields. */
 export function bottleneckFaults(given: Record<string, unknown>): Fault[] {
   const faults: Fault[] = [];
   const add = (field: string, message: string) => faults.push(configFault(field, message));

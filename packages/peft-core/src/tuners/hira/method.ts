@@ -84,7 +84,6 @@ export const hiraMethod = matrixMethod<HiraConfig>({
   floats: ['hira_dropout'],
 });
 
-/** The names of a module's factors in the files. */
 export const factorNames = ({ name, kind }: MatrixTarget) =>
   kind === 'embedding'
     ? { a: `${name}.hira_embedding_A`, b: `${name}.hira_embedding_B` }

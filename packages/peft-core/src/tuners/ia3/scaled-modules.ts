@@ -4,7 +4,6 @@ import { optionError } from '../../schema/check-fields.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { resolveTargetModules, type TargetOptions, writtenTargets } from '../target-modules.ts';
 
-/** The options that select the scaled modules. */
 interface ScaledOptions extends TargetOptions {
   peft_type: string;
   feedforward_modules: string[] | string | null;

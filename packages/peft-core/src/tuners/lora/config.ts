@@ -119,7 +119,7 @@ export const LoraConfigSchema = Type.Object(
 
 export type LoraConfig = Static<typeof LoraConfigSchema>;
 
-/** What would change the model before the activation, and what PEFT does not combine with it. */
+/** Options that would change the model before the activation, and those that PEFT does not combine with it. */
 function activationFaults(config: Partial<LoraConfig>): Fault[] {
   if (!config.alora_invocation_tokens) return [];
   const faults: Fault[] = [];

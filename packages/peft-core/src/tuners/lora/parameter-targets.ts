@@ -10,7 +10,6 @@ export interface NamedParameter {
   /** State-dict name: that of experts' matrices, or of a router's. */
   name: string;
   shape: number[];
-  /** The module that holds it. */
   module: string;
   /**
    * Where PEFT puts A and B: the module, which wraps itself once for each later parameter of it that is adapted.

@@ -27,7 +27,7 @@ export const loraRuntimes: Record<string, (config: LoraConfig) => boolean> = {
 const tables = /(^|\.)(embed_tokens|wte|word_embeddings|shared|lm_head)$/;
 
 /**
- * Whether the adapter consists only of low-rank pairs for linear layers of a language model: no magnitudes (vLLM: "does not yet support
+ * Checks whether the adapter consists only of low-rank pairs for linear layers of a language model: no magnitudes (vLLM: "does not yet support
  * DoRA"), no modules saved in full (vLLM: "only supports modules_to_save being None"; llama.cpp: "Not a lora_A or lora_B tensor"), no
  * biases, no token rows, no matrices of experts (which pad_rank refuses, too). None of the four supports Conv1D layers, which `fan_in_fan_out` indicates.
  */
@@ -47,12 +47,12 @@ function isPlain(config: LoraConfig): boolean {
 }
 
 /**
- * Whether it is active from the beginning of a prompt. vLLM, SGLang and TGI ignore alora_invocation_tokens, and would apply the adapter to
- * the whole prompt (vLLM's pull request 19710 was closed).
+ * Checks whether the adapter is active from the beginning of a prompt. vLLM, SGLang and TGI ignore alora_invocation_tokens, and would apply
+ * the adapter to the whole prompt (vLLM's pull request 19710 was closed).
  */
 const isAlwaysActive = ({ alora_invocation_tokens: tokens }: LoraConfig): boolean => tokens === null;
 
-/** Whether all modules have the same rank and alpha. */
+/** Checks whether all modules have the same rank and alpha. */
 function isUniform({ rank_pattern, alpha_pattern, r, lora_alpha }: LoraConfig): boolean {
   return (
     Object.values(rank_pattern).every((rank) => rank === r) &&

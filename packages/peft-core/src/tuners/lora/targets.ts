@@ -19,7 +19,6 @@ export interface LoraTarget {
   rank: number;
   /** lora_alpha / rank, or lora_alpha / √rank. */
   scale: number;
-  /** Factor by which the module multiplies its output. */
   outputFactor: number;
   /** The name that rank_pattern and alpha_pattern match: that of the module, or of a router's weight. */
   key: string;
@@ -28,7 +27,6 @@ export interface LoraTarget {
 
 /** Adapted matrices of experts `(E, out, width)`: A is `(E · rank, width)` and B `(out, rank · E)`. */
 export interface ExpertTarget {
-  /** The parameter. */
   name: string;
   /** The path of A and B in files. */
   holder: string;
@@ -121,7 +119,6 @@ export interface LoraNames {
   a: string;
   b: string;
   magnitude: string | null;
-  /** The update's bias. */
   bias: string | null;
 }
 

@@ -48,7 +48,7 @@ import {
   wrappedModules,
 } from './targets.ts';
 
-/** Whether only target_parameters names what is adapted: then PEFT writes no target_modules. */
+/** Checks whether only target_parameters names what is adapted: then PEFT writes no target_modules. */
 const adaptsOnlyParameters = (
   { target_modules, target_parameters }: LoraConfig,
   { defaultTargets }: Architecture,

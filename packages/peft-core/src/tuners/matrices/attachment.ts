@@ -15,7 +15,6 @@ import type { MatrixConfig, MatrixMethod } from './method.ts';
 import { type MatrixTarget, writtenConfig } from './targets.ts';
 import { addBiases, biasCopies } from './trained-biases.ts';
 
-/** What a method does with one module. */
 interface MatrixChange {
   parameters: AdapterParameter[];
   linear?: LinearWrapper;

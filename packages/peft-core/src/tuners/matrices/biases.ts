@@ -10,7 +10,7 @@ export interface NamedShape {
   shape: number[];
 }
 
-/** Whether a parameter is a bias: of a module, or of experts, whose module has those of several products. */
+/** Checks whether a parameter is a bias: of a module, or of experts, whose module has those of several products. */
 export const isBias = (parameter: string): boolean => /(\.|_proj_)bias$/.test(parameter);
 
 /**

@@ -1,4 +1,4 @@
-/** What methods that change weights refuse, and the gradients of their parts; the golden matrix compares them with HF PEFT. */
+/** Tests of what methods that change weights refuse, and of the gradients of their parts; the golden matrix compares them with HF PEFT. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
@@ -119,7 +119,7 @@ refused(
 );
 
 test('OFT: blocks have the size that divides the input and is nearest, in files too', () => {
-  // Of 48 inputs: peft 0.21.2, OFTLayer.adjust_oft_parameters.
+  // Block sizes for 48 inputs: peft 0.21.2, OFTLayer.adjust_oft_parameters.
   const sizes = { 7: 6, 9: 8, 10: 8, 11: 12, 20: 16, 30: 24, 37: 48, 64: 48 };
   for (const [wanted, size] of Object.entries(sizes)) {
     const peft = parsePeftConfig({ ...oft, target_modules: ['down_proj'], oft_block_size: Number(wanted) });

@@ -1,4 +1,4 @@
-/** What methods that change whole weights have in common, as in HF PEFT. Loads no TensorFlow. */
+/** Common parts of methods that change whole weights, as in HF PEFT. Loads no TensorFlow. */
 
 import { isClassifier, type ModelOutline } from '../../outlines/outline.ts';
 import type { Fault } from '../../schema/check-fields.ts';

@@ -13,7 +13,6 @@ import {
 } from '../target-modules.ts';
 import { copiedBiases, trainedBiases } from './biases.ts';
 
-/** The options that these methods share. */
 export interface MatrixOptions extends TargetOptions {
   peft_type: string;
   r?: number;
@@ -32,13 +31,11 @@ export interface MatrixTarget {
   width: number;
   out: number;
   transposed: boolean;
-  /** Factor by which the module multiplies its output. */
   outputFactor: number;
 }
 
-/** What a method adapts, for messages, and which modules it cannot. */
+/** Modules that a method adapts, for messages, and those that it cannot. */
 interface Adaptable {
-  /** The method's name. */
   method: string;
   embeddings?: true;
   /** Set if linear modules may store their weight as `(in, out)`, as transformers' Conv1D does. */

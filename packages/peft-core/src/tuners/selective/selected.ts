@@ -5,11 +5,9 @@ import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
 import { isBias } from '../matrices/biases.ts';
 
-/** Kinds of parameters that can be selected. */
 export const KINDS = ['bias', 'norm', 'embedding', 'head', 'attention', 'mlp'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The options that select the trained parameters. */
 interface Selection {
   trainable: string[] | string | null;
   kinds: Kind[] | null;
@@ -55,7 +53,7 @@ function candidatesOf({ parameters, aliases, modules }: ModelOutline): string[] 
   ];
 }
 
-/** Whether the parts of `path` are consecutive parts of `name`: "layers.3" is in "model.layers.3.mlp.up_proj.weight". */
+/** Checks whether the parts of `path` are consecutive parts of `name`: "layers.3" is in "model.layers.3.mlp.up_proj.weight". */
 function hasPath(path: string, name: string): boolean {
   return `.${name}.`.includes(`.${path}.`);
 }
@@ -86,7 +84,7 @@ function layerOf(parameter: string): number | null {
   return number === undefined ? null : Number(number);
 }
 
-/** Whether a parameter is of a kind. Biases and norms of attention are of two kinds. */
+/** Checks whether a parameter is of a kind. Biases and norms of attention are of two kinds. */
 function isOfKind(parameter: string, kind: Kind, model: ModelOutline): boolean {
   const path = parameter.slice(0, parameter.lastIndexOf('.'));
   const module = model.modules.find(({ name }) => name === path);

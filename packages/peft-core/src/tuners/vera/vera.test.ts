@@ -1,4 +1,4 @@
-/** What VeRA refuses and exports; the golden matrix compares it with HF PEFT, and shared-projections.test.ts its projections with PyTorch. */
+/** Tests of what VeRA refuses and exports; the golden matrix compares it with HF PEFT, and shared-projections.test.ts its projections with PyTorch. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../../config/index.ts';

@@ -63,7 +63,6 @@ export function toScales(maxima: Float32Array): void {
   for (let i = 0; i < maxima.length; i++) maxima[i]! /= 127;
 }
 
-/** The float32 values of int8 weights of `shape`. */
 export function dequantiseInt8(
   { codes, scales }: Int8Weights,
   shape: readonly number[],

@@ -40,7 +40,6 @@ export interface Nf4Weights {
   offset: Float32Array;
 }
 
-/** Number of blocks and groups of `size` weights. */
 export function nf4Sizes(size: number): { blocks: number; groups: number } {
   const blocks = Math.ceil(size / BLOCK);
   return { blocks, groups: Math.ceil(blocks / GROUP) };

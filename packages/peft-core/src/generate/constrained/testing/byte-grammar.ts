@@ -60,7 +60,7 @@ export class ByteGrammar {
     this.#compiled.dispose();
   }
 
-  /** Whether a text is complete, byte by byte. */
+  /** Checks whether a text is complete, byte by byte. */
   async accepts(text: string | Uint8Array): Promise<boolean> {
     const matcher = await this.#matcher();
     try {

@@ -27,12 +27,10 @@ function poolsOf(pairs: number): { from: number; to: number }[] {
   return Array.from({ length: count }, (_, pool) => ({ from: cut(pool), to: cut(pool + 1) }));
 }
 
-/** An embedded pair. */
 interface EmbeddedPair {
   /** Numbers of the pair's texts, the anchor's first, and their unit vectors. */
   texts: number[];
   vectors: Float32Array[];
-  /** Weight of its loss. */
   weight: number;
 }
 

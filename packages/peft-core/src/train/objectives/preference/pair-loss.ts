@@ -1,5 +1,5 @@
 /**
- * What the losses on preference pairs share: inputs of a batch, log-probabilities of its completions, sums for metrics. An objective
+ * Common part of the losses on preference pairs: inputs of a batch, log-probabilities of its completions, sums for metrics. An objective
  * adds a formula, `PairFormula`.
  */
 import { tf } from '@graft/tf-graph';
@@ -59,7 +59,6 @@ export interface PairOutcome {
 
 export type PairFormula = (pairs: Pairs, options: LossOptions) => PairOutcome;
 
-/** The `training.preference` of a loss's options. */
 export const preferenceOf = <T>({ preference }: LossOptions): T => preference as T;
 
 /** The loss of an objective on pairs: the mean of a formula. */

@@ -20,7 +20,6 @@ interface Factors {
   weight: number;
 }
 
-/** Largest `r` of a LoraConfig. */
 const maxRank = 4096;
 
 /**

@@ -100,7 +100,7 @@ export function widestRank(config: WithEva & { r: number }): number {
 const pythonRound = (x: number) => (x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
 /**
- * What training needs, unlike files, which have the ranks and alphas that came of it: the scale of each update is lora_alpha / r whatever its
+ * Requirements of training, unlike files, which have the resulting ranks and alphas: the scale of each update is lora_alpha / r whatever its
  * rank, and so that of the widest.
  */
 export function evaRequestFaults(config: WithEva & Partial<LoraOptions>): Fault[] {

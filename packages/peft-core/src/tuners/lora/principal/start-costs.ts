@@ -12,7 +12,7 @@ const FLOAT = 4;
  */
 const WORK = { decomposition: 180, narrow: 14 };
 
-/** What start values from decompositions of base weights take. Null: they are drawn. */
+/** Memory and work of start values from decompositions of base weights. Null: they are drawn. */
 export function startCosts(config: LoraConfig, model: ModelOutline): StartCosts | null {
   const { init_lora_weights: init } = config;
   if (!isDecomposed(init)) return null;
@@ -24,7 +24,7 @@ export function startCosts(config: LoraConfig, model: ModelOutline): StartCosts 
   };
 }
 
-/** Of one module: its weight on the host and as a tensor, both again where it is transposed or quantised, and the decomposition. */
+/** Costs of one module: its weight on the host and as a tensor, both again where it is transposed or quantised, and the decomposition. */
 function costsOf({ out, width, rank, transposed }: LoraTarget, init: string): StartCosts {
   const numbers = out * width;
   const fromError = init === QUANTISATION_ERROR;
