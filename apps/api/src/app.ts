@@ -247,7 +247,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(exportRoutes);
       await v1.register(publicationRoutes);
       await v1.register(modelRoutes);
-      await v1.register(chatCompletionRoutes, { settings });
+      await v1.register(chatCompletionRoutes, { settings, checker });
       await v1.register(completionRoutes, { settings });
       await v1.register(embeddingRoutes, { settings });
       await v1.register(classifyRoutes, { settings });

@@ -1,6 +1,7 @@
-/** Thread that matches a job's regular expressions with the modules of its base model. */
+/** Thread that matches a job's regular expressions with the modules of its base model, and reads the schemas that answers must follow. */
 import { checkAgainstModel } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
+import { type Demands, type DemandsBody, demandsOf } from '../serving/answer-demands.ts';
 import { answerChecks } from '../threads/answer-checks.ts';
 
 export interface OptionCheck {
@@ -8,4 +9,6 @@ export interface OptionCheck {
   modelConfig: Record<string, unknown>;
 }
 
-answerChecks<OptionCheck, void>(({ peft, modelConfig }) => checkAgainstModel(peft, modelConfig));
+answerChecks<OptionCheck | { demands: DemandsBody }, Demands | undefined>((input) =>
+  'demands' in input ? demandsOf(input.demands) : void checkAgainstModel(input.peft, input.modelConfig),
+);

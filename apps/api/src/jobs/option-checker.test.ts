@@ -63,3 +63,38 @@ test('what would take too many steps is refused before it is tried', async () =>
   });
   await checker.close();
 });
+
+test('schemas of usual size are read at once; larger ones in the thread, with the same errors', async () => {
+  const checker = createOptionChecker(60_000, { heapMb: 256 });
+  const tool = (i: number, parameters: object) => ({
+    type: 'function',
+    function: { name: `f${i}`, parameters },
+  });
+  const usual = { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer' } } };
+  // Each automaton of this length is read anew, since no two are alike.
+  const long = (i: number) => ({
+    type: 'object',
+    properties: { text: { type: 'string', pattern: `^(?:[a-z]{1,${20 + i}} ){1,4}$` } },
+  });
+  const body = (tools: object[]) => ({ tools, tool_choice: 'required' }) as never;
+  try {
+    const read = checker.demands('team', body([tool(0, usual)]));
+    assert.ok(!(read instanceof Promise));
+    assert.equal(read.tools?.length, 1);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const large = checker.demands('team', body(Array.from({ length: 8 }, (_, i) => tool(i, long(i)))));
+    assert.ok(large instanceof Promise);
+    assert.equal((await large).tools?.length, 8);
+    clearInterval(timer);
+    assert.ok(turns >= 10, `${turns} turns`);
+    const most = Array.from({ length: 128 }, (_, i) => tool(i, long(i)));
+    await assert.rejects(async () => await checker.demands('team', body(most)), {
+      code: 'invalid_value',
+      fault: 'user',
+      message: /function\.parameters' must be simpler/,
+    });
+  } finally {
+    await checker.close();
+  }
+});

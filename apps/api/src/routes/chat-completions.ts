@@ -12,9 +12,9 @@ import { ref } from '@graft/wire/schema';
 import type { Static } from 'typebox';
 import { unixSeconds } from '../answers/list.ts';
 import { ApiError } from '../api-error.ts';
+import type { OptionChecker } from '../jobs/option-checker.ts';
 import type { ChunkFormat, WholeAnswer } from '../serving/answer.ts';
 import { answerCompletion } from '../serving/answer-completion.ts';
-import { demandsOf } from '../serving/answer-demands.ts';
 import { findModel } from '../serving/find-model.ts';
 import { chatLogprobs } from '../serving/logprobs.ts';
 import { readConversation } from '../serving/read-conversation.ts';
@@ -25,10 +25,10 @@ import { operations } from './operation.ts';
 const operation = operations('Completions');
 
 /** /chat/completions: continues a conversation with a base or fine-tuned model, on a worker. */
-export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
-  app,
-  { settings },
-) => {
+export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{
+  settings: ApiSettings;
+  checker: OptionChecker;
+}> = async (app, { settings, checker }) => {
   const { services } = app;
 
   app.post(
@@ -53,7 +53,8 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       const logprobs = logprobsOf(body);
       const kwargs = templateKwargsOf(body);
       const messages = readConversation(body.messages);
-      const demands = demandsOf(body);
+      const read = checker.demands(request.caller.teamId, body);
+      const demands = read instanceof Promise ? await reply.withoutTurn(() => read) : read;
       await app.checkBudget(request.caller.teamId);
       const model = await findModel(services, request.caller, body.model);
       const head = { id: `chatcmpl-${randomText(24)}`, created: unixSeconds(new Date()), model: body.model };

@@ -1,15 +1,14 @@
 import { readTools, type Tool } from '@graft/peft-core/chat';
-import { answerSchemaFault, GrammarRules } from '@graft/peft-core/config';
+import { answerSchemaFault, GraftError, GrammarRules } from '@graft/peft-core/config';
 import type { GenerationRequest } from '@graft/service';
 import type { CreateChatCompletionSchema } from '@graft/wire/chat-completion';
 import type { Static } from 'typebox';
-import { ApiError } from '../api-error.ts';
 
-type Body = Pick<
+export type DemandsBody = Pick<
   Static<typeof CreateChatCompletionSchema>,
   'tools' | 'tool_choice' | 'parallel_tool_calls' | 'response_format'
 >;
-type Demands = Pick<
+export type Demands = Pick<
   Extract<GenerationRequest, { messages: unknown }>,
   'tools' | 'tool_choice' | 'parallel_tool_calls' | 'response_format'
 >;
@@ -17,17 +16,17 @@ type Demands = Pick<
 /**
  * Converts the demands on the answer to the worker's format, without what has no effect. Throws `invalid_value` for tools that training
  * data may not have either, a choice of a tool that is not among them, and schemas that answers must follow and that are too large or,
- * with `strict`, have keywords that answers may not follow.
+ * with `strict`, have keywords that answers may not follow. `budget`: steps that reading the schemas may cost; by default those of a thread.
  */
-export function demandsOf(body: Body): Demands {
-  const rules = new GrammarRules();
+export function demandsOf(body: DemandsBody, budget?: { left: number }): Demands {
+  const rules = new GrammarRules(budget);
   const format = formatOf(body, rules);
   return { ...toolsOf(body, { isFormed: format.response_format !== undefined, rules }), ...format };
 }
 
 /** `isFormed`: the content of the answer has a form, so that its calls have one, too. */
 function toolsOf(
-  { tools: given, tool_choice, parallel_tool_calls }: Body,
+  { tools: given, tool_choice, parallel_tool_calls }: DemandsBody,
   { isFormed, rules }: { isFormed: boolean; rules: GrammarRules },
 ): Demands {
   const choice = tool_choice ?? 'auto';
@@ -62,18 +61,18 @@ function checkParameters({ function: declared }: Tool, at: string, rules: Gramma
     throw refusal(param, 'must be the schema of an object');
 }
 
-function formatOf({ response_format: format }: Body, rules: GrammarRules): Demands {
+function formatOf({ response_format: format }: DemandsBody, rules: GrammarRules): Demands {
   if (!format || format.type === 'text') return {};
   if (format.type === 'json_object') return { response_format: { type: 'json_object' } };
   const { schema, strict } = format.json_schema;
   const param = 'response_format.json_schema.schema';
   if (!schema)
-    throw new ApiError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
+    throw new GraftError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
   const fault = answerSchemaFault(schema, { strict: strict ?? false, rules });
   if (fault !== null) throw refusal(param, fault);
   return { response_format: { type: 'json_schema', schema } };
 }
 
-function refusal(param: string, why: string): ApiError {
-  return new ApiError('invalid_value', `'${param}' ${why}.`, { param });
+function refusal(param: string, why: string): GraftError {
+  return new GraftError('invalid_value', `'${param}' ${why}.`, { param });
 }

@@ -40,6 +40,9 @@ export function toolsOf(
   return tools;
 }
 
+/** Maximum steps of reading an answer's schemas on the event loop of all answers: some 5 ms. */
+const STEPS_AT_ONCE = 15_000;
+
 /** The grammar of an answer, and the field that demands it; null if it may be any text. Throws `invalid_schema`. */
 export function constraintOf(
   { tool_choice = 'auto', parallel_tool_calls: parallel = true, response_format, ...demands }: AnswerDemands,
@@ -49,10 +52,13 @@ export function constraintOf(
   const shown = toolsOf({ ...demands, tool_choice }, form);
   const tools =
     typeof tool_choice === 'object' ? shown.filter((tool) => tool.function.name === tool_choice.name) : shown;
-  const rules = new GrammarRules();
+  // The thread of grammars reads schemas that take longer, and reports their faults.
+  const budget = { left: STEPS_AT_ONCE };
+  const rules = new GrammarRules(budget);
   const checkSchema = (schema: JsonSchema, what: string, param: string) => {
-    const fault = answerSchemaFault(schema, { rules });
-    if (fault !== null) throw new GraftError('invalid_schema', `${what} ${fault}`, { param });
+    const fault = budget.left < 0 ? null : answerSchemaFault(schema, { rules });
+    if (fault !== null && budget.left >= 0)
+      throw new GraftError('invalid_schema', `${what} ${fault}`, { param });
   };
   const isCalled = tool_choice !== 'auto' || response_format;
   for (const { function: tool } of isCalled ? tools : [])
