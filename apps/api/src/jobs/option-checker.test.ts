@@ -71,7 +71,7 @@ test('schemas of usual size are read at once; larger ones in the thread, with th
     function: { name: `f${i}`, parameters },
   });
   const usual = { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer' } } };
-  // Each automaton of this length is read anew, since no two are alike.
+  // No two patterns are alike, so that none is read once for all.
   const long = (i: number) => ({
     type: 'object',
     properties: { text: { type: 'string', pattern: `^(?:[a-z]{1,${20 + i}} ){1,4}$` } },
