@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
 import { loadTokenizer } from '@graft/peft-core/text';
-import { demandsOf } from '../../apps/api/src/serving/answer-demands.ts';
+import { demandsOf } from '../../apps/api/src/answer-demands.ts';
 import { readConversation as readRequest } from '../../apps/api/src/serving/read-conversation.ts';
 import { assistantSpans } from '../../packages/peft-core/src/chat/assistant-spans.ts';
 import { readConversation as readLine } from '../../packages/peft-core/src/chat/read-messages.ts';

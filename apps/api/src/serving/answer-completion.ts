@@ -9,9 +9,9 @@ import {
 import type { samplingProperties } from '@graft/wire/sampling';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject } from 'typebox';
+import type { demandsOf } from '../answer-demands.ts';
 import type { ApiSettings } from '../settings.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer, type WholeAnswer } from './answer.ts';
-import type { demandsOf } from './answer-demands.ts';
 import { type ChoiceEvent, generateChoices } from './choices.ts';
 import type { findModel } from './find-model.ts';
 import { samplingOf } from './sampling.ts';
