@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { copyUntrusted, type Expected } from './copy-untrusted.ts';
 import { removeBelow } from './remove-below.ts';
 
@@ -127,5 +128,19 @@ describe('a folder that is not to be trusted', () => {
       code: /ELOOP|ENOTDIR/,
     });
     assert.equal(await readFile(secret, 'utf8'), 'of another team');
+  });
+
+  it('is removed though another process still writes files to it', async () => {
+    for (let round = 0; round < 20; round++) {
+      await mkdir(from, { recursive: true });
+      let written = 0;
+      const writing = (async () => {
+        for (; written < 50; written++) await writeFile(path.join(from, `${written}`), 'late');
+      })().catch((error: NodeJS.ErrnoException) => assert.equal(error.code, 'ENOENT'));
+      while (written === 0) await setImmediate();
+      await removeBelow(root, path.join(root, 'staging', 'job'));
+      await writing;
+    }
+    assert.deepEqual(await readdir(path.join(root, 'staging')), []);
   });
 });
