@@ -141,7 +141,7 @@ export async function inLockStep(
   }
 }
 
-/** Repeats some work in `count` lanes, each of which begins again when it has ended, with the next number. Ends where `isOver` holds. */
+/** Repeats some work in `count` lanes; each starts again when it has ended, with the next number. Ends where `isOver` holds. */
 export async function inLanes(
   count: number,
   isOver: (next: number) => boolean,

@@ -205,7 +205,7 @@ const plainRows = grid.filter(
 
 const isOfRow = (a: Tried, b: Tried) => a.task === b.task && a.method === b.method;
 
-/** Pairs of which nothing was measured. */
+/** Pairs without a measurement. */
 export const untried = (all: readonly Result[]): string[] =>
   plainRows
     .filter((row) => !all.some((result) => isOfRow(result, row)))

@@ -11,7 +11,7 @@ const core = 'packages/peft-core/src';
 const rows = `${core}/outlines/decoders.ts`;
 const rowFiles = rows.replace('.ts', '/');
 const lists = [rows, `${core}/outlines/families.ts`, `${core}/models/registry.ts`];
-/** The export formats that list the families of which another program reads adapters. */
+/** The export formats that list the families whose adapters another program reads. */
 const exportLists = [`${core}/exports/mlx/format.ts`];
 
 /** Texts that contain a family's name with another meaning. `where`: file or folder; absent: everywhere. */

@@ -164,7 +164,7 @@ export function createUploadChecks({
   };
 }
 
-/** Checks whether a file that begins with `chunk` is JSON, of which a little takes no time. */
+/** Checks whether a file that begins with `chunk` is JSON: a small part of it takes no time. */
 const isJson = (chunk: Uint8Array): boolean =>
   chunk.length === 0 || /^\s*[[{]/.test(Buffer.from(chunk).toString('utf8', 0, 64));
 

@@ -10,7 +10,7 @@ import { useQueryState } from '../../router/query-state.ts';
 import { isPresent, valueText } from '../../text/numbers.ts';
 import { shellQuoted } from '../../text/shell.ts';
 
-/** A job request as code. The code reads the API key from the environment. */
+/** Writes a job request as code, which reads the API key from the environment. */
 type Write = (request: JobCreateParams, baseUrl: string) => string;
 
 /** The request without null, empty objects and empty lists. */

@@ -101,7 +101,8 @@ function PreferenceFields({ form, options, plan, method }: PartProps & { method:
   );
 }
 
-/** The training method of a draft: what `method.type` is, and the options that only this method has. */
+// The training method of a draft: `method.type`, and the options that only this method has.
+
 type Objective = Wire.FineTuningObjective;
 type TrainingMethod = Wire.FineTuningOptions['training_methods'][number];
 

@@ -216,7 +216,7 @@ class Writer {
     return automaton.length === 0 ? null : start + automatonText(automaton, kind, close, rules);
   }
 
-  /** The strings of a schema that has a pattern, a format, or texts that must not be in them. `anywhere`: also of which a pattern matches a part. */
+  /** The strings of a schema that has a pattern, a format, or texts that must not be in them. `anywhere`: with those that a pattern matches in part. */
   #texts(flat: FlatSchema, anywhere = this.#given.isWide ?? false): Automaton {
     const key = JSON.stringify([
       flat.text.patterns,

@@ -49,7 +49,7 @@ export function complement(set: CharacterSet): CharacterRange[] {
 export const charactersOf = (text: string): CharacterRange[] =>
   union(Array.from(text, (char) => ({ from: char.codePointAt(0)!, to: char.codePointAt(0)! })));
 
-/** An automaton by its states' names, of which `start` is the first. */
+/** An automaton by its states' names; `start` is the first. */
 export function automatonOf<T>(
   start: T,
   keyOf: (state: T) => string | number,

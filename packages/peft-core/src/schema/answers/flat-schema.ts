@@ -48,7 +48,7 @@ export interface FlatOptions {
   budget: Place['budget'];
   /** True if a schema without types that restricts values of a type allows only such. */
   implied: boolean;
-  /** Called with the alternatives of each `oneOf`, of which a value may follow only one, and what else restricts the value. */
+  /** Called with the alternatives of each `oneOf`, since a value may follow only one, and what else restricts the value. */
   onlyOne: (alternatives: readonly SchemaPart[], beside: readonly SchemaPart[], path: string) => void;
 }
 

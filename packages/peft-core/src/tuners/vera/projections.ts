@@ -33,7 +33,7 @@ const TWIST = 0x9908b0df;
 const BITS = 24;
 
 /**
- * A generator like `torch.Generator().manual_seed(seed)`: the Mersenne Twister, of whose seed it takes the low 32 bits. Source: Matsumoto
+ * A generator like `torch.Generator().manual_seed(seed)`: the Mersenne Twister, seeded with the low 32 bits. Source: Matsumoto
  * and Nishimura 1998, doi:10.1145/272991.272995.
  */
 class TorchGenerator {

@@ -27,9 +27,9 @@ import { openLocalModel } from '../open-local-model.ts';
 import { type AddedModel, addedModelOf, type ModelFile } from './added-model.ts';
 import { addedModelsFolder, describeModel, ensureModel, hubOptions } from './ensure-model.ts';
 
-/** Added models as leased work: the process that holds a model's lease fetches it. */
 const { raw, sql } = Prisma;
 
+/** Added models as leased work: the process that holds a model's lease fetches it. */
 export const fetchWork = {
   table: 'added_base_models',
   key: { id: 'id' },

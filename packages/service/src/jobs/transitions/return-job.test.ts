@@ -1,4 +1,4 @@
-/** Tests of jobs that a worker cannot run, and of which worker may claim which job. */
+/** Tests of jobs that a worker cannot run, and of the choice of a worker for a job. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 import type { Dispatch } from '../../queue/job-queue.ts';

@@ -12,12 +12,11 @@ import { lossAndGradients } from '../passes.ts';
 import { contrast } from './contrast.ts';
 import { defineMeasure } from './retrieval.ts';
 
-/**
- * A contrastive loss over a batch that is embedded in mini-batches, so that a step stores the activations of only one mini-batch at a
- * time. Each mini-batch is embedded once without storing them; the loss gives the gradients of all embeddings; then each mini-batch is
- * embedded again, with the same dropout, and the gradients flow back through it. Loss and gradients equal those of the whole batch.
- * Source: Gao et al. 2021, arXiv:2101.06983 (GradCache); sentence-transformers, CachedMultipleNegativesRankingLoss.
- */
+// A contrastive loss over a batch that is embedded in mini-batches, so that a step stores the activations of only one mini-batch at a
+// time. Each mini-batch is embedded once without storing them; the loss gives the gradients of all embeddings; then each mini-batch is
+// embedded again, with the same dropout, and the gradients flow back through it. Loss and gradients equal those of the whole batch.
+// Source: Gao et al. 2021, arXiv:2101.06983 (GradCache); sentence-transformers, CachedMultipleNegativesRankingLoss.
+
 type Contrasted<T> = Record<'units', T> & Pick<EmbeddingsOf<T>, 'texts' | 'label_scales'>;
 
 /** `units` are unit vectors, `(sequences · labels, H)`. */
