@@ -1,6 +1,6 @@
 /** How quick the pages feel, measured in Chromium on a real API: each figure beside what it may be. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { getJob, leaseOf, recordMetrics, recordProgress } from '@graft/service';
+import { getJob, leaseOf, recordMetrics, recordProgress } from '@graft/service/jobs';
 import type { Page } from 'playwright-core';
 import { median } from '../../scripts/measuring/report.ts';
 import type { BrowserBench, Visit } from '../../test/browser/browser-bench.ts';

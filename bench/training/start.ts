@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Job } from '@graft/service';
-import { listEvents } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
+import { listEvents } from '@graft/service/jobs';
 import { forkWorker } from '../../apps/worker/src/testing/forked-worker.ts';
 import { openWorkerBench, type WorkerBench } from '../../apps/worker/src/testing/worker-bench.ts';
 import { markdownTable, type Quartiles, quartiles, sum } from '../../scripts/measuring/report.ts';

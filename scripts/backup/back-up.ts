@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { chmod, copyFile, mkdir, opendir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
-import { dataFolder } from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
 import { type DatabaseContents, dumpDatabase } from './dump-database.ts';
 import { flush } from './flush.ts';
 import { encryptSecrets } from './kept-secrets.ts';

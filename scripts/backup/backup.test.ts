@@ -19,14 +19,11 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import {
-  acquirePostgres,
-  createLogger,
-  ensureBootstrapKey,
-  loadServiceEnv,
-  openServices,
-  type Services,
-} from '@graft/service';
+import { loadServiceEnv } from '@graft/service/environment';
+import { createLogger } from '@graft/service/logger';
+import { acquirePostgres } from '@graft/service/postgres';
+import { openServices, type Services } from '@graft/service/services';
+import { ensureBootstrapKey } from '@graft/service/teams';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
 import { backUp } from './back-up.ts';
@@ -145,11 +142,7 @@ function run(args: string[], bin: string, settings: Record<string, string>) {
   return spawnSync(
     process.execPath,
     [path.join(root, 'scripts/compile/run.mjs'), 'scripts/backup/main.ts', ...args],
-    {
-      cwd: root,
-      encoding: 'utf8',
-      env,
-    },
+    { cwd: root, encoding: 'utf8', env },
   );
 }
 

@@ -3,7 +3,7 @@ import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:cryp
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
-import { dataFolder } from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
 import { flush } from './flush.ts';
 
 export const secretsName = 'secrets.enc';

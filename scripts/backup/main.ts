@@ -6,7 +6,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { acquirePostgres, createLogger, dataFolder, loadServiceEnv } from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
+import { loadServiceEnv } from '@graft/service/environment';
+import { createLogger } from '@graft/service/logger';
+import { acquirePostgres } from '@graft/service/postgres';
 import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { backUp } from './back-up.ts';
 import { restore } from './restore.ts';

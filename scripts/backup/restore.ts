@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { dataFolder } from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
 import {
   type BackupManifest,
   copied,

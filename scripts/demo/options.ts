@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultPeft } from '@graft/peft-core/config';
-import { loadServiceEnv } from '@graft/service';
+import { loadServiceEnv } from '@graft/service/environment';
 import { type MethodSetting, methodName, methodSettings } from '../methods/settings.ts';
 
 export interface DemoOptions {
@@ -17,6 +17,7 @@ export interface DemoOptions {
   output: string;
   /** Leave Graft running at the end. */
   keep: boolean;
+  /** That of `npm start`, so that it shows the adapter, unless somebody's data is there already. */
   dataDir: string;
   /** Null: any free one. */
   port: number | null;
@@ -34,7 +35,8 @@ export const usage = `npm run demo -- [--peft-type TYPE] [--task TASK] [--seed N
   --seed       of the training, instead of the task's own
   --output     where adapter and loss curve go (default: demo-output)
   --keep       leave Graft running at the end
-PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free port, data/demo and a new key.`;
+PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free port, a new key, and the
+data folder of npm start, or data/demo where that holds data already.`;
 
 /** Outputs that the demo itself writes to --output. */
 export const outputs = { adapter: 'adapter', curve: 'loss.svg' };
@@ -64,6 +66,7 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
   const output = path.resolve(root, values.output);
   checkOutput(output, values.output);
   const service = loadServiceEnv(env);
+  const data = path.join(root, 'data');
   return {
     task: path.join(root, 'examples', values.task),
     method: peftType,
@@ -71,7 +74,7 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
     seed: values.seed === undefined ? null : Number(values.seed),
     output,
     keep: values.keep,
-    dataDir: env.GRAFT_DATA_DIR ? service.dataDir : path.join(root, 'data/demo'),
+    dataDir: env.GRAFT_DATA_DIR ? service.dataDir : existsSync(data) ? path.join(data, 'demo') : data,
     port: env.PORT ? service.port : null,
     key: service.bootstrapKey ?? newKey(),
     keyIsNew: service.bootstrapKey === undefined,

@@ -9,7 +9,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftClient } from '@graft/client';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { createApiKey, createTeam } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
+import { createTeam } from '@graft/service/teams';
 import { openTestServices } from '@graft/service/testing';
 import {
   freePort,

@@ -1,4 +1,6 @@
-import { connectOwner, createLogger, prepareDatabase } from '@graft/service';
+import { connectOwner } from '@graft/service/database';
+import { createLogger } from '@graft/service/logger';
+import { prepareDatabase } from '@graft/service/services';
 import { createTestDatabase } from '@graft/service/testing';
 import { plainTable } from '../methods/markdown-table.ts';
 

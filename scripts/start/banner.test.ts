@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadServiceEnv } from '@graft/service';
+import { loadServiceEnv } from '@graft/service/environment';
 import { bannerLines } from './run-programs.ts';
 
 const both = ['api', 'worker'] as const;
@@ -44,6 +44,15 @@ test('later starts show no key, and the default address needs no variable', () =
   assert.match(text, /Graft API is running/);
   assert.doesNotMatch(text, /metrics/);
   assert.match(text, /Postgres by DATABASE_URL, queue in Redis/);
+});
+
+test('a later start says how to replace a lost key', () => {
+  const started = { selected: [...both], embedded: true, address: null, logFile: null };
+  const env = loadServiceEnv({});
+  assert.ok(
+    bannerLines({ ...started, env, key: null }).includes('  npx graft admin keys create --team default'),
+  );
+  assert.doesNotMatch(bannerLines({ ...started, env, key: 'graft_a_b' }).join('\n'), /admin/);
 });
 
 test('a worker apart has no address to show', () => {

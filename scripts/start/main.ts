@@ -5,7 +5,9 @@
  * output.
  */
 import path from 'node:path';
-import { createLogger, loadServiceEnv, settingReader } from '@graft/service';
+import { loadServiceEnv } from '@graft/service/environment';
+import { createLogger } from '@graft/service/logger';
+import { settingReader } from '@graft/service/settings';
 import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { type Program, runPrograms } from './run-programs.ts';
 import { openStartLog } from './start-log.ts';

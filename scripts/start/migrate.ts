@@ -8,7 +8,11 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { connectOwner, createLogger, loadServiceEnv, prepareDatabase, setLogins } from '@graft/service';
+import { connectOwner } from '@graft/service/database';
+import { loadServiceEnv } from '@graft/service/environment';
+import { createLogger } from '@graft/service/logger';
+import { setLogins } from '@graft/service/postgres';
+import { prepareDatabase } from '@graft/service/services';
 
 /** The user that API and workers run as in their containers. */
 const graftUser = 1000;

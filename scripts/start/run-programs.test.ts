@@ -6,7 +6,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { createLogger, loadServiceEnv } from '@graft/service';
+import { loadServiceEnv } from '@graft/service/environment';
+import { createLogger } from '@graft/service/logger';
 import { type Program, runPrograms } from './run-programs.ts';
 import { openStartLog } from './start-log.ts';
 

@@ -1,15 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
-import {
-  acquirePostgres,
-  type createLogger,
-  ensureBootstrapKey,
-  openServices,
-  planThreads,
-  type ServiceEnv,
-  withoutFileSecrets,
-} from '@graft/service';
+import { planThreads, type ServiceEnv, withoutFileSecrets } from '@graft/service/environment';
+import type { createLogger } from '@graft/service/logger';
+import { acquirePostgres } from '@graft/service/postgres';
+import { openServices } from '@graft/service/services';
+import { ensureBootstrapKey } from '@graft/service/teams';
 import type { StartLog } from './start-log.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
@@ -170,6 +166,14 @@ export function bannerLines({ env, selected, key, embedded, address, logFile }: 
     key === null ? `  export GRAFT_API_KEY=…   # ${keyText}` : `  export GRAFT_API_KEY=${key}`,
     '  npx graft files upload your-data.jsonl',
     '  npx graft --help',
+    ...(key === null && env.bootstrapKey === undefined
+      ? [
+          '',
+          'If the key is lost, create another:',
+          '  export GRAFT_OPERATOR_KEY=$(npx graft admin bootstrap)   # or: rescue, if there is an operator key',
+          '  npx graft admin keys create --team default',
+        ]
+      : []),
     '',
     `API    ${origin}/v1`,
     `Docs   ${origin}/docs`,

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { openStartLog } from './start-log.ts';
 
 let folder: string;

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { dataFolder } from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
 
 export interface StartLog {
   /** Null: lines go to standard output, and those of a child are not taken. */

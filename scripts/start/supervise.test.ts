@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { openStartLog } from './start-log.ts';
 import { type Supervised, supervise } from './supervise.ts';
 

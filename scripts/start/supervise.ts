@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { createLogger } from '@graft/service';
+import type { createLogger } from '@graft/service/logger';
 import type { StartLog } from './start-log.ts';
 
 export interface Supervised {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods } from '@graft/peft-core/config';
-import type { AdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
 import { longestNote } from '@graft/wire/lists';
 import { toWireAdapterVersion } from '../../apps/api/src/answers/adapter.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';

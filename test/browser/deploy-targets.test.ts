@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import type { AdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
 import { openVllmServer, type RuntimeServer } from '@graft/service/testing';
 import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { createTeam } from '@graft/service';
+import { createTeam } from '@graft/service/teams';
 import type { Page } from 'playwright-core';
 import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
 import { type BrowserBench, openBrowserBench, type VisitOptions } from './browser-bench.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { exportFormat } from '@graft/peft-core/exports';
-import { type AdapterVersion, claimExport, heartbeatExport, releaseExport } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
+import { claimExport, heartbeatExport, releaseExport } from '@graft/service/exports';
 import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
 import { writeNextExport } from '../../apps/api/src/testing/write-export.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';

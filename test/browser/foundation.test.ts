@@ -1,7 +1,7 @@
 /** All pages: serving, content security policy, size of the first load, sign-in and sign-out, unknown URLs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createApiKey, revokeApiKey } from '@graft/service';
+import { createApiKey, revokeApiKey } from '@graft/service/keys';
 import { dashboardPaths } from '../../apps/api/src/plugins/dashboard.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 import { forgetCache } from './visits.ts';

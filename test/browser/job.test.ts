@@ -1,7 +1,7 @@
 /** A job's page: curves, configuration, events, checkpoints, history and result, with live updates. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
+import { leaseOf, recordMetrics, recordProgress } from '@graft/service/jobs';
 import { keepCheckpoint } from '../../apps/api/src/testing/keep-checkpoint.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';

@@ -1,7 +1,7 @@
 /** The job list: filters in the URL, actions with undo, live rows, a thousand jobs, and no jobs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
+import { leaseOf, recordMetrics, recordProgress } from '@graft/service/jobs';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 import { seedJobs } from './seed/jobs.ts';
@@ -172,14 +172,7 @@ test('a running job updates in the list', async () => {
   const progress = { totalSteps: 40, epoch: 1, tokens: 10, tokensPerSecond: 5, secondsRemaining: 60 };
   for (const step of [10, 30]) {
     await recordMetrics(bench.services, leaseOf(job), [
-      {
-        kind: 'train',
-        step,
-        epoch: 1,
-        loss: 2,
-        tokens: 1,
-        metrics: {},
-      },
+      { kind: 'train', step, epoch: 1, loss: 2, tokens: 1, metrics: {} },
     ]);
     await recordProgress(bench.services, leaseOf(job), { ...progress, step, loss: 1.25 });
     await row.getByText(`${step} of 40 steps`).waitFor();

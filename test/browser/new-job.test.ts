@@ -1,7 +1,7 @@
 // Creating a job in the browser: with the form, as text, and from existing files, jobs and adapters.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setQuota } from '@graft/service';
+import { setQuota } from '@graft/service/teams';
 import { chatLine } from '../../apps/api/src/testing/open-api-bench.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { registerWorker, removeWorker } from '@graft/service';
+import { registerWorker, removeWorker } from '@graft/service/workers';
 import type { Page } from 'playwright-core';
 import { loadApiSettings } from '../../apps/api/src/settings.ts';
 import { openTestProvider, testClient } from '../../apps/api/src/testing/oidc-provider.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { createApiKey } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import {
   done,
@@ -87,12 +87,7 @@ test('base model and adapter answer side by side with one seed, over several tur
     ]);
     assert.deepEqual(
       { temperature, seed, stop, max_tokens },
-      {
-        temperature: 0.5,
-        seed: 7,
-        stop: ['END', 'FIN'],
-        max_tokens: 256,
-      },
+      { temperature: 0.5, seed: 7, stop: ['END', 'FIN'], max_tokens: 256 },
     );
   }
   await send(visit, 'And a violet?');

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeTinyModel, writeTinyToolModel } from '@graft/peft-core/testing';
-import { createApiKey, createTeam } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
+import { createTeam } from '@graft/service/teams';
 import { openTestServices } from '@graft/service/testing';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';

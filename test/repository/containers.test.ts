@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { loadServiceEnv, planFault, planThreads } from '@graft/service';
+import { loadServiceEnv, planFault, planThreads } from '@graft/service/environment';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
 import { connectRedis } from '../../packages/service/src/queue/connect-redis.ts';

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
-import { planFault, planThreads } from '@graft/service';
+import { planFault, planThreads } from '@graft/service/environment';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
 import { type SettingName, settings } from '../../packages/service/src/settings/sections.ts';

@@ -11,7 +11,7 @@ import {
   findPerson,
   putMember,
   updatePerson,
-} from '@graft/service';
+} from '@graft/service/people';
 import { createScimToken, revokeScimToken } from '@graft/service/scim';
 import { assertError } from '../../apps/api/src/testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../../apps/api/src/testing/open-api-bench.ts';

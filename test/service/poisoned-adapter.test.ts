@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { fileTensorsFor } from '@graft/peft-core/check';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { openBaseModel, writeAdapter } from '@graft/peft-core/files';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { GeneratorProcess } from '../../apps/worker/src/generation/generator-process.ts';
 import type { GeneratorRequest } from '../../apps/worker/src/generation/generator-protocol.ts';
 import { realModel } from '../golden/fixtures/real-model.ts';

@@ -1,6 +1,6 @@
 import { readTools, type Tool } from '@graft/peft-core/chat';
 import { answerSchemaFault, GraftError, GrammarRules } from '@graft/peft-core/config';
-import type { GenerationRequest } from '@graft/service';
+import type { GenerationRequest } from '@graft/service/channel';
 import type { CreateChatCompletionSchema } from '@graft/wire/chat-completion';
 import type { Static } from 'typebox';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { createApiKey, revokeApiKey } from '@graft/service';
+import { createApiKey, revokeApiKey } from '@graft/service/keys';
 import { errorCodes } from './error-codes.ts';
 import { assertError } from './testing/assert-error.ts';
 import { type ApiBench, answerOf, chatLine, openApiBench, uploadForm } from './testing/open-api-bench.ts';
@@ -72,6 +72,15 @@ describe('errors', () => {
     }
     const put = await bench.acme.send('PUT', '/v1/files', uploadForm(chatLine));
     assertError(put, 405, 'method_not_allowed', null);
+    for (const [path, hint] of [
+      [
+        '/chat/completions',
+        /Did you mean \/v1\/chat\/completions\? The base URL of a client ends with \/v1\.$/,
+      ],
+      ['/chats', /^Unknown request URL: POST \/chats\.$/],
+    ] as const) {
+      assert.match(assertError(await bench.acme.send('POST', path, {}), 404, 'unknown_url'), hint);
+    }
     assert.equal(put.headers.get('allow'), 'POST, GET, HEAD, OPTIONS');
     const options = await fetch(`${bench.url}/v1/models/a/b`, { method: 'OPTIONS' });
     assert.deepEqual([options.status, options.headers.get('allow')], [204, 'GET, HEAD, DELETE, OPTIONS']);

@@ -1,19 +1,19 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { startModelFetcher } from '@graft/service/added-models';
+import { startAuditExporter } from '@graft/service/audit';
+import { publishChannelKeys } from '@graft/service/channel';
+import { startDeploySender } from '@graft/service/deploy';
+import { startIntegrationSender } from '@graft/service/integrations';
 import {
   collectDeleted,
   collectDeletedMs,
   collectLocal,
-  publishChannelKeys,
-  repeat,
-  type Services,
-  startAuditExporter,
-  startDeploySender,
   startHousekeeping,
-  startIntegrationSender,
-  startModelFetcher,
-  startPublicationSender,
-  startWebhookSender,
-} from '@graft/service';
+} from '@graft/service/maintenance';
+import { startPublicationSender } from '@graft/service/publications';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
+import { startWebhookSender } from '@graft/service/webhooks';
 import { namedSchemas } from '@graft/wire/schema';
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
@@ -147,10 +147,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(openStreams, { sessions: settings.signIn.limits });
   await app.register(jsonBody);
   await app.register(wireValues);
-  await app.register(schemaCompilers, {
-    shared: namedSchemas,
-    checkResponses: settings.checkResponses,
-  });
+  await app.register(schemaCompilers, { shared: namedSchemas, checkResponses: settings.checkResponses });
   await app.register(openApi);
   await app.register(entityTags);
   await app.register(downloads);

@@ -1,7 +1,7 @@
 /** Removes every filter by team from the API's statements, to check that row-level security alone gives the same responses. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { leaseOf, recordMetrics } from '@graft/service';
+import { leaseOf, recordMetrics } from '@graft/service/jobs';
 import { type ApiBench, chatLine, openApiBench } from './testing/open-api-bench.ts';
 import { publishAdapter } from './testing/publish-adapter.ts';
 import { runJob } from './testing/run-job.ts';

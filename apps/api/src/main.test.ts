@@ -6,7 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { createApiKey, createLogger, createTeam, loadServiceEnv, openServices } from '@graft/service';
+import { loadServiceEnv } from '@graft/service/environment';
+import { createApiKey } from '@graft/service/keys';
+import { createLogger } from '@graft/service/logger';
+import { openServices } from '@graft/service/services';
+import { createTeam } from '@graft/service/teams';
 import { createTestDatabase } from '@graft/service/testing';
 import { chatLine, uploadForm } from './testing/open-api-bench.ts';
 

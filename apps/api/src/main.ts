@@ -1,5 +1,6 @@
 /** The API process: opens the services, serves, and shuts down on SIGTERM, SIGINT or the loss of its supervisor. */
-import { loadServiceEnv, openServices, planFault, planThreads } from '@graft/service';
+import { loadServiceEnv, planFault, planThreads } from '@graft/service/environment';
+import { openServices } from '@graft/service/services';
 import { buildApp } from './app.ts';
 
 /** Milliseconds that running requests have to finish. */

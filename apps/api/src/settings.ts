@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { type PublicationTimes, settingReader, type WebhookSettings } from '@graft/service';
+import type { PublicationTimes } from '@graft/service/publications';
+import { settingReader } from '@graft/service/settings';
+import type { WebhookSettings } from '@graft/service/webhooks';
 import type { BuiltFolders } from './plugins/dashboard.ts';
 import type { HeldBytes } from './plugins/limits/held-bytes.ts';
 import type { OpenLimits } from './plugins/limits/open-limits.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
-import { instruments } from '@graft/service';
+import { instruments } from '@graft/service/observe';
 import type { ErrorCode } from './error-codes.ts';
 import { type Shortage, shortageOf } from './shortage.ts';
 import { QueueFull } from './threads/fair-queue.ts';

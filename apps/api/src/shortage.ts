@@ -1,5 +1,5 @@
 import { ThreadTimeout } from '@graft/peft-core/threads';
-import { isDatabaseUnavailable, isRowLocked, isStatementTooSlow } from '@graft/service';
+import { isDatabaseUnavailable, isRowLocked, isStatementTooSlow } from '@graft/service/database';
 import { QueueFull } from './threads/fair-queue.ts';
 
 /**

@@ -1,12 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
-import {
-  GenerationError,
-  instruments,
-  isLastingModelFault,
-  QuotaExceeded,
-  SendLimitExceeded,
-  toStorageFault,
-} from '@graft/service';
+import { isLastingModelFault } from '@graft/service/base-models';
+import { GenerationError } from '@graft/service/generation';
+import { instruments } from '@graft/service/observe';
+import { toStorageFault } from '@graft/service/storage';
+import { QuotaExceeded } from '@graft/service/teams';
+import { SendLimitExceeded } from '@graft/service/webhooks';
 import type { FastifyError } from 'fastify';
 import { ApiError } from './api-error.ts';
 import { type ErrorCode, errorCodes } from './error-codes.ts';

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { GenerationRequest, Job } from '@graft/service';
+import type { GenerationRequest } from '@graft/service/channel';
+import type { Job } from '@graft/service/jobs';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
 import { makeApiToken } from './testing/api-token.ts';
@@ -92,10 +93,7 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
     const ask = async (model: string) => {
       const response = await fetch(url, {
         method: 'POST',
-        headers: {
-          authorization: `Bearer ${token}`,
-          'content-type': 'application/json',
-        },
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify({
           base_model: model,
           adapter: null,

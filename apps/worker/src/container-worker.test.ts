@@ -7,13 +7,8 @@ import { chmod, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  generationPath,
-  generationProtocol,
-  type Job,
-  protocolHeader,
-  type WorkerCapabilities,
-} from '@graft/service';
+import { generationPath, generationProtocol, protocolHeader } from '@graft/service/channel';
+import type { Job, WorkerCapabilities } from '@graft/service/jobs';
 import { ensureConfine } from '../../../scripts/bootstrap/confine.mjs';
 import { ensureCompiled } from '../../../scripts/compile/compile.mjs';
 import { makeApiToken } from './testing/api-token.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
-import { cancelJob, type Job } from '@graft/service';
+import { cancelJob, type Job } from '@graft/service/jobs';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './training/trainer-process.ts';

@@ -4,15 +4,11 @@ import {
   settingReader,
   setupSettings,
   workerSettings,
-} from '@graft/service';
+} from '@graft/service/settings';
 import type { Precision } from './devices.ts';
 
 const { GRAFT_GENERATION_CONFIG: _, ...generatorSettings } = servingSettings;
-const rows = {
-  ...workerSettings,
-  ...generatorSettings,
-  GRAFT_TENSORFLOW: setupSettings.GRAFT_TENSORFLOW,
-};
+const rows = { ...workerSettings, ...generatorSettings, GRAFT_TENSORFLOW: setupSettings.GRAFT_TENSORFLOW };
 
 /** Settings of the worker only; packages/service/src/settings/ describes each, and `loadServiceEnv` has those shared with the API. */
 export interface WorkerEnv extends Omit<SettingsOf<typeof rows>, 'trainerPrecisions'> {

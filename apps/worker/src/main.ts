@@ -1,5 +1,5 @@
 /** The worker process: trains jobs leased from Postgres and generates completions for the API. */
-import { openServices } from '@graft/service';
+import { openServices } from '@graft/service/services';
 import { loadWorkerEnv } from './env.ts';
 import { startWorker } from './worker.ts';
 

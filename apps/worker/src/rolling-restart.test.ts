@@ -1,7 +1,7 @@
 // A rolling update stops one worker after another during training: nothing may be lost, charged or done twice.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { readMetrics } from '@graft/service';
+import { readMetrics } from '@graft/service/jobs';
 import { startTimedWorker } from './testing/start-timed-worker.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import type { Worker } from './worker.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { shutDown } from './shutdown.ts';
 
 it('runs steps in order, one after another, past one that fails', async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 
 export interface ShutdownStep {
   name: string;

@@ -1,7 +1,8 @@
 // A job that continues from an adapter version: from its row to the published version, with a real trainer on a tiny model.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { findVersionById, readLineage, readMetrics } from '@graft/service';
+import { findVersionById, readLineage } from '@graft/service/adapters';
+import { readMetrics } from '@graft/service/jobs';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type QueueOptions, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './training/trainer-process.ts';

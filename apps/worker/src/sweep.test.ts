@@ -1,7 +1,7 @@
 // A sweep with a real trainer: one job, one version, and bit-identical results however often it is killed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { cancelJob, type Job, listTrials, pauseJob, readMetrics, resumeJob } from '@graft/service';
+import { cancelJob, type Job, listTrials, pauseJob, readMetrics, resumeJob } from '@graft/service/jobs';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './training/trainer-process.ts';

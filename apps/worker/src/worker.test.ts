@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, readMetrics, type WorkerCapabilities } from '@graft/service';
+import { cancelJob, type Job, readMetrics, type WorkerCapabilities } from '@graft/service/jobs';
 import { type ForkedWorker, forkWorker } from './testing/forked-worker.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 

@@ -1,23 +1,15 @@
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
-import {
-  generationProtocol,
-  heartbeatWorker,
-  instruments,
-  isDatabaseUnavailable,
-  isLoopback,
-  makeCertificate,
-  newId,
-  readCodeVersion,
-  registerWorker,
-  removeWorker,
-  repeat,
-  type Services,
-  startJobLoops,
-  versionText,
-  type WorkerCapabilities,
-  type WorkerInfo,
-} from '@graft/service';
+import { generationProtocol, isLoopback, makeCertificate } from '@graft/service/channel';
+import { readCodeVersion, versionText } from '@graft/service/code-version';
+import { isDatabaseUnavailable } from '@graft/service/database';
+import { newId } from '@graft/service/ids';
+import type { WorkerCapabilities } from '@graft/service/jobs';
+import { startJobLoops } from '@graft/service/maintenance';
+import { instruments } from '@graft/service/observe';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
+import { heartbeatWorker, registerWorker, removeWorker, type WorkerInfo } from '@graft/service/workers';
 import { CardReadings } from './cards/card-readings.ts';
 import { CardWatch } from './cards/card-watch.ts';
 import { findDevices } from './cards/find-devices.ts';

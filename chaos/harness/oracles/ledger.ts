@@ -1,4 +1,4 @@
-import { checkUsage } from '@graft/service';
+import { checkUsage } from '@graft/service/usage';
 import type { Rig } from '../rig.ts';
 
 /** Differences between the usage ledger and the jobs, attempts, files and versions that it counts, as text. */

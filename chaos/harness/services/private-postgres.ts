@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import pg from 'pg';
 import {
   type Cluster,

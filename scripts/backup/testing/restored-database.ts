@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { listAuditHeads, prepareDatabase, verifyAudit } from '@graft/service';
+import { listAuditHeads, verifyAudit } from '@graft/service/audit';
+import { prepareDatabase } from '@graft/service/services';
 import pg from 'pg';
 
 /** Prepares a restored database, as the next start of Graft does: workers' rights are not in a backup. */

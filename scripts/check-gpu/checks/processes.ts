@@ -4,7 +4,7 @@ import { openLocalCheckpoints } from '@graft/peft-core/checkpoints';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { parseJsonl } from '@graft/peft-core/examples';
 import { threadCount } from '@graft/peft-core/precision';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { GeneratorProcess } from '../../../apps/worker/src/generation/generator-process.ts';
 import type { GeneratorRequest } from '../../../apps/worker/src/generation/generator-protocol.ts';
 import type { ProcessOptions } from '../../../apps/worker/src/processes/forked-process.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { PublishingHub } from '@graft/peft-core/testing/publishing-hub';
-import type { AdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
 import { storeAdapter } from '../../../apps/api/src/testing/store-adapter.ts';
 import { type BrowserBench, openBrowserBench } from '../browser-bench.ts';
 

@@ -1,4 +1,10 @@
-import { allowsJob, allowsModel, allowsNewVersion, type Identity, type ModelLimit } from '@graft/service';
+import {
+  allowsJob,
+  allowsModel,
+  allowsNewVersion,
+  type Identity,
+  type ModelLimit,
+} from '@graft/service/keys';
 import { ApiError } from '../api-error.ts';
 
 /** An object that a request uses, and whether a model limit allows it. */

@@ -1,4 +1,4 @@
-import type { ModelLimit } from '@graft/service';
+import type { ModelLimit } from '@graft/service/keys';
 import fp from 'fastify-plugin';
 import { checkModels, notAllowed, type Touched } from './check-models.ts';
 import { useOf } from './model-uses.ts';

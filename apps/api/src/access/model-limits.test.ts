@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Identity } from '@graft/service';
+import type { Identity } from '@graft/service/keys';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import Fastify from 'fastify';
 import { filesOf, sendAdapter, soundAdapter } from '../testing/adapter-parts.ts';

@@ -1,13 +1,7 @@
-import {
-  findFineTunedModel,
-  findVersionById,
-  getCheckpointAdapter,
-  getJob,
-  type Identity,
-  type ModelLimit,
-  namedWithin,
-  type Services,
-} from '@graft/service';
+import { findFineTunedModel, findVersionById, getCheckpointAdapter } from '@graft/service/adapters';
+import { getJob } from '@graft/service/jobs';
+import { type Identity, type ModelLimit, namedWithin } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
 import type { FastifyRequest } from 'fastify';
 import { type CloneJobBody, cloneRequest } from '../jobs/clone-job.ts';
 import { type Touched, touchedJob, touchedModel, touchedNewVersion, touchedVersion } from './check-models.ts';

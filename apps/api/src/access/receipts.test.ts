@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createPerson, putMember } from '@graft/service';
+import { createPerson, putMember } from '@graft/service/people';
 import type { Scope } from '@graft/wire/lists';
 import { filesOf, sendAdapter, soundAdapter } from '../testing/adapter-parts.ts';
 import { keepCheckpoint } from '../testing/keep-checkpoint.ts';

@@ -1,4 +1,4 @@
-import { allowsScope } from '@graft/service';
+import { allowsScope } from '@graft/service/keys';
 import { ReceiptSchema } from '@graft/wire/schema';
 import fp from 'fastify-plugin';
 import type { Access } from './access.ts';

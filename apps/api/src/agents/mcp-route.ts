@@ -1,11 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import {
-  isDatabaseUnavailable,
-  type JobState,
-  type Services,
-  withReaderConnections,
-  withSystemScope,
-} from '@graft/service';
+import { isDatabaseUnavailable, withReaderConnections, withSystemScope } from '@graft/service/database';
+import type { JobState } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 import type { FastifyRequest, InjectOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { hangUp } from '../serving/answer.ts';

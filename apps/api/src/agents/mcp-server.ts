@@ -1,4 +1,4 @@
-import { allowsScope, hasRole, type Identity } from '@graft/service';
+import { allowsScope, hasRole, type Identity } from '@graft/service/keys';
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
 import type { Access } from '../access/access.ts';
 import type { Tool, ToolMeans } from './tools.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApiKey, createTeam } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
+import { createTeam } from '@graft/service/teams';
 import { callTool, connectAgent } from '../testing/agent.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { startScriptedWorker, token } from '../testing/scripted-worker.ts';

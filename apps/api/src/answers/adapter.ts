@@ -1,5 +1,5 @@
 import { runtimesFor } from '@graft/peft-core/config';
-import type { Adapter, AdapterTag, AdapterVersion, Comparison, Lineage } from '@graft/service';
+import type { Adapter, AdapterTag, AdapterVersion, Comparison, Lineage } from '@graft/service/adapters';
 import type { AdapterSchema, AdapterVersionSchema } from '@graft/wire/adapter';
 import type { AdapterTagSchema, ComparisonSchema, LineageSchema } from '@graft/wire/adapter-requests';
 import type { Static } from 'typebox';

@@ -1,4 +1,4 @@
-import type { ApiKeyRecord, Revoked } from '@graft/service';
+import type { ApiKeyRecord, Revoked } from '@graft/service/keys';
 import type { ApiKeySchema, RevokedSchema } from '@graft/wire/api-key';
 import type { Static } from 'typebox';
 import { secondsOrNull, unixSeconds } from './list.ts';

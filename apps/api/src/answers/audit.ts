@@ -1,4 +1,4 @@
-import type { AuditCheck, AuditHead, AuditRecord } from '@graft/service';
+import type { AuditCheck, AuditHead, AuditRecord } from '@graft/service/audit';
 import type { AuditChainSchema, AuditCheckSchema, AuditEntrySchema, ListAuditQuery } from '@graft/wire/audit';
 import type { Static } from 'typebox';
 import { csvLine } from './csv.ts';

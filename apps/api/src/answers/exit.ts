@@ -1,4 +1,6 @@
-import type { DeployLeftover, ListedExit, PublishingRules } from '@graft/service';
+import type { DeployLeftover } from '@graft/service/deploy';
+import type { ListedExit } from '@graft/service/keys';
+import type { PublishingRules } from '@graft/service/publications';
 import type { ExitSchema, LeftoverSchema, PublishingRulesSchema } from '@graft/wire/adapters/exit';
 import type { Static } from 'typebox';
 import { unixSeconds } from './list.ts';

@@ -1,4 +1,4 @@
-import type { FileRecord } from '@graft/service';
+import type { FileRecord } from '@graft/service/files';
 import type { FileSchema } from '@graft/wire/file';
 import type { Static } from 'typebox';
 import { unixSeconds } from './list.ts';

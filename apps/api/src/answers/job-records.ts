@@ -5,7 +5,7 @@ import type {
   ListedCheckpoint,
   MetricStretch,
   StoredMetric,
-} from '@graft/service';
+} from '@graft/service/jobs';
 import type {
   AttemptSchema,
   CheckpointSchema,

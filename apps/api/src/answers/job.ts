@@ -7,7 +7,7 @@ import {
   priorityOf,
   type QueuePlace,
   wireStatus,
-} from '@graft/service';
+} from '@graft/service/jobs';
 import type { DataSchema } from '@graft/wire/jobs/data-counts';
 import type { EstimateSchema } from '@graft/wire/jobs/estimate';
 import type { JobSchema } from '@graft/wire/jobs/fine-tuning-job';

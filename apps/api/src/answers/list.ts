@@ -1,4 +1,4 @@
-import type { Page, TimeSpan } from '@graft/service';
+import type { Page, TimeSpan } from '@graft/service/database';
 
 /** Unix seconds of a time, or null. */
 export const secondsOrNull = (date: Date | null): number | null => (date ? unixSeconds(date) : null);

@@ -1,4 +1,5 @@
-import type { IdentityRecord, SessionRecord } from '@graft/service';
+import type { IdentityRecord } from '@graft/service/people';
+import type { SessionRecord } from '@graft/service/sessions';
 import type { IdentitySchema, SessionSchema } from '@graft/wire/session';
 import type { Static } from 'typebox';
 import { unixSeconds } from './list.ts';

@@ -1,4 +1,5 @@
-import type { InvitationRecord, Member, PersonRecord, RemovedMember, Team } from '@graft/service';
+import type { InvitationRecord, Member, PersonRecord, RemovedMember } from '@graft/service/people';
+import type { Team } from '@graft/service/teams';
 import type { InvitationSchema, MemberSchema, PersonSchema, TeamSchema } from '@graft/wire/team';
 import type { Static } from 'typebox';
 import { secondsOrNull, unixSeconds } from './list.ts';

@@ -1,4 +1,4 @@
-import { type Budget, type DayUse, priceUnits, type UsagePage, type UsagePrice } from '@graft/service';
+import { type Budget, type DayUse, priceUnits, type UsagePage, type UsagePrice } from '@graft/service/usage';
 import type { UsageGroup } from '@graft/wire/lists';
 import {
   type BudgetSchema,

@@ -1,6 +1,6 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
-import type { ThreadShare } from '@graft/service';
+import type { ThreadShare } from '@graft/service/environment';
 import { ApiError } from '../api-error.ts';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { CombinationWork } from './combination-thread.ts';

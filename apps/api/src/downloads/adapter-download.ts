@@ -1,10 +1,6 @@
-import {
-  type AdapterVersion,
-  type CheckpointAdapter,
-  isDamage,
-  reportCorruption,
-  type Services,
-} from '@graft/service';
+import type { AdapterVersion, CheckpointAdapter } from '@graft/service/adapters';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import type { Services } from '@graft/service/services';
 import type { Download } from './download.ts';
 import { createTar, tarDigest } from './tar.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { createDownloadAudit } from '@graft/service';
+import { createDownloadAudit } from '@graft/service/audit';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 import { storeAdapter } from '../testing/store-adapter.ts';
 import { writeNextExport } from '../testing/write-export.ts';

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type AuditedDownload, createDownloadAudit } from '@graft/service';
+import { type AuditedDownload, createDownloadAudit } from '@graft/service/audit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';

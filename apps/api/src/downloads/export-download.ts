@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AdapterExport, isDamage, reportCorruption, type Services } from '@graft/service';
+import type { AdapterExport } from '@graft/service/exports';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import type { Services } from '@graft/service/services';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import type { Download } from './download.ts';

@@ -6,20 +6,12 @@ import {
   type TrainingOptions,
 } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
-import {
-  baseModelFault,
-  dataFilesOf,
-  type FileRecord,
-  isDamage,
-  isLastingModelFault,
-  type JobEstimate,
-  type JobFiles,
-  type LocalBaseModel,
-  liveMachines,
-  mixtureOfJob,
-  reportCorruption,
-  type Services,
-} from '@graft/service';
+import { baseModelFault, isLastingModelFault, type LocalBaseModel } from '@graft/service/base-models';
+import type { FileRecord } from '@graft/service/files';
+import { dataFilesOf, type JobEstimate, type JobFiles, mixtureOfJob } from '@graft/service/jobs';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import type { Services } from '@graft/service/services';
+import { liveMachines } from '@graft/service/workers';
 import type { FileThreads } from '../job-files/file-threads.ts';
 import { jobReading, taskTokenizer } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';

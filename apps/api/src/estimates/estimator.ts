@@ -1,5 +1,6 @@
 import type { ResolvedTraining } from '@graft/peft-core/config';
-import type { JobEstimate, Services } from '@graft/service';
+import type { JobEstimate } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 import { createFileThreads } from '../job-files/file-threads.ts';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import { estimateJob, type PlannedJob } from './estimate-job.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { registerWorker, removeWorker } from '@graft/service';
+import { registerWorker, removeWorker } from '@graft/service/workers';
 import type { ApiSettings } from '../settings.ts';
 import { jobsPath } from '../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';

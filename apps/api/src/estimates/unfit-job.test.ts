@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JobEstimate } from '@graft/service';
+import type { JobEstimate } from '@graft/service/jobs';
 import { unfitJob } from './unfit-job.ts';
 
 const estimate: JobEstimate = {

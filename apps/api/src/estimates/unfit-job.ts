@@ -1,5 +1,5 @@
 import type { FittingChange } from '@graft/peft-core/estimate';
-import type { JobError, JobEstimate } from '@graft/service';
+import type { JobError, JobEstimate } from '@graft/service/jobs';
 
 /** The error for a job that exceeds the memory of every live worker. Null if a worker has enough or does not report its memory. */
 export function unfitJob({ fits, peakMemoryBytes, memoryBytes, changes }: JobEstimate): JobError | null {

@@ -14,7 +14,8 @@ import {
 import type { ReadingOptions } from '@graft/peft-core/examples';
 import { isGraftKernels } from '@graft/peft-core/precision';
 import type { Tokenizer } from '@graft/peft-core/text';
-import type { JobEstimate, LiveMachine } from '@graft/service';
+import type { JobEstimate } from '@graft/service/jobs';
+import type { LiveMachine } from '@graft/service/workers';
 import { keepSample, keptSample, type SampleKey } from './kept-samples.ts';
 import { type FileFault, faultOf, type ValidationTask } from './validation-task.ts';
 

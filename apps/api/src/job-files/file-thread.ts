@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { loadTokenizerWith, type Tokenizer, unpackTokenizer } from '@graft/peft-core/text';
-import type { ValidationProgress } from '@graft/service';
+import type { ValidationProgress } from '@graft/service/jobs';
 import { type EstimateReport, type EstimateTask, estimateFiles } from './estimate-task.ts';
 import type { TaskTokenizer } from './task-tokenizer.ts';
 import { faultOf, type ValidationReport, type ValidationTask, validateFiles } from './validation-task.ts';

@@ -1,6 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { startWorker, ThreadTimeout } from '@graft/peft-core/threads';
-import type { ThreadShare, ValidationProgress } from '@graft/service';
+import type { ThreadShare } from '@graft/service/environment';
+import type { ValidationProgress } from '@graft/service/jobs';
 import type { EstimateReport, EstimateTask } from './estimate-task.ts';
 import type { FileMessage, FileTask } from './file-thread.ts';
 import type { TaskTokenizer } from './task-tokenizer.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { readingOptions } from '@graft/peft-core/examples';
 import type { PackedTokenizer } from '@graft/peft-core/text';
-import type { LocalBaseModel } from '@graft/service';
+import type { LocalBaseModel } from '@graft/service/base-models';
 
 export interface TaskTokenizer {
   /** Identifies the tokenizer with its template. The files are sent only if the thread's previous task used another tokenizer. */

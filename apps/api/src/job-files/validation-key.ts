@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Mixture, namedMethod } from '@graft/peft-core/config';
 import type { DataFiles } from '@graft/peft-core/examples';
-import type { JobFiles } from '@graft/service';
+import type { JobFiles } from '@graft/service/jobs';
 import type { TaskTokenizer } from './task-tokenizer.ts';
 import type { ValidationTask } from './validation-task.ts';
 

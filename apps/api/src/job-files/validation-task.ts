@@ -25,7 +25,7 @@ import {
   type UnreadColumnOf,
 } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
-import type { DataCounts, ValidationProgress } from '@graft/service';
+import type { DataCounts, ValidationProgress } from '@graft/service/jobs';
 import { keepSample, type SampleKey } from './kept-samples.ts';
 
 /** A job's files, tokenised as in training. */
@@ -183,9 +183,8 @@ export function faultOf(error: unknown): FileFault {
     message,
     param,
     fault: 'user',
-    details: details.slice(0, maxFaults).map(({ lines, ...detail }) => ({
-      ...detail,
-      ...(lines && { lines: lines.slice(0, maxRanges) }),
-    })),
+    details: details
+      .slice(0, maxFaults)
+      .map(({ lines, ...detail }) => ({ ...detail, ...(lines && { lines: lines.slice(0, maxRanges) }) })),
   };
 }

@@ -1,4 +1,6 @@
-import { type Identity, listIntegrations, type Services } from '@graft/service';
+import { listIntegrations } from '@graft/service/integrations';
+import type { Identity } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
 import type { JobIntegrationRequest } from '@graft/wire/integration';
 import { ApiError } from '../api-error.ts';
 

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type Identity, type NewJob, requesterOf, type Services } from '@graft/service';
+import { requesterOf } from '@graft/service/audit';
+import type { NewJob } from '@graft/service/jobs';
+import type { Identity } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
 import type { CreateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import type { Static } from 'typebox';
 import { canonicalJson } from './canonical-json.ts';

@@ -24,21 +24,20 @@ import {
   trialsOf,
 } from '@graft/peft-core/config';
 import { checkFormat } from '@graft/peft-core/examples';
+import type { AdapterVersion } from '@graft/service/adapters';
+import type { LocalBaseModel } from '@graft/service/base-models';
+import { type FileRecord, getFile } from '@graft/service/files';
 import {
-  type AdapterVersion,
   epochOf,
-  type FileRecord,
-  getFile,
-  type Identity,
   type JobFile,
   type JobFiles,
   type JobTrainingFile,
   type JobValidationFile,
-  type LocalBaseModel,
   readJobFiles,
-  readQuota,
-  type Services,
-} from '@graft/service';
+} from '@graft/service/jobs';
+import type { Identity } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
+import { readQuota } from '@graft/service/teams';
 import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';

@@ -15,7 +15,9 @@ import {
 } from '@graft/peft-core/config';
 import { formatOf } from '@graft/peft-core/examples';
 import { outlineOf } from '@graft/peft-core/outlines';
-import { checkJobQuota, type FileRecord, type LocalBaseModel, type TeamQuota } from '@graft/service';
+import type { LocalBaseModel } from '@graft/service/base-models';
+import type { FileRecord } from '@graft/service/files';
+import { checkJobQuota, type TeamQuota } from '@graft/service/teams';
 import type { OptionChecker } from './option-checker.ts';
 
 /** Options shared by all trials of a job. A job that is no sweep has one trial. */
@@ -145,7 +147,7 @@ async function resolveOptions(
   if (!model) return resolveTraining({ ...given, ...data });
   if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
   const outline = outlineOf(model.config);
-  const { prompts: sentencePrompts } = model.smallFiles;
-  const known = { contextLength: outline.maxPositions, model: outline, sentencePrompts };
+  const { prompts: sentencePrompts, chatTemplate: baseTemplate } = model.smallFiles;
+  const known = { contextLength: outline.maxPositions, model: outline, sentencePrompts, baseTemplate };
   return resolveTraining({ ...given, ...data, ...known });
 }

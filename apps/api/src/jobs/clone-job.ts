@@ -1,4 +1,4 @@
-import type { Job } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
 import type { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { hyperparametersOf, type Method } from '@graft/wire/jobs/method';
 import type { Static } from 'typebox';

@@ -1,10 +1,6 @@
-import {
-  isDatabaseUnavailable,
-  type JobChange,
-  readJobChanges,
-  type Services,
-  type WatchedJob,
-} from '@graft/service';
+import { isDatabaseUnavailable } from '@graft/service/database';
+import { type JobChange, readJobChanges, type WatchedJob } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 
 /** Polls the events of all event streams together. */
 export interface EventFeed {

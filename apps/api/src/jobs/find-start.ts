@@ -8,13 +8,12 @@ import {
 } from '@graft/peft-core/config';
 import {
   type AdapterVersion,
-  allowsModel,
   findCheckpointModel,
   findFineTunedModel,
   findVersionById,
-  type Identity,
-  type Services,
-} from '@graft/service';
+} from '@graft/service/adapters';
+import { allowsModel, type Identity } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
 import { ApiError } from '../api-error.ts';
 
 /**
@@ -89,10 +88,7 @@ async function modelNotFound(
   return new ApiError(
     'model_not_found',
     `The model '${id}' does not exist. Base models: ${known.join(', ')}.`,
-    {
-      status: 400,
-      param: 'model',
-    },
+    { status: 400, param: 'model' },
   );
 }
 

@@ -1,11 +1,7 @@
 import { createHash } from 'node:crypto';
-import {
-  isDatabaseUnavailable,
-  listJobsUnderWay,
-  readJobs,
-  type Services,
-  withTeamScope,
-} from '@graft/service';
+import { isDatabaseUnavailable, withTeamScope } from '@graft/service/database';
+import { listJobsUnderWay, readJobs } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import type { JobWriter, WireJob } from './job-writer.ts';
 

@@ -1,7 +1,7 @@
 // Jobs whose files are read after they were created.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { claimValidation } from '@graft/service';
+import { claimValidation } from '@graft/service/jobs';
 import { type JobRequests, jobRequests, jobsPath as path } from '../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 

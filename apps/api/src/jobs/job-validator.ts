@@ -7,21 +7,20 @@ import {
   type SweepTrial,
 } from '@graft/peft-core/config';
 import { ThreadTimeout } from '@graft/peft-core/threads';
+import { findVersionById } from '@graft/service/adapters';
+import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
+import { isDatabaseUnavailable, withTeamScope } from '@graft/service/database';
+import { type FileRecord, getFile } from '@graft/service/files';
+import { randomText } from '@graft/service/ids';
 import {
-  baseModelFault,
   breakValidation,
   claimValidation,
   type DataCounts,
   dataFilesOf,
   epochOf,
-  type FileRecord,
   findValidationResult,
-  findVersionById,
   finishValidation,
-  getFile,
   heartbeatValidation,
-  isDatabaseUnavailable,
-  isLastingModelFault,
   type Job,
   type JobError,
   type JobEstimate,
@@ -30,17 +29,15 @@ import {
   leaseOf,
   listTrials,
   mixtureOfJob,
-  randomText,
   readJobFiles,
-  readQuota,
   releaseValidation,
   returnValidation,
-  type Services,
   type ValidationOutcome,
   type ValidationProgress,
-  whenStorageIsBack,
-  withTeamScope,
-} from '@graft/service';
+} from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
+import { whenStorageIsBack } from '@graft/service/storage';
+import { readQuota } from '@graft/service/teams';
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';

@@ -1,4 +1,5 @@
-import { createQueuePlaces, type Job, type QueuePlaces, type Services } from '@graft/service';
+import { createQueuePlaces, type Job, type QueuePlaces } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 import type { JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import type { Static } from 'typebox';
 import { toWireJob } from '../answers/job.ts';

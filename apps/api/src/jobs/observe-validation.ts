@@ -1,4 +1,5 @@
-import { contextOf, endSpan, inSpan, instruments, type Job, startSpan } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
+import { contextOf, endSpan, inSpan, instruments, startSpan } from '@graft/service/observe';
 
 /**
  * Times a validation and records it in the trace of the request that created the job. `validate` returns the resulting state of the job,

@@ -1,5 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
-import { isLastingModelFault, type LocalBaseModel, type Services } from '@graft/service';
+import { isLastingModelFault, type LocalBaseModel } from '@graft/service/base-models';
+import type { Services } from '@graft/service/services';
 
 /**
  * Opens a model of the catalogue. Null: the id is unknown, or `signal` fired during the download, which continues in the background.

@@ -1,6 +1,7 @@
 import { checkAgainstModel, checkStoredWeights, stepsOfCheck } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
-import type { LocalBaseModel, ThreadShare } from '@graft/service';
+import type { LocalBaseModel } from '@graft/service/base-models';
+import type { ThreadShare } from '@graft/service/environment';
 import { type Demands, type DemandsBody, demandsOf } from '../answer-demands.ts';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { OptionCheck } from './option-check-thread.ts';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createApiKey, revokeApiKey } from '@graft/service';
+import { createApiKey, revokeApiKey } from '@graft/service/keys';
 import { type Scope, scopes } from '@graft/wire/lists';
 import Fastify from 'fastify';
 import type { Access } from '../access/access.ts';

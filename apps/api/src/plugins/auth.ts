@@ -1,15 +1,13 @@
+import { withSystemScope, withTeamScope } from '@graft/service/database';
 import {
   allowsScope,
   hasRole,
   type Identity,
   keyLapsed,
   type Operator,
-  type VerifiedSession,
   verifyKey,
-  verifySession,
-  withSystemScope,
-  withTeamScope,
-} from '@graft/service';
+} from '@graft/service/keys';
+import { type VerifiedSession, verifySession } from '@graft/service/sessions';
 import type { Role, Scope } from '@graft/wire/lists';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';

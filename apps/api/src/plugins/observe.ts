@@ -1,4 +1,4 @@
-import type { Span } from '@graft/service';
+import type { Span } from '@graft/service/observe';
 import {
   canReadMetrics,
   contextOf,
@@ -8,7 +8,7 @@ import {
   renderMetrics,
   SpanKind,
   startSpan,
-} from '@graft/service';
+} from '@graft/service/observe';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';

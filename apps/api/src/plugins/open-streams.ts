@@ -1,6 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Readable } from 'node:stream';
-import { findDeadKeys, findDeadSessions, repeat, type Services, type SessionLimits } from '@graft/service';
+import { findDeadKeys } from '@graft/service/keys';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
+import { findDeadSessions, type SessionLimits } from '@graft/service/sessions';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import Fastify, { LogController } from 'fastify';
 import { newRequestId, requestLog } from './request-log.ts';
 

@@ -1,4 +1,4 @@
-import { withReaderConnections, withWaits } from '@graft/service';
+import { withReaderConnections, withWaits } from '@graft/service/database';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';

@@ -1,17 +1,13 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { ExampleReport } from '@graft/peft-core/examples';
 import { createThread, type Thread, ThreadTimeout } from '@graft/peft-core/threads';
-import {
-  baseModelFault,
-  type FileRecord,
-  type FileReport,
-  type FileStore,
-  isDamage,
-  isLastingModelFault,
-  reportCorruption,
-  type Services,
-  type ValidationProgress,
-} from '@graft/service';
+import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
+import type { FileRecord } from '@graft/service/files';
+import type { ValidationProgress } from '@graft/service/jobs';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import type { FileReport } from '@graft/service/reports';
+import type { Services } from '@graft/service/services';
+import type { FileStore } from '@graft/service/storage';
 import { openBaseModel } from '../jobs/open-base-model.ts';
 import type { ReportAnswer, ReportCall, ReportModel } from './report-thread.ts';
 

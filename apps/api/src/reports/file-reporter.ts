@@ -1,17 +1,16 @@
 import { GraftError } from '@graft/peft-core/config';
+import { findFileByDigest } from '@graft/service/files';
+import type { JobError, ValidationProgress } from '@graft/service/jobs';
 import {
   claimFileReport,
   type FileReport,
-  findFileByDigest,
   finishFileReport,
   heartbeatFileReport,
-  isStorageUnavailable,
-  type JobError,
   type ReportLease,
   releaseFileReport,
-  type Services,
-  type ValidationProgress,
-} from '@graft/service';
+} from '@graft/service/reports';
+import type { Services } from '@graft/service/services';
+import { isStorageUnavailable } from '@graft/service/storage';
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { computeReport, createReportThread, type ReportThread } from './compute-report.ts';
 

@@ -10,7 +10,8 @@ import {
 } from '@graft/peft-core/examples';
 import { loadTokenizerWith, unpackTokenizer } from '@graft/peft-core/text';
 import { answerCalls } from '@graft/peft-core/threads';
-import type { JobError, ReportJob } from '@graft/service';
+import type { JobError } from '@graft/service/jobs';
+import type { ReportJob } from '@graft/service/reports';
 
 export interface ReportModel {
   /** Packed files. */

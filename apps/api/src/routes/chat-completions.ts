@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { lengthOfMessage } from '@graft/peft-core/chat';
 import { templateKwargsFault } from '@graft/peft-core/config';
-import { type CallPart, randomText } from '@graft/service';
+import type { CallPart } from '@graft/service/channel';
+import { randomText } from '@graft/service/ids';
 import {
   ChatCompletionChunkSchema,
   ChatCompletionSchema,

@@ -1,7 +1,7 @@
 // Sampling parameters and variables of the chat template: which ones requests may have, and what workers receive.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { modelDefaultsHeader } from '@graft/service';
+import { modelDefaultsHeader } from '@graft/service/channel';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { done, says, scriptedWorkers, token } from '../testing/scripted-worker.ts';
 

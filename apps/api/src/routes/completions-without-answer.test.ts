@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { registerWorker, removeWorker } from '@graft/service';
+import { registerWorker, removeWorker } from '@graft/service/workers';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { done, says, scriptedWorkers, token } from '../testing/scripted-worker.ts';

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { randomText } from '@graft/service';
+import { randomText } from '@graft/service/ids';
 import {
   CompletionChunkSchema,
   CompletionSchema,

@@ -9,7 +9,7 @@ import {
   type ReportJob,
   releaseFileReport,
   requestFileReport,
-} from '@graft/service';
+} from '@graft/service/reports';
 import { assertError } from '../testing/assert-error.ts';
 import {
   type Answer,

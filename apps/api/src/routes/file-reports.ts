@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type FileRecord, type FileReport, getFile, requestFileReport } from '@graft/service';
+import { type FileRecord, getFile } from '@graft/service/files';
+import { type FileReport, requestFileReport } from '@graft/service/reports';
 import { FileParams } from '@graft/wire/file';
 import { FileReportQuery, FileReportSchema } from '@graft/wire/file-report';
 import { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
@@ -47,9 +48,7 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{
         throw new ApiError(
           'missing_required_parameter',
           "'max_seq_length' requires 'model', whose tokens it counts.",
-          {
-            param: 'model',
-          },
+          { param: 'model' },
         );
       }
       if (model !== null && !(await services.baseModels.has(model, teamId))) {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createFile } from '@graft/service';
+import { createFile } from '@graft/service/files';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, answerOf, chatLine, openApiBench, uploadForm } from '../testing/open-api-bench.ts';
 

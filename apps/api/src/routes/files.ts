@@ -2,18 +2,11 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { parseColumns } from '@graft/peft-core/examples';
 import { formats } from '@graft/peft-core/formats';
-import {
-  createFile,
-  deleteFile,
-  type FileRecord,
-  getFile,
-  type IncomingBytes,
-  isDamage,
-  listFiles,
-  receiveBytes,
-  reportCorruption,
-  requesterOf,
-} from '@graft/service';
+import { requesterOf } from '@graft/service/audit';
+import { createFile, deleteFile, type FileRecord, getFile, listFiles } from '@graft/service/files';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import type { IncomingBytes } from '@graft/service/teams';
+import { receiveBytes } from '@graft/service/uploads';
 import {
   DeletedFileSchema,
   FileParams,
@@ -44,10 +37,10 @@ const operation = operations('Files');
 const lineFormats = formats.map(({ fields }) => `\`${fields}\``).join(', ');
 
 /** /files: training data as JSON lines. */
-export const fileRoutes: FastifyPluginAsyncTypebox<{
-  settings: ApiSettings;
-  checks: UploadChecks;
-}> = async (app, { settings, checks }) => {
+export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings; checks: UploadChecks }> = async (
+  app,
+  { settings, checks },
+) => {
   const { services } = app;
   const maxBytes = services.env.maxUploadBytes;
   const dataSets = createDataSetReceiver(services, checks, {

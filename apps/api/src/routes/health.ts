@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { probeWrite } from '@graft/service';
+import { probeWrite } from '@graft/service/database';
 import { ErrorSchema } from '@graft/wire/error';
 import { Type } from 'typebox';
 import { errorBody } from '../api-error.ts';
@@ -68,11 +68,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return reply
         .code(503)
         .header('retry-after', '5')
-        .send({
-          status: 'not_ready',
-          checks,
-          ...errorBody(503, 'service_unavailable', message, null),
-        });
+        .send({ status: 'not_ready', checks, ...errorBody(503, 'service_unavailable', message, null) });
     },
   );
 };

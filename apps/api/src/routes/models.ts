@@ -1,7 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
-  allowsModel,
-  type BaseModelEntry,
   type CheckpointAdapter,
   deleteFineTunedModel,
   type FineTunedModel,
@@ -9,7 +7,9 @@ import {
   findFineTunedModel,
   isTag,
   listFineTunedModels,
-} from '@graft/service';
+} from '@graft/service/adapters';
+import type { BaseModelEntry } from '@graft/service/base-models';
+import { allowsModel } from '@graft/service/keys';
 import { listOf } from '@graft/wire/list';
 import { DeletedModelSchema, ListModelsQuery, ModelSchema } from '@graft/wire/model';
 import { ref } from '@graft/wire/schema';
@@ -102,9 +102,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(
           'model_not_deletable',
           `${id} is a tag: delete it with DELETE /v1/adapters/{adapter_id}/tags/{tag}.`,
-          {
-            param: 'model',
-          },
+          { param: 'model' },
         );
       }
       return { id, object: 'model' as const, deleted: true as const };

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { claimUpload, expireUploads } from '@graft/service';
+import { claimUpload, expireUploads } from '@graft/service/uploads';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 

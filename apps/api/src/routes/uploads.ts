@@ -1,19 +1,18 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { parseColumns } from '@graft/peft-core/examples';
+import { type FileRecord, getFile } from '@graft/service/files';
 import {
   addPart,
   cancelUpload,
   createUpload,
-  type FileRecord,
-  getFile,
   getUpload,
   listParts,
   listUploads,
   receivePartBytes,
   type Upload,
   type UploadPart,
-} from '@graft/service';
+} from '@graft/service/uploads';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import {

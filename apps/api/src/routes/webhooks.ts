@@ -12,7 +12,7 @@ import {
   type WebhookDelivery,
   type WebhookEndpoint,
   type WithSecret,
-} from '@graft/service';
+} from '@graft/service/webhooks';
 import { listOf } from '@graft/wire/list';
 import { defaultWebhookEvents } from '@graft/wire/lists';
 import { ref } from '@graft/wire/schema';

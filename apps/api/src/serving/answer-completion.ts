@@ -1,11 +1,9 @@
-import {
-  GenerationError,
-  type GenerationRequest,
-  type Identity,
-  recordCompletion,
-  type Services,
-  withTeamScope,
-} from '@graft/service';
+import type { GenerationRequest } from '@graft/service/channel';
+import { withTeamScope } from '@graft/service/database';
+import { GenerationError } from '@graft/service/generation';
+import type { Identity } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
+import { recordCompletion } from '@graft/service/usage';
 import type { samplingProperties } from '@graft/wire/sampling';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject } from 'typebox';

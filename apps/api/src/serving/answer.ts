@@ -1,4 +1,4 @@
-import type { CallPart, GenerationEvent, LikelyTokens } from '@graft/service';
+import type { CallPart, GenerationEvent, LikelyTokens } from '@graft/service/channel';
 import type { Usage } from '@graft/wire/token-usage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';

@@ -1,12 +1,7 @@
-import {
-  GenerationError,
-  type GenerationEvent,
-  type GenerationRequest,
-  generate,
-  pickWorker,
-  type Services,
-  startReading,
-} from '@graft/service';
+import { type GenerationEvent, type GenerationRequest, startReading } from '@graft/service/channel';
+import { GenerationError, generate } from '@graft/service/generation';
+import type { Services } from '@graft/service/services';
+import { pickWorker } from '@graft/service/workers';
 import type { Usage } from '@graft/wire/token-usage';
 
 /** An event of a choice, with its index; at the end the usage of all choices. */

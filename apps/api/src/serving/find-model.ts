@@ -1,11 +1,8 @@
 import { isClassifier, writesText } from '@graft/peft-core/outlines';
-import {
-  findCheckpointModel,
-  findFineTunedModel,
-  type GenerationRequest,
-  type Identity,
-  type Services,
-} from '@graft/service';
+import { findCheckpointModel, findFineTunedModel } from '@graft/service/adapters';
+import type { GenerationRequest } from '@graft/service/channel';
+import type { Identity } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
 import { ApiError } from '../api-error.ts';
 
 /** A model for a worker. `name` is the model's own name, even if the request names a tag. */

@@ -1,4 +1,4 @@
-import type { LikelyTokens } from '@graft/service';
+import type { LikelyTokens } from '@graft/service/channel';
 
 /** UTF-8 bytes of a token's text. Null if the text ends within a character. */
 const bytesOf = (token: string): number[] | null =>

@@ -1,5 +1,5 @@
 import { samplingFields } from '@graft/peft-core/config';
-import type { GenerationRequest } from '@graft/service';
+import type { GenerationRequest } from '@graft/service/channel';
 import type { samplingProperties } from '@graft/wire/sampling';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';

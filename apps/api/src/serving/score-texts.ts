@@ -1,10 +1,6 @@
-import {
-  GenerationError,
-  recordCompletion,
-  type ScoringEvent,
-  type ScoringRequest,
-  scoreOnWorker,
-} from '@graft/service';
+import type { ScoringEvent, ScoringRequest } from '@graft/service/channel';
+import { GenerationError, scoreOnWorker } from '@graft/service/generation';
+import { recordCompletion } from '@graft/service/usage';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiSettings } from '../settings.ts';
 import { hangUp } from './answer.ts';

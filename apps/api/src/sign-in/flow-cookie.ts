@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import type { SecretRing } from '@graft/service';
+import type { SecretRing } from '@graft/service/secrets';
 
 /** State of a sign-in between the redirect to the provider and the return. Stored only in the browser, encrypted. */
 export interface Flow {

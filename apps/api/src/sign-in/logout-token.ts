@@ -1,4 +1,4 @@
-import type { ProviderLogout } from '@graft/service';
+import type { ProviderLogout } from '@graft/service/sessions';
 import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { ApiError } from '../api-error.ts';
 

@@ -1,4 +1,4 @@
-import type { ProviderLogout, VerifiedClaims } from '@graft/service';
+import type { ProviderLogout, VerifiedClaims } from '@graft/service/sessions';
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';

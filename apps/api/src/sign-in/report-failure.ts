@@ -1,4 +1,7 @@
-import { findSubject, instruments, type Services, type VerifiedClaims } from '@graft/service';
+import { instruments } from '@graft/service/observe';
+import { findSubject } from '@graft/service/people';
+import type { Services } from '@graft/service/services';
+import type { VerifiedClaims } from '@graft/service/sessions';
 import type { FastifyRequest } from 'fastify';
 import { toApiError } from '../to-api-error.ts';
 

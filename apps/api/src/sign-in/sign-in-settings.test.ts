@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SecretRing, settingReader } from '@graft/service';
+import { SecretRing } from '@graft/service/secrets';
+import { settingReader } from '@graft/service/settings';
 import { flowSeal, parseReturnTo } from './flow-cookie.ts';
 import { loadSignInSettings } from './sign-in-settings.ts';
 
@@ -23,12 +24,7 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
   const file = join(folder, 'oidc.json');
   const load = (content: unknown, env = publicUrl) => {
     writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
-    return loadFrom({
-      ...seconds,
-      ...env,
-      GRAFT_OIDC_CONFIG: file,
-      GRAFT_OIDC_CLIENT_SECRET: 's3cret',
-    });
+    return loadFrom({ ...seconds, ...env, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: 's3cret' });
   };
   const least = { issuer: 'https://login.example.com', client_id: 'graft' };
   const { oidc, limits } = load({ ...least, scopes: ['openid', 'groups'] });

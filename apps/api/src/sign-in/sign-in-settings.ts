@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { GroupRules, SessionLimits, SettingReader } from '@graft/service';
+import type { GroupRules, SessionLimits } from '@graft/service/sessions';
+import type { SettingReader } from '@graft/service/settings';
 import { roles } from '@graft/wire/lists';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Job, leaseOf, listJobCheckpoints, recordCheckpointAdapter } from '@graft/service';
+import { type Job, leaseOf, listJobCheckpoints, recordCheckpointAdapter } from '@graft/service/jobs';
 import type { ApiBench } from './open-api-bench.ts';
 
 /** Stores the adapter of a step of a running job, as its worker does at an evaluation. Returns the checkpoint's id. */

@@ -3,14 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import {
-  createApiKey,
-  createOperatorKey,
-  createTeam,
-  type JobState,
-  type NewApiKey,
-  type Services,
-} from '@graft/service';
+import type { JobState } from '@graft/service/jobs';
+import { createApiKey, createOperatorKey, type NewApiKey } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
+import { createTeam } from '@graft/service/teams';
 import { openFenced, openTestServices } from '@graft/service/testing';
 import type { Role } from '@graft/wire/lists';
 import { buildApp } from '../app.ts';

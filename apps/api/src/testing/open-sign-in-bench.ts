@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 import { type ApiSettings, loadApiSettings } from '../settings.ts';
 import { type openBrowser, openTestProvider, type TestProvider, testClient } from './oidc-provider.ts';
 import { type ApiBench, answerOf, openApiBench } from './open-api-bench.ts';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AdapterVersion, leaseOf, publishAdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
+import { leaseOf, publishAdapterVersion } from '@graft/service/jobs';
 import { type ApiBench, type Caller, chatLine } from './open-api-bench.ts';
 import { runJob } from './run-job.ts';
 

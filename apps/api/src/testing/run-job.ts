@@ -1,4 +1,5 @@
-import { claimJob, dispatchJobs, type Job, registerWorker } from '@graft/service';
+import { claimJob, dispatchJobs, type Job } from '@graft/service/jobs';
+import { registerWorker } from '@graft/service/workers';
 import type { ApiBench } from './open-api-bench.ts';
 
 const workerId = 'worker-test';

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createTokenCheck, registerWorker, removeWorker, type Services } from '@graft/service';
+import { createTokenCheck } from '@graft/service/channel';
+import type { Services } from '@graft/service/services';
+import { registerWorker, removeWorker } from '@graft/service/workers';
 
 // biome-ignore lint/suspicious/noExplicitAny: requests are what is tested
 type Answer = (body: any, response: ServerResponse, request: IncomingMessage) => Promise<void> | void;

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import { type AdapterVersion, newId, publishUpload } from '@graft/service';
+import { type AdapterVersion, publishUpload } from '@graft/service/adapters';
+import { newId } from '@graft/service/ids';
 import type { ApiBench, Caller } from './open-api-bench.ts';
 
 /** Stores a version as if uploaded, without the checks of an upload: its weights are random, and nothing loads them. */

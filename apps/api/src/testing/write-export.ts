@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { claimExport, finishExport } from '@graft/service';
+import { claimExport, finishExport } from '@graft/service/exports';
 import type { ApiBench } from './open-api-bench.ts';
 
 /** Does what a worker does for the next export, with these files instead of a format's. Returns the export's id. */

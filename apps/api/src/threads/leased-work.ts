@@ -1,4 +1,5 @@
-import { repeat, type Services } from '@graft/service';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
 
 /** Work that processes claim from Postgres with leases. */
 export interface LeasedWork {

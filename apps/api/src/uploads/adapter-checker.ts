@@ -1,6 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { CheckedAdapter } from '@graft/peft-core/files';
-import type { ThreadShare } from '@graft/service';
+import type { ThreadShare } from '@graft/service/environment';
 import { createCheckThread } from '../threads/check-thread.ts';
 import type { AdapterCheck } from './adapter-check-thread.ts';
 

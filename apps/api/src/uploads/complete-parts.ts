@@ -2,24 +2,23 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError, type OnBadLines } from '@graft/peft-core/config';
 import type { ColumnMapping } from '@graft/peft-core/examples';
+import { requesterOf } from '@graft/service/audit';
+import { isDatabaseUnavailable } from '@graft/service/database';
+import { type FileRecord, getFile } from '@graft/service/files';
+import { randomText } from '@graft/service/ids';
+import type { Identity } from '@graft/service/keys';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
 import {
   claimSeconds,
   claimUpload,
-  type FileRecord,
   finishUpload,
-  getFile,
-  type Identity,
-  isDatabaseUnavailable,
-  randomText,
   releaseClaim,
   renewClaim,
-  repeat,
-  requesterOf,
-  type Services,
   type Upload,
   type UploadClaim,
   type UploadPart,
-} from '@graft/service';
+} from '@graft/service/uploads';
 import { ApiError } from '../api-error.ts';
 import { storeChecked } from './receive-upload.ts';
 import type { UploadChecks } from './upload-checks.ts';

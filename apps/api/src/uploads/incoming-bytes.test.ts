@@ -5,7 +5,7 @@ import { type ClientRequest, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expireUploads } from '@graft/service';
+import { expireUploads } from '@graft/service/uploads';
 import { filesOf, sendAdapter, soundAdapter } from '../testing/adapter-parts.ts';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench, uploadForm } from '../testing/open-api-bench.ts';

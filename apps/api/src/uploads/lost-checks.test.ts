@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
-import type { Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 import { openTestServices } from '@graft/service/testing';
 import { chatLine } from '../testing/open-api-bench.ts';
 import { storeChecked } from './receive-upload.ts';

@@ -1,4 +1,6 @@
-import { admitBaseModel, type LocalBaseModel, type Services } from '@graft/service';
+import { admitBaseModel } from '@graft/service/added-models';
+import type { LocalBaseModel } from '@graft/service/base-models';
+import type { Services } from '@graft/service/services';
 import { ApiError } from '../api-error.ts';
 import { openBaseModel } from '../jobs/open-base-model.ts';
 

@@ -1,7 +1,8 @@
 import type { MultipartFile } from '@fastify/multipart';
 import { GraftError } from '@graft/peft-core/config';
 import { adapterFileLimits } from '@graft/peft-core/files';
-import { type IncomingBytes, receiveStaged } from '@graft/service';
+import { receiveStaged } from '@graft/service/storage';
+import type { IncomingBytes } from '@graft/service/teams';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';

@@ -1,7 +1,9 @@
 import { GraftError, type OnBadLines } from '@graft/peft-core/config';
 import type { ColumnMapping } from '@graft/peft-core/examples';
 import { type OpenedHubDataset, openHubDataset, parseHubDataset } from '@graft/peft-core/files';
-import { globToRegExp, type IncomingBytes, QuotaExceeded, type Services } from '@graft/service';
+import { globToRegExp } from '@graft/service/environment';
+import type { Services } from '@graft/service/services';
+import { type IncomingBytes, QuotaExceeded } from '@graft/service/teams';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import { cleanName, counted, type ReceivedUpload, storeChecked } from './receive-upload.ts';

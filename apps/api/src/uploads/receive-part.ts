@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import type { FileStore, IncomingBytes, Upload } from '@graft/service';
+import type { FileStore } from '@graft/service/storage';
+import type { IncomingBytes } from '@graft/service/teams';
+import type { Upload } from '@graft/service/uploads';
 import { maxPartBytes } from '@graft/wire/lists';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';

@@ -1,6 +1,7 @@
 import type { OnBadLines } from '@graft/peft-core/config';
 import { type ColumnMapping, type DatasetSummary, parseColumns } from '@graft/peft-core/examples';
-import type { FileStore, IncomingBytes } from '@graft/service';
+import type { FileStore } from '@graft/service/storage';
+import type { IncomingBytes } from '@graft/service/teams';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';

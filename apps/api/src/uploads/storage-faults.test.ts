@@ -3,16 +3,13 @@ import assert from 'node:assert/strict';
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import {
-  createApiKey,
-  createLogger,
-  dataFolder,
-  getFile,
-  loadServiceEnv,
-  openServices,
-  type Services,
-  withSystemScope,
-} from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
+import { withSystemScope } from '@graft/service/database';
+import { loadServiceEnv } from '@graft/service/environment';
+import { getFile } from '@graft/service/files';
+import { createApiKey } from '@graft/service/keys';
+import { createLogger } from '@graft/service/logger';
+import { openServices, type Services } from '@graft/service/services';
 import { mountSmallDisk, openCommitProxy, openCuttableProxy } from '@graft/service/testing';
 import { buildApp } from '../app.ts';
 import { assertError } from '../testing/assert-error.ts';

@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary } from '@graft/peft-core/examples';
 import { createThread } from '@graft/peft-core/threads';
-import type { ThreadPlan } from '@graft/service';
+import type { ThreadPlan } from '@graft/service/environment';
 import { tryTwice } from '../threads/check-thread.ts';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import type { LineAnswer, LineCall, RowReading } from './line-check-thread.ts';

@@ -1,4 +1,4 @@
-import { isDatabaseUnavailable } from '@graft/service';
+import { isDatabaseUnavailable } from '@graft/service/database';
 
 export const uploadedFile = { purpose: 'fine-tune', status: 'processed' } as const;
 

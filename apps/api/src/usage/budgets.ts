@@ -1,4 +1,5 @@
-import { readBudget, repeat, watchBudgets } from '@graft/service';
+import { repeat } from '@graft/service/repeat';
+import { readBudget, watchBudgets } from '@graft/service/usage';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { registerWorker, type Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 import { createTestDatabase, openTestServices } from '@graft/service/testing';
+import { registerWorker } from '@graft/service/workers';
 import { graftIn, runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { type ApiEnvironment, startApi } from '../testing/start-api.ts';
 

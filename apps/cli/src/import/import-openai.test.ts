@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { GraftClient } from '@graft/client';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { createApiKey, createTeam } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
+import { createTeam } from '@graft/service/teams';
 import { openTestServices } from '@graft/service/testing';
 import {
   freePort,
@@ -27,7 +28,7 @@ let teams = 0;
 before(async () => {
   services = await openTestServices({ role: 'admin' });
   const folder = services.env.dataDir;
-  await writeTinyModel(join(folder, 'tiny'));
+  await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 512 });
   await writeFile(join(folder, 'models.json'), '{"tiny":{"folder":"tiny"}}');
   const port = await freePort();
   baseUrl = `http://127.0.0.1:${port}/v1`;
@@ -279,6 +280,57 @@ test('a damaged download is fetched again; one that is never whole fails, and no
     );
     assert.deepEqual(await readdir(join(folder, 'openai-import/files')), ['file-train.jsonl']);
   }
+});
+
+test('jobs are checked before they are created: tools are added, and lines that Graft cannot read named or left out', async (t) => {
+  const server = await openAiServer(t);
+  const line = (user: unknown, assistant: object, more = {}) =>
+    `${JSON.stringify({
+      messages: [
+        { role: 'user', content: user },
+        { role: 'assistant', ...assistant },
+      ],
+      ...more,
+    })}\n`;
+  const call = { id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{}' } };
+  const tools = [{ type: 'function', function: { name: 'weather', parameters: { type: 'object' } } }];
+  const calls = line('a', { content: null, tool_calls: [call] }, { tools }).repeat(10);
+  const image = line([{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }], {
+    content: 'b',
+  });
+  server.files.set('file-tools', { filename: 'tools.jsonl', content: calls });
+  server.files.set('file-images', { filename: 'images.jsonl', content: chat('a').repeat(10) + image });
+  server.files.set('file-long', { filename: 'long.jsonl', content: chat('long '.repeat(500)).repeat(10) });
+  server.jobs.push(
+    openAiJob('ftjob-tools', { training_file: 'file-tools' }),
+    openAiJob('ftjob-images', { training_file: 'file-images' }),
+    openAiJob('ftjob-long', { training_file: 'file-long' }),
+  );
+  const { run, client } = await importer(t, server);
+  const prepared = await run(model);
+  assert.deepEqual(outcomes(prepared.jobs), {
+    'ftjob-tools': 'prepared',
+    'ftjob-images': 'left',
+    'ftjob-long': 'left',
+  });
+  const job = (id: string, report = prepared) => report.jobs.find(({ openai_id }) => openai_id === id)!;
+  assert.deepEqual(job('ftjob-tools').create?.training, { chat_template: 'tools' });
+  assert.match(job('ftjob-tools').differs.join(), /the chat template of tiny has no tools/);
+  assert.match(
+    job('ftjob-images').why ?? '',
+    /line 11 messages\[0\] has an image in content\[0\]; Graft reads only text/,
+  );
+  assert.match(job('ftjob-long').why ?? '', /^Graft rejected it: .*the limit \(max_seq_length\) is 512/);
+
+  const created = await run([...model, '--create-jobs', '--on-bad-lines', 'skip']);
+  assert.deepEqual(outcomes(created.jobs), {
+    'ftjob-tools': 'created',
+    'ftjob-images': 'created',
+    'ftjob-long': 'left',
+  });
+  assert.equal((await client.fineTuning.jobs.list().toArray()).length, 2);
+  const { training } = await client.fineTuning.jobs.retrieve(job('ftjob-images', created).graft_id!);
+  assert.equal(training?.on_bad_lines, 'skip');
 });
 
 test('what cannot be read at all is reported once, without the key', async (t) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLogger, instruments } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
+import { instruments } from '@graft/service/observe';
 import { type FakeSmi, fakeSmi, oneCard, prints, uuids } from '../testing/fake-smi.ts';
 import { CardReadings, readCards } from './card-readings.ts';
 import { CardWatch } from './card-watch.ts';

@@ -1,4 +1,6 @@
-import { instruments, type Repeating, repeat, type Services } from '@graft/service';
+import { instruments } from '@graft/service/observe';
+import { type Repeating, repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
 import type { Device } from '../devices.ts';
 import type { CardWatch } from './card-watch.ts';
 import { askSmi } from './nvidia-smi.ts';

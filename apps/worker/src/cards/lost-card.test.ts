@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, dispatchJobs, type Job, registerWorker, type WorkerCapabilities } from '@graft/service';
+import { cancelJob, dispatchJobs, type Job, type WorkerCapabilities } from '@graft/service/jobs';
+import { registerWorker } from '@graft/service/workers';
 import type { CardFault } from '../faults/card-fault.ts';
 import { deviceProof } from '../health/proofs.ts';
 import { WorkerHealth } from '../health/worker-health.ts';

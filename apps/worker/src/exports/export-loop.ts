@@ -1,4 +1,7 @@
-import { claimExport, repeat, type Services, withTeamScope } from '@graft/service';
+import { withTeamScope } from '@graft/service/database';
+import { claimExport } from '@graft/service/exports';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import type { ExporterProcess } from './exporter-process.ts';
 import { runExport } from './run-export.ts';

@@ -5,15 +5,15 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AdapterVersion } from '@graft/service/adapters';
+import { dataFolder } from '@graft/service/data-folder';
 import {
   type AdapterExport,
-  type AdapterVersion,
   cancelExport,
   createExport,
-  dataFolder,
   deleteExport,
   getExport,
-} from '@graft/service';
+} from '@graft/service/exports';
 import { type ForkedWorker, forkWorker } from '../testing/forked-worker.ts';
 import { storeVersion } from '../testing/store-version.ts';
 import type { ExportTiming } from '../testing/timed-exporter.ts';

@@ -1,30 +1,26 @@
 import { readdir, rmdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
+import { type AdapterVersion, findVersionById } from '@graft/service/adapters';
+import { admitBaseModel } from '@graft/service/added-models';
+import { checkPermitted } from '@graft/service/base-models';
+import { dataFolder } from '@graft/service/data-folder';
+import { isDatabaseUnavailable } from '@graft/service/database';
 import {
   type AdapterExport,
-  type AdapterVersion,
-  admitBaseModel,
-  checkPermitted,
-  copyUntrusted,
-  dataFolder,
   type ExportLease,
   failExport,
-  findVersionById,
   finishExport,
   heartbeatExport,
-  instruments,
-  isDamage,
-  isDatabaseUnavailable,
-  type JobError,
   releaseExport,
-  removeBelow,
-  repeat,
-  reportCorruption,
-  type Services,
-  Unexpected,
   whileDatabaseIsAway,
-} from '@graft/service';
+} from '@graft/service/exports';
+import type { JobError } from '@graft/service/jobs';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import { instruments } from '@graft/service/observe';
+import { repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
+import { copyUntrusted, removeBelow, Unexpected } from '@graft/service/storage';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import type { ExporterOutcome, ExporterProcess } from './exporter-process.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { GeneratorBusy, GeneratorProcess } from './generator-process.ts';
 
 // Answers with the prompt's words, one every 100 ms. "hang" blocks for ever, "die" exits, "fail" is an internal error. The id of a

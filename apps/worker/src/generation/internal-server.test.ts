@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
-import { generationProtocol, modelDefaultsHeader, protocolHeader, signRequest } from '@graft/service';
+import { generationProtocol, modelDefaultsHeader, protocolHeader, signRequest } from '@graft/service/channel';
 import { keepLog } from '@graft/service/testing';
 import type { FastifyInstance } from 'fastify';
 import { makeApiToken } from '../testing/api-token.ts';

@@ -3,7 +3,6 @@ import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import {
-  canReadMetrics,
   createTokenCheck,
   type GenerationRequest,
   GenerationRequestSchema,
@@ -14,14 +13,14 @@ import {
   protocolHeader,
   protocolOf,
   reasoningHeader,
-  renderMetrics,
   type ScoringRequest,
   ScoringRequestSchema,
-  type Services,
   scoringPath,
   startReading,
   teamHeader,
-} from '@graft/service';
+} from '@graft/service/channel';
+import { canReadMetrics, renderMetrics } from '@graft/service/observe';
+import type { Services } from '@graft/service/services';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Share } from './fair-order.ts';
 import { GeneratorBusy, type GeneratorProcess } from './generator-process.ts';
@@ -99,11 +98,13 @@ export function createInternalServer(
     const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
     if (!isProved || !(await isFromApi(given)))
-      return reply.code(401).send({
-        code: 'invalid_token',
-        message: 'The token is not for this worker, or the certificate is wrong.',
-        param: null,
-      });
+      return reply
+        .code(401)
+        .send({
+          code: 'invalid_token',
+          message: 'The token is not for this worker, or the certificate is wrong.',
+          param: null,
+        });
     const asked = protocolOf(request.headers);
     // A request without a protocol number may still be compatible; the validation of its body decides.
     if (asked !== null && asked !== generationProtocol)
@@ -126,11 +127,14 @@ export function createInternalServer(
       lines = await startReading(linesOf(gone.signal, share));
     } catch (error) {
       if (!(error instanceof GeneratorBusy)) throw error;
-      return reply.code(503).header('retry-after', retryAfterSeconds).send({
-        code: 'generator_busy',
-        message: 'This worker answers as many requests as it can.',
-        param: null,
-      });
+      return reply
+        .code(503)
+        .header('retry-after', retryAfterSeconds)
+        .send({
+          code: 'generator_busy',
+          message: 'This worker answers as many requests as it can.',
+          param: null,
+        });
     }
     const read = readInTime(lines, () => reply.raw.destroy());
     return reply.type('application/x-ndjson').send(Readable.from(read, { objectMode: false }));

@@ -6,16 +6,15 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, it } from 'node:test';
 import {
-  GenerationError,
   type GenerationRequest,
-  generate,
   makeCertificate,
   type OwnCertificate,
-  registerWorker,
-  type Services,
   signRequest,
-} from '@graft/service';
+} from '@graft/service/channel';
+import { GenerationError, generate } from '@graft/service/generation';
+import type { Services } from '@graft/service/services';
 import { keepLog, openTestServices } from '@graft/service/testing';
+import { registerWorker } from '@graft/service/workers';
 import type { FastifyInstance } from 'fastify';
 import { member, stranger } from '../testing/certificates.ts';
 import { GeneratorProcess } from './generator-process.ts';

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import { checkScoreTask, checkWritingTask } from '@graft/peft-core/files';
 import { defaultTask, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
+import { admitBaseModel } from '@graft/service/added-models';
+import { isLastingModelFault } from '@graft/service/base-models';
 import {
-  admitBaseModel,
   encodeLine,
   type GenerationLine,
   type GenerationRequest,
-  isLastingModelFault,
   lineCharacters,
   type ScoringRequest,
-  type Services,
-} from '@graft/service';
+} from '@graft/service/channel';
+import type { Services } from '@graft/service/services';
 import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts';
 import type { Share } from './fair-order.ts';
 import {
@@ -79,10 +79,7 @@ async function* reported(
     yield* lines();
   } catch (error) {
     if (error instanceof GeneratorBusy || signal.aborted) throw error;
-    const fault = faultOf(error, {
-      code: 'generation_failed',
-      message: 'The worker had an internal error.',
-    });
+    const fault = faultOf(error, { code: 'generation_failed', message: 'The worker had an internal error.' });
     logFault('generation failed', fault, log);
     yield encodeLine(lineOf({ type: 'failed', fault, promptTokens: 0, completionTokens: 0 }));
   }

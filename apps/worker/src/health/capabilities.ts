@@ -1,5 +1,5 @@
 import { threadCount } from '@graft/peft-core/precision';
-import type { WorkerCapabilities } from '@graft/service';
+import type { WorkerCapabilities } from '@graft/service/jobs';
 import { type Device, type Precision, resolvePrecision } from '../devices.ts';
 import { UnhealthyReason } from '../faults/unfit.ts';
 

@@ -1,10 +1,7 @@
-import {
-  checkOwnDataFolder,
-  dataFolder,
-  isDatabaseUnavailable,
-  probeDataFolder,
-  type Services,
-} from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
+import { isDatabaseUnavailable } from '@graft/service/database';
+import type { Services } from '@graft/service/services';
+import { checkOwnDataFolder, probeDataFolder } from '@graft/service/storage';
 import type { CardWatch } from '../cards/card-watch.ts';
 import { UnhealthyReason } from '../faults/unfit.ts';
 import { canReach, type Sandbox } from '../processes/confinement.ts';

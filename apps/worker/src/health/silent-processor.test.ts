@@ -2,7 +2,8 @@
 // here; cards/find-cards.test.ts has the others.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createLogger, type Services } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
+import type { Services } from '@graft/service/services';
 import { openTestServices } from '@graft/service/testing';
 import { CardWatch } from '../cards/card-watch.ts';
 import { installedBuild } from '../cards/installed-build.ts';
@@ -66,12 +67,7 @@ test('a trainer whose TensorFlow finds no GPU fails the check, which reports wha
   const prove = engineProof(
     [trainer],
     { precision: 'bf16', threads: 1 },
-    {
-      cards,
-      isServing: () => true,
-      onKernels: () => {},
-      onSpeed: () => {},
-    },
+    { cards, isServing: () => true, onKernels: () => {}, onSpeed: () => {} },
   );
   const fault = await faultOf(prove());
   if (installedBuild() === 'cpu') assert.equal(fault.code, 'gpu_not_used');

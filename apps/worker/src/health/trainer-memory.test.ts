@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { totalmem } from 'node:os';
 import { describe, it } from 'node:test';
-import { memoryLimit } from '@graft/service';
+import { memoryLimit } from '@graft/service/environment';
 import { shareCards } from '../cards/share-card.ts';
 import { trainerMemory, withoutReserve } from './trainer-memory.ts';
 

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { memoryLimit } from '@graft/service';
+import { memoryLimit } from '@graft/service/environment';
 import type { CardShares } from '../cards/share-card.ts';
 import type { Device } from '../devices.ts';
 

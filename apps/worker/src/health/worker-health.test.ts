@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { registerWorker, type Services, withTeamScope } from '@graft/service';
+import { withTeamScope } from '@graft/service/database';
+import type { Services } from '@graft/service/services';
 import { openFenced, openTestServices } from '@graft/service/testing';
+import { registerWorker } from '@graft/service/workers';
 import { UnhealthyReason } from '../faults/unfit.ts';
 import { dataFolderProof } from './proofs.ts';
 import { WorkerHealth } from './worker-health.ts';

@@ -1,15 +1,9 @@
-import {
-  clearWorkerFaults,
-  isDatabaseUnavailable,
-  isLastingModelFault,
-  type JobError,
-  quarantineWorker,
-  type Repeating,
-  recordWorkerFault,
-  repeat,
-  type Services,
-  withSystemScope,
-} from '@graft/service';
+import { isLastingModelFault } from '@graft/service/base-models';
+import { isDatabaseUnavailable, withSystemScope } from '@graft/service/database';
+import type { JobError } from '@graft/service/jobs';
+import { type Repeating, repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
+import { clearWorkerFaults, quarantineWorker, recordWorkerFault } from '@graft/service/workers';
 import type { CardWatch } from '../cards/card-watch.ts';
 import type { Device } from '../devices.ts';
 import { CardFault } from '../faults/card-fault.ts';

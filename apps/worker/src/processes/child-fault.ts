@@ -1,18 +1,12 @@
 import { GraftError, shortened } from '@graft/peft-core/config';
-import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
+import type { Services } from '@graft/service/services';
+import type { Static } from 'typebox';
 import { type CardFaultCode, cardFaultIn, plainFault } from '../faults/card-fault.ts';
-import { longestFault, longestStack } from './message-schemas.ts';
+import { type FaultSchema, longestFault, longestStack } from './message-schemas.ts';
 
 /** A fault as it crosses the process boundary. `message` may be shown to the team. */
-export interface ChildFault {
-  code: string;
-  message: string;
-  param: string | null;
-  fault: 'user' | 'system' | 'environment';
-  /** For the operator's log only. */
-  stack?: string;
-}
+export type ChildFault = Static<typeof FaultSchema>;
 
 /** The operator's files that a child process reads. Faults in them are not a team's, and no team may see their paths. */
 export interface OperatorFiles {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { findUser } from '@graft/service';
+import { findUser } from '@graft/service/postgres';
 
 /** The user that a child process runs as, when different from this process's user. */
 export interface ChildUser {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { keepLog } from '@graft/service/testing';
 import { ForkedProcess } from './forked-process.ts';
 

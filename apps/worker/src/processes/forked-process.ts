@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
 import { type ChildFault, memoryFault } from './child-fault.ts';

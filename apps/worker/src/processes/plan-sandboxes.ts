@@ -1,7 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { dataFolder, type Services, secureDataFolder } from '@graft/service';
 import { listBaseModels } from '@graft/service/base-models';
+import { dataFolder, secureDataFolder } from '@graft/service/data-folder';
+import type { Services } from '@graft/service/services';
 import { availableUsers, type ChildUser, findChildUsers } from './child-user.ts';
 import {
   canReach,
@@ -112,13 +113,7 @@ export async function planSandboxes(
   const layers = users ? (['user', ...confinement.layers] as Layer[]) : [...confinement.layers];
   log.info({ layers, users: users?.map(({ uid }) => uid) ?? null }, 'trainers are confined');
   const close = async () => await rm(folder, { recursive: true, force: true });
-  return {
-    generator,
-    trainers: others.slice(0, trainers),
-    exporters: others.slice(trainers),
-    layers,
-    close,
-  };
+  return { generator, trainers: others.slice(0, trainers), exporters: others.slice(trainers), layers, close };
 }
 
 /** The paths that the user cannot reach. */

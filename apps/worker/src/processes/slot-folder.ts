@@ -1,6 +1,6 @@
 import { chmod, chown, copyFile, lchown, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { removeBelow } from '@graft/service';
+import { removeBelow } from '@graft/service/storage';
 import type { ChildUser } from './child-user.ts';
 
 /** The files of one call that a child may access besides the base model. */

@@ -1,4 +1,5 @@
-import { publishChannelKeys, type Services, signRequest } from '@graft/service';
+import { publishChannelKeys, signRequest } from '@graft/service/channel';
+import type { Services } from '@graft/service/services';
 import { openFenced } from '@graft/service/testing';
 
 const pepper = { versions: [{ version: 1, secret: 'p'.repeat(32) }] };

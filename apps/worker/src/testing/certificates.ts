@@ -2,7 +2,7 @@
  * Certificates for tests of the channel between API and workers, for 127.0.0.1 and localhost, valid until 2126: one of a member of
  * the installation, and one of a stranger from another authority. The keys protect nothing.
  */
-import type { Secrets } from '@graft/service';
+import type { Secrets } from '@graft/service/secrets';
 
 type InternalTls = NonNullable<Secrets['internalTls']>;
 

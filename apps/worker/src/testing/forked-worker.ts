@@ -1,7 +1,7 @@
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 
 /** A worker in a separate process, as started by `npm run start:worker`. */
 export interface ForkedWorker {

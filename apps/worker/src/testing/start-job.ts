@@ -1,12 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  claimJob,
-  dispatchJobs,
-  type Job,
-  registerWorker,
-  type Services,
-  type WorkerCapabilities,
-} from '@graft/service';
+import { claimJob, dispatchJobs, type Job, type WorkerCapabilities } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
+import { registerWorker } from '@graft/service/workers';
 import { dataFolderProof } from '../health/proofs.ts';
 import { WorkerHealth } from '../health/worker-health.ts';
 import { runTrainingJob } from '../training/run-training-job.ts';

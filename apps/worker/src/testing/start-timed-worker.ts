@@ -1,4 +1,4 @@
-import { openServices } from '@graft/service';
+import { openServices } from '@graft/service/services';
 import { loadWorkerEnv } from '../env.ts';
 import { startWorker, type Worker } from '../worker.ts';
 import type { WorkerBench } from './worker-bench.ts';

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileTensorsFor } from '@graft/peft-core/check';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeSafetensors } from '@graft/peft-core/files';
-import { type AdapterVersion, newId, publishUpload } from '@graft/service';
+import { type AdapterVersion, publishUpload } from '@graft/service/adapters';
+import { newId } from '@graft/service/ids';
 import type { WorkerBench } from './worker-bench.ts';
 
 /** Stores a version of a LoRA adapter for `tiny`, or for another base model of the bench, as if uploaded. */

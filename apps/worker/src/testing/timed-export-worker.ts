@@ -1,5 +1,5 @@
 /** A worker as main.ts starts it, for a fork, whose exporter is timed-exporter.ts. */
-import { openServices } from '@graft/service';
+import { openServices } from '@graft/service/services';
 import { loadWorkerEnv } from '../env.ts';
 import { startWorker } from '../worker.ts';
 

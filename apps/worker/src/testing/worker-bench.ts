@@ -13,19 +13,19 @@ import {
 } from '@graft/peft-core/config';
 import type { FormatName } from '@graft/peft-core/examples';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import { createFile } from '@graft/service/files';
 import {
   claimValidation,
-  createFile,
   createJob,
-  createTeam,
   finishValidation,
   getJob,
   isTerminal,
   type Job,
   type JobState,
   leaseOf,
-  type Services,
-} from '@graft/service';
+} from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
+import { createTeam } from '@graft/service/teams';
 import { openTestServices } from '@graft/service/testing';
 import type { Timing } from './timed-trainer.ts';
 

@@ -1,7 +1,7 @@
 // The engine check. The trainers only send messages.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import { CardWatch } from '../cards/card-watch.ts';
 import { engineProof } from './engine-proof.ts';
 import { TrainerProcess } from './trainer-process.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cancelJob, type Job, openServices, readMetrics, type Services } from '@graft/service';
+import { cancelJob, type Job, readMetrics } from '@graft/service/jobs';
+import { openServices, type Services } from '@graft/service/services';
 import { type CuttableProxy, openCuttableProxy } from '@graft/service/testing';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';

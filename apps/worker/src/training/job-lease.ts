@@ -1,16 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Database,
-  heartbeatJob,
-  isDatabaseUnavailable,
-  type Job,
-  type Lease,
-  leaseOf,
-  type Repeating,
-  readJobFlags,
-  repeat,
-  type Services,
-} from '@graft/service';
+import { type Database, isDatabaseUnavailable } from '@graft/service/database';
+import { heartbeatJob, type Job, type Lease, leaseOf, readJobFlags } from '@graft/service/jobs';
+import { type Repeating, repeat } from '@graft/service/repeat';
+import type { Services } from '@graft/service/services';
 import type { Interruption } from './job-interrupts.ts';
 
 /** Thrown by writes under a lease that is no longer held: stop, and write nothing more. */

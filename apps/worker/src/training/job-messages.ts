@@ -1,5 +1,5 @@
 import { isSetMetric } from '@graft/peft-core/config';
-import type { TrialState } from '@graft/service';
+import type { TrialState } from '@graft/service/jobs';
 import type { TrainerRecordOf } from './trainer-protocol.ts';
 
 type Start = Omit<TrainerRecordOf<'start'>, 'series'>;

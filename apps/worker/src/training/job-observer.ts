@@ -1,4 +1,5 @@
-import { contextOf, endSpan, instruments, type Job, type Span, startSpan, under } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
+import { contextOf, endSpan, instruments, type Span, startSpan, under } from '@graft/service/observe';
 import { hasStepEvent } from './job-messages.ts';
 import type { JobOutcome } from './settle-job.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
@@ -52,10 +53,7 @@ export class JobObserver {
       case 'checkpoint':
         instruments.checkpoints.inc();
         instruments.checkpointSeconds.observe(record.seconds);
-        this.#stretch?.addEvent('checkpoint', {
-          step: record.step,
-          seconds: record.seconds,
-        });
+        this.#stretch?.addEvent('checkpoint', { step: record.step, seconds: record.seconds });
         this.#endStretch(record.step);
         break;
       case 'stopped':

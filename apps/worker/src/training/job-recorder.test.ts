@@ -1,7 +1,7 @@
 // A trainer's reports become rows, on real Postgres with a child process that only waits (testing/timed-trainer.ts).
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { listEvents, pauseJob, readMetrics, resumeJob } from '@graft/service';
+import { listEvents, pauseJob, readMetrics, resumeJob } from '@graft/service/jobs';
 import { timedTrainer } from '../testing/killed-trainer.ts';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';

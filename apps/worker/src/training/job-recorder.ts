@@ -12,7 +12,7 @@ import {
   recordTrials,
   resumeFromCheckpoint,
   type TrialState,
-} from '@graft/service';
+} from '@graft/service/jobs';
 import type { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
 import type { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import type { JobLease } from './job-lease.ts';

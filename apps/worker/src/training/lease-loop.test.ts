@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dispatchJobs, registerWorker, type WorkerCapabilities } from '@graft/service';
+import { dispatchJobs, type WorkerCapabilities } from '@graft/service/jobs';
+import { registerWorker } from '@graft/service/workers';
 import { WorkerHealth } from '../health/worker-health.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { startLeaseLoop } from './lease-loop.ts';

@@ -1,10 +1,6 @@
-import {
-  claimNextJob,
-  repeat,
-  staleDispatched,
-  type WorkerCapabilities,
-  withTeamScope,
-} from '@graft/service';
+import { withTeamScope } from '@graft/service/database';
+import { claimNextJob, staleDispatched, type WorkerCapabilities } from '@graft/service/jobs';
+import { repeat } from '@graft/service/repeat';
 import type { CardWatch } from '../cards/card-watch.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import type { SharedCard } from './memory/whole-card.ts';

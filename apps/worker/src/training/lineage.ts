@@ -1,6 +1,8 @@
 import { trialName } from '@graft/peft-core/config';
 import { autoClass } from '@graft/peft-core/outlines';
-import type { CodeVersion, FileRecord, Job, TrialState } from '@graft/service';
+import type { CodeVersion } from '@graft/service/code-version';
+import type { FileRecord } from '@graft/service/files';
+import type { Job, TrialState } from '@graft/service/jobs';
 import type { Device } from '../devices.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 

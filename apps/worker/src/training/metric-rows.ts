@@ -1,7 +1,7 @@
 /** Converts a trainer's measurements to rows of `job_metrics`. */
-import type { TrialRef } from '@graft/peft-core';
 import { namesOfColumns } from '@graft/peft-core/config';
-import type { JobMetric } from '@graft/service';
+import type { TrialRef } from '@graft/peft-core/reports';
+import type { JobMetric } from '@graft/service/jobs';
 import type { SeriesPart, TrainerRecordOf } from './trainer-protocol.ts';
 
 type Step = Pick<

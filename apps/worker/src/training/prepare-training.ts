@@ -1,20 +1,19 @@
 import { GraftError, objectiveFor, optimizerSteps, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
+import { type AdapterVersion, findVersionById } from '@graft/service/adapters';
+import { admitBaseModel } from '@graft/service/added-models';
+import type { LocalBaseModel } from '@graft/service/base-models';
 import {
-  type AdapterVersion,
-  admitBaseModel,
   dataFilesOf,
   epochOf,
   findJobFile,
-  findVersionById,
   type Job,
   type JobFiles,
   type JobTrial,
-  type LocalBaseModel,
   listTrials,
   readJobFiles,
-  type Services,
-} from '@graft/service';
+} from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 import { type Device, resolvePrecision } from '../devices.ts';
 import { withMicroBatch } from './memory/smaller-batch.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';

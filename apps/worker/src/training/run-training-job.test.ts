@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { cancelJob, type Job, pauseJob, readMetrics, resumeJob } from '@graft/service';
+import { cancelJob, type Job, pauseJob, readMetrics, resumeJob } from '@graft/service/jobs';
 import { killedBefore, timedTrainer } from '../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';

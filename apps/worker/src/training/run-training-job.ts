@@ -2,15 +2,11 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import { writeServedLoss } from '@graft/peft-core/files';
-import {
-  type CodeVersion,
-  type GpuReading,
-  isDatabaseUnavailable,
-  type Job,
-  removeBelow,
-  type Services,
-  type TrialState,
-} from '@graft/service';
+import type { CodeVersion } from '@graft/service/code-version';
+import { isDatabaseUnavailable } from '@graft/service/database';
+import type { GpuReading, Job, TrialState } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
+import { removeBelow } from '@graft/service/storage';
 import type { CardReadings } from '../cards/card-readings.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';

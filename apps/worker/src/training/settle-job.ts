@@ -3,7 +3,6 @@ import {
   cancelRunningJob,
   failJob,
   heartbeatJob,
-  instruments,
   isTerminal,
   type Job,
   type JobError,
@@ -11,8 +10,9 @@ import {
   publishAdapterVersion,
   type Release,
   releaseJob,
-  type Services,
-} from '@graft/service';
+} from '@graft/service/jobs';
+import { instruments } from '@graft/service/observe';
+import type { Services } from '@graft/service/services';
 import type { Slot, WorkerHealth } from '../health/worker-health.ts';
 import { memoryFault } from '../processes/child-fault.ts';
 import type { ChildExit } from '../processes/forked-process.ts';

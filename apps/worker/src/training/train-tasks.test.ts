@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { readMetrics } from '@graft/service';
+import { readMetrics } from '@graft/service/jobs';
 import { startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type QueueOptions, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
-import { createLogger } from '@graft/service';
+import { createLogger } from '@graft/service/logger';
 import type { Precision } from '../devices.ts';
 import type { Timing } from '../testing/timed-trainer.ts';
 import { TrainerProcess } from './trainer-process.ts';

@@ -71,12 +71,7 @@ function metricPairs(a: object, b: object): MetricPair[] {
   const names = [...new Set([...ofA.keys(), ...ofB.keys()])].sort();
   const pairs = names.map((name): MetricPair => {
     const [left, right] = [numberOf(ofA.get(name)), numberOf(ofB.get(name))];
-    return {
-      name,
-      a: left,
-      b: right,
-      difference: left === null || right === null ? null : right - left,
-    };
+    return { name, a: left, b: right, difference: left === null || right === null ? null : right - left };
   });
   return pairs.filter((pair) => pair.a !== null || pair.b !== null).slice(0, most);
 }

@@ -99,13 +99,7 @@ async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
   if (ids.length === 0) return { jobs: [], files: [], checkpoints: [], truncated: false };
   const jobs = await db.job.findMany({
     where: { teamId, id: { in: ids } },
-    select: {
-      id: true,
-      trainingFileId: true,
-      validationFileId: true,
-      dataFileIds: true,
-      createdAt: true,
-    },
+    select: { id: true, trainingFileId: true, validationFileId: true, dataFileIds: true, createdAt: true },
   });
   const files = await db.file.findMany({
     where: { teamId, id: { in: jobs.flatMap(filesOf) } },

@@ -148,11 +148,7 @@ test('HF_ENDPOINT and HF_TOKEN fetch a private model of the Hub, and no error co
       assert.ok(!error.message.includes(new URL(hub.endpoint).host), error.message);
       return true;
     });
-    const models = await catalogue({
-      ...env,
-      HF_TOKEN: 'secret',
-      GRAFT_CACHE_DIR: path.join(folder, 'hub'),
-    });
+    const models = await catalogue({ ...env, HF_TOKEN: 'secret', GRAFT_CACHE_DIR: path.join(folder, 'hub') });
     const model = (await models.get('org/name'))!;
     assert.deepEqual([model.id, model.modelType], ['org/name', 'llama']);
     assert.ok(model.path.startsWith(path.join(folder, 'hub')), model.path);

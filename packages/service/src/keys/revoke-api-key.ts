@@ -285,10 +285,7 @@ export async function endInvitations(
     JOIN memberships m ON m.team_id = i.team_id AND m.person_id = i.accepted_by
     WHERE i.team_id = ${teamId} AND i.made_by_key = ANY(${keys}) AND i.accepted_at = m.created_at
     LIMIT ${maxListed}`;
-  return {
-    invitations: idsOf(invitations).slice(0, maxListed),
-    members: idsOf(members),
-  };
+  return { invitations: idsOf(invitations).slice(0, maxListed), members: idsOf(members) };
 }
 
 const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id);

@@ -130,12 +130,7 @@ async function verifyTeamKey(
   if (!parsed) return null;
   // Runs on every request, so it bypasses Prisma, which takes several queries and five times as long.
   const { rows } = await db.sql.query<
-    Identity &
-      StoredKey & {
-        scopes: string[];
-        models: string[];
-        personsRole: Role | null;
-      }
+    Identity & StoredKey & { scopes: string[]; models: string[]; personsRole: Role | null }
   >(
     `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.scopes, k.models,
        k.person_id AS "personId", m.role AS "personsRole", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,

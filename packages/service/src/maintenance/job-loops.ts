@@ -35,9 +35,7 @@ const ringAgainSeconds = 15;
  * takes turns with the others (`runExclusive`). A pass that fails (Postgres or the queue unavailable) is retried; a job that fails
  * does not stop the others. `close` waits for running passes.
  */
-export function startJobLoops(services: Services): {
-  close(): Promise<void>;
-} {
+export function startJobLoops(services: Services): { close(): Promise<void> } {
   const { queue, env, log } = services;
   const loop = loopsOf(services);
   const onFault = (what: string): JobFaultListener => {

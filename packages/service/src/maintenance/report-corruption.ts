@@ -11,13 +11,7 @@ export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
   | { kind: 'export'; teamId: string; id: string }
   /** `checkpoint`: the adapter of an intermediate step. */
-  | {
-      kind: 'artifact' | 'checkpoint';
-      teamId: string;
-      id: string;
-      jobId: string | null;
-      modelName: string;
-    };
+  | { kind: 'artifact' | 'checkpoint'; teamId: string; id: string; jobId: string | null; modelName: string };
 
 const damages = new Set(['file_corrupt', 'file_missing', 'artifact_corrupt', 'artifact_missing']);
 

@@ -111,10 +111,7 @@ async function readDatabase({ sql, env }: Sources) {
   const states: Record<string, number> = { ready: 0, draining: 0, quarantined: 0, silent: 0 };
   for (const { state, count } of found.rows) states[state] = count;
   const ready = found.rows.find(({ state }) => state === 'ready');
-  return {
-    jobs: rows,
-    workers: { states, slots: ready?.slots ?? 0, running: ready?.running ?? 0 },
-  };
+  return { jobs: rows, workers: { states, slots: ready?.slots ?? 0, running: ready?.running ?? 0 } };
 }
 
 async function inTime<T>(work: Promise<T>): Promise<T | null> {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createTeam, registerWorker, type Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
+import { createTeam } from '@graft/service/teams';
 import { openTestServices } from '@graft/service/testing';
+import { registerWorker } from '@graft/service/workers';
 import { connectDatabase } from '../database/database.ts';
 import { instruments, registry } from './instruments.ts';
 import { canReadMetrics, renderMetrics } from './serve-metrics.ts';

@@ -23,10 +23,7 @@ type WithoutToken = Omit<Invitation, 'tokenHmac' | 'pepperVersion'>;
 export type InvitationRecord = Omit<WithoutToken, 'role'> & { role: Role };
 
 const withoutToken = { omit: { tokenHmac: true, pepperVersion: true } } as const;
-const invitationOf = ({ role, ...row }: WithoutToken): InvitationRecord => ({
-  ...row,
-  role: role as Role,
-});
+const invitationOf = ({ role, ...row }: WithoutToken): InvitationRecord => ({ ...row, role: role as Role });
 
 /**
  * Invites somebody into a team. The result contains the token of the link, which cannot be shown again. Throws GraftError `invalid_email`,

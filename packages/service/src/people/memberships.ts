@@ -64,10 +64,7 @@ export async function listMembers(
 }
 
 export async function getMember({ db }: Database, teamId: string, personId: string): Promise<Member | null> {
-  const row = await db.membership.findFirst({
-    where: { teamId, personId },
-    ...withPerson,
-  });
+  const row = await db.membership.findFirst({ where: { teamId, personId }, ...withPerson });
   return row && memberOf(row);
 }
 
@@ -78,10 +75,7 @@ export async function insertMembership(
   membership: { personId: string; role: Role; source: MembershipSource },
   by: Actor | null,
 ): Promise<boolean> {
-  const { count } = await tx.membership.createMany({
-    data: { teamId, ...membership },
-    skipDuplicates: true,
-  });
+  const { count } = await tx.membership.createMany({ data: { teamId, ...membership }, skipDuplicates: true });
   if (count === 0) return false;
   const { personId: target, role, source } = membership;
   await insertAudit(tx, teamId, by, { action: 'member.add', target, detail: { role, source } });

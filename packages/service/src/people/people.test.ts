@@ -340,9 +340,7 @@ describe('invitations', () => {
     });
     const member = await newPerson();
     await putMember(services, team.id, member.id, 'member');
-    await assert.rejects(setMemberRole(services, team.id, member.id, 'admin', by), {
-      code: 'exceeds_maker',
-    });
+    await assert.rejects(setMemberRole(services, team.id, member.id, 'admin', by), { code: 'exceeds_maker' });
     assert.equal((await setMemberRole(services, team.id, member.id, 'viewer', by))!.role, 'viewer');
   });
 

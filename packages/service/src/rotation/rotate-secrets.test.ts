@@ -131,9 +131,6 @@ test('a ring of the environment is not changed: what to set is returned, and its
       ...row,
       sealed: row.sealed!,
     }),
-    {
-      code: 'secrets_outdated',
-      message: /GRAFT_SEALING_KEY/,
-    },
+    { code: 'secrets_outdated', message: /GRAFT_SEALING_KEY/ },
   );
 });

@@ -43,12 +43,7 @@ export async function deleteTeam(
       UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND revoked_at IS NULL`;
     await tx.deployTarget.updateMany({
       where: { teamId, deletedAt: null },
-      data: {
-        deletedAt: new Date(),
-        generation: { increment: 1 },
-        failures: 0,
-        nextAttemptAt: new Date(0),
-      },
+      data: { deletedAt: new Date(), generation: { increment: 1 }, failures: 0, nextAttemptAt: new Date(0) },
     });
     await insertAudit(tx, teamId, by, { action: 'team.delete', target: teamId, detail: { name } });
     return true;

@@ -185,10 +185,7 @@ export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLeng
   if (maxRank !== null && rank > maxRank) {
     throw new QuotaExceeded(
       `Quota of ranks: the job asks for ${rank}, and ${maxRank} is the limit of this team.`,
-      {
-        frees: null,
-        param: 'peft.r',
-      },
+      { frees: null, param: 'peft.r' },
     );
   }
   if (quota.maxSeqLength !== null && maxSeqLength !== null && maxSeqLength > quota.maxSeqLength) {

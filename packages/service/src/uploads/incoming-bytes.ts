@@ -11,11 +11,7 @@ import { changeUpload } from './upload-records.ts';
 const leaseSeconds = 120;
 
 /** For a team without the quota nothing is counted. */
-const uncounted: IncomingBytes = {
-  add: async () => true,
-  settle: async () => {},
-  end: async () => {},
-};
+const uncounted: IncomingBytes = { add: async () => true, settle: async () => {}, end: async () => {} };
 
 /**
  * Counts the bytes of a file or an adapter while they arrive. `announced` is a lower bound of their number; these bytes count immediately,

@@ -100,9 +100,7 @@ export async function addPart(
 ): Promise<UploadPart | null> {
   return await changeUpload(db, teamId, uploadId, async (tx, upload) => {
     const where = { teamId, uploadId, sha256, bytes };
-    const same = await tx.uploadPart.findFirst({
-      where,
-    });
+    const same = await tx.uploadPart.findFirst({ where });
     const { status } = uploadOf(upload);
     if (status !== 'pending') throw uploadOver(status);
     if (same) return partOf(same);

@@ -8,8 +8,5 @@ export async function enqueueOutboxEvent(
   { teamId, id }: { teamId: string; id: string },
   topic: WebhookEvent | typeof testEvent,
 ): Promise<{ eventId: string }> {
-  return await tx.outbox.create({
-    data: { teamId, topic, payload: { id } },
-    select: { eventId: true },
-  });
+  return await tx.outbox.create({ data: { teamId, topic, payload: { id } }, select: { eventId: true } });
 }

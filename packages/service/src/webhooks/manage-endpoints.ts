@@ -53,14 +53,7 @@ export async function createWebhook(
       }
       const events = [...new Set(input.events)];
       const row = await tx.webhookEndpoint.create({
-        data: {
-          id: newId('webhook'),
-          teamId,
-          url,
-          description: input.description,
-          events,
-          ...makerOf(by),
-        },
+        data: { id: newId('webhook'), teamId, url, description: input.description, events, ...makerOf(by) },
       });
       const secret = await addSecret(tx, context, row);
       await insertAudit(tx, teamId, by, {

@@ -33,9 +33,7 @@ export interface WebhookEndpoint extends ExitMaker {
 export type WebhookDelivery = Omit<
   DeliveryRow,
   'teamId' | 'outboxId' | 'leaseUntil' | 'leaseToken' | 'failures' | 'status'
-> & {
-  status: DeliveryStatus;
-};
+> & { status: DeliveryStatus };
 
 export function endpointOf(row: EndpointRow): WebhookEndpoint {
   const { failures: _, notBefore: __, sendsUntil: ___, events, ...columns } = row;

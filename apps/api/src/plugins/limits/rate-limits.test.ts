@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApiKey } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
 import { createScimToken } from '@graft/service/scim';
 import { openFenced } from '@graft/service/testing';
 import { buildApp } from '../../app.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import rateLimit, { normalizeIP } from '@fastify/rate-limit';
 import { GraftError } from '@graft/peft-core/config';
-import { openCountStore, openSharedCounts, type SharedCounts } from '@graft/service';
+import { openCountStore, openSharedCounts, type SharedCounts } from '@graft/service/rates';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';

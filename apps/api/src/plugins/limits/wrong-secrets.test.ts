@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createInvitation } from '@graft/service';
+import { createInvitation } from '@graft/service/people';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, answerOf, openApiBench } from '../../testing/open-api-bench.ts';
 

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { AdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../../testing/open-api-bench.ts';
 import { publishAdapter } from '../../testing/publish-adapter.ts';

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { listAdapters, listAdapterVersions } from '@graft/service';
+import { listAdapters, listAdapterVersions } from '@graft/service/adapters';
 import {
   AdapterParams,
   AdapterSchema,

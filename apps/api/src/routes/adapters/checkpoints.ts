@@ -7,14 +7,13 @@ import {
   findPromoted,
   getCheckpointAdapter,
   hasCheckpoint,
-  type Identity,
-  isDamage,
-  type Job,
-  newId,
   promoteCheckpoint,
-  receiveBytes,
-  reportCorruption,
-} from '@graft/service';
+} from '@graft/service/adapters';
+import { newId } from '@graft/service/ids';
+import type { Job } from '@graft/service/jobs';
+import type { Identity } from '@graft/service/keys';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import { receiveBytes } from '@graft/service/uploads';
 import { AdapterVersionSchema } from '@graft/wire/adapter';
 import {
   CheckpointParams,

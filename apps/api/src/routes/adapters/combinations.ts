@@ -3,15 +3,10 @@ import { dirname } from 'node:path';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { combinationFaults } from '@graft/peft-core/config';
 import { autoClass } from '@graft/peft-core/outlines';
-import {
-  type AdapterVersion,
-  findFineTunedModel,
-  isDamage,
-  newId,
-  publishCombination,
-  receiveBytes,
-  reportCorruption,
-} from '@graft/service';
+import { type AdapterVersion, findFineTunedModel, publishCombination } from '@graft/service/adapters';
+import { newId } from '@graft/service/ids';
+import { isDamage, reportCorruption } from '@graft/service/maintenance';
+import { receiveBytes } from '@graft/service/uploads';
 import { AdapterVersionSchema } from '@graft/wire/adapter';
 import { CombineAdaptersSchema } from '@graft/wire/adapter-requests';
 import { ref } from '@graft/wire/schema';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { AdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
 import { filesOf, sendAdapter, soundAdapter } from '../../testing/adapter-parts.ts';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../../testing/open-api-bench.ts';

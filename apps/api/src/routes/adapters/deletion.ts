@@ -1,5 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { deleteVersions, listDeletedVersions, restorableUntil, restoreVersion } from '@graft/service';
+import {
+  deleteVersions,
+  listDeletedVersions,
+  restorableUntil,
+  restoreVersion,
+} from '@graft/service/adapters';
 import { AdapterParams, AdapterVersionParams, AdapterVersionSchema } from '@graft/wire/adapter';
 import { DeletedAdapterSchema, DeletedVersionSchema, ListDeletedQuery } from '@graft/wire/adapter-requests';
 import { listOf } from '@graft/wire/list';

@@ -6,15 +6,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import {
-  type AdapterVersion,
-  claimExport,
-  dataFolder,
-  expireExports,
-  failExport,
-  heartbeatExport,
-  setQuota,
-} from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
+import { dataFolder } from '@graft/service/data-folder';
+import { claimExport, expireExports, failExport, heartbeatExport } from '@graft/service/exports';
+import { setQuota } from '@graft/service/teams';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 import { storeAdapter } from '../../testing/store-adapter.ts';

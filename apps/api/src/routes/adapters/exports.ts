@@ -6,18 +6,18 @@ import {
   exportFormats,
   parseExportOptions,
 } from '@graft/peft-core/exports';
+import type { AdapterVersion } from '@graft/service/adapters';
+import { checkPermitted } from '@graft/service/base-models';
 import {
   type AdapterExport,
-  type AdapterVersion,
   cancelExport,
-  checkPermitted,
   createExport,
   deleteExport,
   getExport,
-  type Identity,
   keepExport,
   listExports,
-} from '@graft/service';
+} from '@graft/service/exports';
+import type { Identity } from '@graft/service/keys';
 import { AdapterVersionParams } from '@graft/wire/adapter';
 import {
   AdapterExportSchema,
@@ -78,9 +78,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
       throw new ApiError(
         'service_unavailable',
         `The base model ${baseModel} is still being fetched; try again.`,
-        {
-          headers: { 'retry-after': '20' },
-        },
+        { headers: { 'retry-after': '20' } },
       );
     if (!model)
       throw new ApiError(
@@ -243,9 +241,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
       throw new ApiError(
         'export_not_cancellable',
         `The export is ${status}: only a queued or running one can be cancelled.`,
-        {
-          param: 'export_id',
-        },
+        { param: 'export_id' },
       );
     },
   );

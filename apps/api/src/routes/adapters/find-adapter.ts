@@ -1,11 +1,6 @@
-import {
-  type Adapter,
-  type AdapterVersion,
-  getAdapter,
-  getAdapterVersion,
-  type ModelLimit,
-  type Services,
-} from '@graft/service';
+import { type Adapter, type AdapterVersion, getAdapter, getAdapterVersion } from '@graft/service/adapters';
+import type { ModelLimit } from '@graft/service/keys';
+import type { Services } from '@graft/service/services';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
 

@@ -5,7 +5,7 @@ import {
   findFineTunedModel,
   readLineage,
   setNote,
-} from '@graft/service';
+} from '@graft/service/adapters';
 import {
   AdapterParams,
   AdapterSchema,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PublishingHub } from '@graft/peft-core/testing/publishing-hub';
-import type { AdapterVersion } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 import { storeAdapter } from '../../testing/store-adapter.ts';

@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { checkPermitted } from '@graft/service/base-models';
 import {
-  checkPermitted,
   createPublication,
   deletePublication,
   getPublication,
   listPublications,
   type Publication,
-} from '@graft/service';
+} from '@graft/service/publications';
 import { AdapterVersionParams } from '@graft/wire/adapter';
 import {
   CreatePublicationSchema,

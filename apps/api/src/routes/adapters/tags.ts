@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { listTags, moveTag, removeTag } from '@graft/service';
+import { listTags, moveTag, removeTag } from '@graft/service/adapters';
 import { AdapterParams } from '@graft/wire/adapter';
 import {
   AdapterTagParams,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { registerWorker } from '@graft/service';
+import { registerWorker } from '@graft/service/workers';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 import { queueJob } from '../../testing/queue-job.ts';

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { listAuditHeads, verifyAudit } from '@graft/service';
+import { listAuditHeads, verifyAudit } from '@graft/service/audit';
 import { AuditChainParams, AuditChainSchema, AuditCheckQuery, AuditCheckSchema } from '@graft/wire/audit';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';

@@ -3,18 +3,18 @@ import {
   type AccessChange,
   type AddedModel,
   addBaseModel,
-  type ConfiguredEntry,
   changeModelAccess,
   findAddedModel,
   forgetBaseModel,
   hideBaseModel,
   listAddedModels,
   type ModelAccess,
-  type Operator,
   readAccess,
   removeBaseModel,
   retryBaseModel,
-} from '@graft/service';
+} from '@graft/service/added-models';
+import type { ConfiguredEntry } from '@graft/service/base-models';
+import type { Operator } from '@graft/service/keys';
 import {
   AddBaseModelSchema,
   AllowBaseModelSchema,

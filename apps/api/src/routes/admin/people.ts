@@ -8,7 +8,7 @@ import {
   type PersonRecord,
   unlinkIdentity,
   updatePerson,
-} from '@graft/service';
+} from '@graft/service/people';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import { IdentityOfPersonParams, IdentitySchema, UnlinkedIdentitySchema } from '@graft/wire/session';

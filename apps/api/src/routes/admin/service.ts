@@ -1,13 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  countWorkers,
-  describeDatabase,
-  type Queue,
-  readCodeVersion,
-  readQueue,
-  versionText,
-  type WorkerCounts,
-} from '@graft/service';
+import { readCodeVersion, versionText } from '@graft/service/code-version';
+import { describeDatabase } from '@graft/service/database';
+import { type Queue, readQueue } from '@graft/service/jobs';
+import { countWorkers, type WorkerCounts } from '@graft/service/workers';
 import { ref } from '@graft/wire/schema';
 import { QueueSchema, ServiceStateSchema } from '@graft/wire/service-state';
 import type { Static } from 'typebox';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createPerson } from '@graft/service';
+import { createPerson } from '@graft/service/people';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 

@@ -1,14 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  createApiKey,
-  findPerson,
-  findTeam,
-  getApiKey,
-  listApiKeys,
-  putMember,
-  removeMember,
-  revokeApiKey,
-} from '@graft/service';
+import { createApiKey, getApiKey, listApiKeys, revokeApiKey } from '@graft/service/keys';
+import { findPerson, putMember, removeMember } from '@graft/service/people';
+import { findTeam } from '@graft/service/teams';
 import {
   ApiKeySchema,
   CreatedApiKeySchema,

@@ -1,13 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  createInvitation,
-  createTeam,
-  deleteTeam,
-  findTeam,
-  readTeams,
-  type Team,
-  updateTeam,
-} from '@graft/service';
+import { createInvitation } from '@graft/service/people';
+import { createTeam, deleteTeam, findTeam, readTeams, type Team, updateTeam } from '@graft/service/teams';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import {

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { findTeam } from '@graft/service/teams';
 import {
   defaultBudget,
-  findTeam,
   listPrices,
   readBudget,
   readUsage,
@@ -9,7 +9,7 @@ import {
   removePrice,
   setBudget,
   setPrice,
-} from '@graft/service';
+} from '@graft/service/usage';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import { TeamParams } from '@graft/wire/team';

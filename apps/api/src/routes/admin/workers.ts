@@ -2,13 +2,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   createOperatorKey,
   listOperatorKeys,
-  listWorkers,
   type Operator,
   type OperatorKeyRecord,
   revokeOperatorKey,
-  setWorkerService,
-  type WorkerRecord,
-} from '@graft/service';
+} from '@graft/service/keys';
+import { listWorkers, setWorkerService, type WorkerRecord } from '@graft/service/workers';
 import { ApiKeyParams } from '@graft/wire/api-key';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';

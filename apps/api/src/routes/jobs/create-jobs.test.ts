@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parsePeftConfig } from '@graft/peft-core/config';
-import { getJob } from '@graft/service';
+import { getJob } from '@graft/service/jobs';
 import { assertError } from '../../testing/assert-error.ts';
 import { type JobRequests, jobRequests, jobsPath as path } from '../../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { createJob, type Identity } from '@graft/service';
+import { createJob } from '@graft/service/jobs';
+import type { Identity } from '@graft/service/keys';
 import { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { CreateJobHeaders, CreateJobSchema, JobParams, JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';

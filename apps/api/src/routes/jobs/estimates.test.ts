@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { registerWorker, removeWorker, setWorkerService, type WorkerCapabilities } from '@graft/service';
+import type { WorkerCapabilities } from '@graft/service/jobs';
+import { registerWorker, removeWorker, setWorkerService } from '@graft/service/workers';
 import { assertError } from '../../testing/assert-error.ts';
 import {
   type ApiBench,

@@ -1,4 +1,5 @@
-import { getJob, type Job, type Services } from '@graft/service';
+import { getJob, type Job } from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
 import { found } from '../../not-found.ts';
 
 /** Returns a job of the team. Throws `job_not_found`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { leaseOf, recordCheckpoint, recordMetrics, recordProgress } from '@graft/service';
+import { leaseOf, recordCheckpoint, recordMetrics, recordProgress } from '@graft/service/jobs';
 import { assertError } from '../../testing/assert-error.ts';
 import { type JobRequests, jobRequests, jobsPath as path } from '../../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { cancelJob, deleteJob, listJobs, pauseJob, resumeJob, setJobPriority } from '@graft/service';
+import { cancelJob, deleteJob, listJobs, pauseJob, resumeJob, setJobPriority } from '@graft/service/jobs';
 import { DeletedJobSchema, DeleteJobQuery } from '@graft/wire/jobs/delete-job';
 import { JobParams, JobSchema, ListJobsQuery, UpdateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { listOf } from '@graft/wire/list';
@@ -45,9 +45,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter 
 
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
-    operation(readingJob, 'Get a fine-tuning job', ref(JobSchema), {
-      params: JobParams,
-    }),
+    operation(readingJob, 'Get a fine-tuning job', ref(JobSchema), { params: JobParams }),
     async ({ caller, params }) =>
       await wire(await findJob(services, caller.teamId, params.fine_tuning_job_id)),
   );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { claimJob, returnJob } from '@graft/service';
+import { claimJob, returnJob } from '@graft/service/jobs';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;

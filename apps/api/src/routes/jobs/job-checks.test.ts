@@ -1,7 +1,7 @@
 // Checks of job requests: all errors of a new job, by field, in a successful response, and nothing is created.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setQuota } from '@graft/service';
+import { setQuota } from '@graft/service/teams';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 import { publishAdapter } from '../../testing/publish-adapter.ts';

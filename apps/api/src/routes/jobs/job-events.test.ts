@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { appendEvent, leaseOf } from '@graft/service';
+import { appendEvent, leaseOf } from '@graft/service/jobs';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 import { runJob } from '../../testing/run-job.ts';
 

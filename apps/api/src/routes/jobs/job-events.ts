@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Job, listEvents } from '@graft/service';
+import { type Job, listEvents } from '@graft/service/jobs';
 import { JobParams } from '@graft/wire/jobs/fine-tuning-job';
 import { EventSchema, ListEventsQuery } from '@graft/wire/jobs/job-records';
 import { listOf } from '@graft/wire/list';

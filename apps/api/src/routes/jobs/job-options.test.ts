@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods, peftTypes } from '@graft/peft-core/config';
 import { formats } from '@graft/peft-core/formats';
-import { setQuota } from '@graft/service';
+import { setQuota } from '@graft/service/teams';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 import { publishAdapter } from '../../testing/publish-adapter.ts';

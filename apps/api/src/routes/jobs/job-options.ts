@@ -17,7 +17,7 @@ import {
 } from '@graft/peft-core/config';
 import { formats } from '@graft/peft-core/formats';
 import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
-import { readQuota } from '@graft/service';
+import { readQuota } from '@graft/service/teams';
 import {
   type FormatSchema,
   JobOptionsQuery,

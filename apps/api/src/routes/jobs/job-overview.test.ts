@@ -1,14 +1,9 @@
 /** Tests of pages with many jobs: curves in one response, changes in one stream, the creator of a job, and search. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import {
-  createApiKey,
-  createPerson,
-  leaseOf,
-  putMember,
-  recordMetrics,
-  recordProgress,
-} from '@graft/service';
+import { leaseOf, recordMetrics, recordProgress } from '@graft/service/jobs';
+import { createApiKey } from '@graft/service/keys';
+import { createPerson, putMember } from '@graft/service/people';
 import type { WireJob } from '../../jobs/job-writer.ts';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { allowsJob, type ModelLimit, sampleLosses } from '@graft/service';
+import { sampleLosses } from '@graft/service/jobs';
+import { allowsJob, type ModelLimit } from '@graft/service/keys';
 import { errorResponses } from '@graft/wire/error';
 import { JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { LossCurveListSchema, LossCurvesQuery } from '@graft/wire/jobs/job-records';

@@ -10,7 +10,7 @@ import {
   readMetricStretches,
   readMetrics,
   readQueueForecast,
-} from '@graft/service';
+} from '@graft/service/jobs';
 import { JobParams } from '@graft/wire/jobs/fine-tuning-job';
 import type { OutlookSchema } from '@graft/wire/jobs/job-outlook';
 import {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { rungsOf, sweepSteps } from '@graft/peft-core/config';
-import { getJob, setQuota, type TrialState } from '@graft/service';
+import { getJob, type TrialState } from '@graft/service/jobs';
+import { setQuota } from '@graft/service/teams';
 import { assertError } from '../../testing/assert-error.ts';
 import { type JobRequests, jobRequests, jobsPath as path } from '../../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';

@@ -1,7 +1,7 @@
 /** Many jobs with options as long as they may be: neither a list nor a stream of changes holds them all in the memory of all teams. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setJobPriority } from '@graft/service';
+import { setJobPriority } from '@graft/service/jobs';
 import { createJobChanges } from '../../jobs/job-changes.ts';
 import { createJobWriter, type WireJob } from '../../jobs/job-writer.ts';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';

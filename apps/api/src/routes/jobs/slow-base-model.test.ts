@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { createApiKey, createTeam } from '@graft/service';
+import { createApiKey } from '@graft/service/keys';
+import { createTeam } from '@graft/service/teams';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;

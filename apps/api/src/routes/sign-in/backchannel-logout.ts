@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { endProviderSessions, pruneLogoutTokens, repeat } from '@graft/service';
+import { repeat } from '@graft/service/repeat';
+import { endProviderSessions, pruneLogoutTokens } from '@graft/service/sessions';
 import { LogoutTokenSchema } from '@graft/wire/session';
 import { ApiError } from '../../api-error.ts';
 import type { OidcClient } from '../../sign-in/oidc-client.ts';

@@ -1,7 +1,8 @@
 /** Sessions in exchange for keys, without a provider. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createApiKey, createPerson, putMember, revokeApiKey, updatePerson } from '@graft/service';
+import { createApiKey, revokeApiKey } from '@graft/service/keys';
+import { createPerson, putMember, updatePerson } from '@graft/service/people';
 import { buildApp } from '../../app.ts';
 import { loadApiSettings } from '../../settings.ts';
 import { assertError } from '../../testing/assert-error.ts';

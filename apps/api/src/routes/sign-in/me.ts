@@ -1,16 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { withSystemScope } from '@graft/service/database';
+import { acceptInvitationAs, findPerson, listIdentities, unlinkIdentity } from '@graft/service/people';
 import {
-  acceptInvitationAs,
   chooseTeam,
   endSessions,
-  findPerson,
-  listIdentities,
   listSessions,
   listTeamsOfPerson,
   type SessionHolder,
-  unlinkIdentity,
-  withSystemScope,
-} from '@graft/service';
+} from '@graft/service/sessions';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import {

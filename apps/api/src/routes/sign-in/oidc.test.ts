@@ -5,11 +5,11 @@ import {
   acceptInvitation,
   createInvitation,
   createPerson,
-  createTeam,
   putMember,
   removeMember,
   updatePerson,
-} from '@graft/service';
+} from '@graft/service/people';
+import { createTeam } from '@graft/service/teams';
 import { assertError } from '../../testing/assert-error.ts';
 import { openBrowser, type TestProvider } from '../../testing/oidc-provider.ts';
 import { type ApiBench, answerOf } from '../../testing/open-api-bench.ts';

@@ -1,7 +1,7 @@
 /** Rights of an operator's session: for an hour after a sign-in, and not after a pause. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { createOperatorKey } from '@graft/service';
+import { createOperatorKey } from '@graft/service/keys';
 import { assertError } from '../../testing/assert-error.ts';
 import { openBrowser } from '../../testing/oidc-provider.ts';
 import { answerOf } from '../../testing/open-api-bench.ts';

@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { repeat } from '@graft/service/repeat';
+import { parseApiKey, parseOperatorKey } from '@graft/service/secrets';
 import {
   createKeySession,
   endSession,
-  parseApiKey,
-  parseOperatorKey,
   pruneSessions,
-  repeat,
   signInPerson,
   verifySession,
-} from '@graft/service';
+} from '@graft/service/sessions';
 import { errorResponses } from '@graft/wire/error';
 import { ref } from '@graft/wire/schema';
 import {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createApiKey, createPerson, listAudit, putMember, signInPerson } from '@graft/service';
+import { listAudit } from '@graft/service/audit';
+import { createApiKey } from '@graft/service/keys';
+import { createPerson, putMember } from '@graft/service/people';
+import { signInPerson } from '@graft/service/sessions';
 import { filesOf, sendAdapter, soundAdapter } from '../../testing/adapter-parts.ts';
 import { assertError } from '../../testing/assert-error.ts';
 import {

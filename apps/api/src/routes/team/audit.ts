@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { exportAudit, listAudit } from '@graft/service';
+import { exportAudit, listAudit } from '@graft/service/audit';
 import { AuditEntrySchema, ExportAuditQuery, ListAuditQuery } from '@graft/wire/audit';
 import { listOf } from '@graft/wire/list';
 import { auditCsvHead, auditFilter, toCsvAuditEntry, toWireAuditEntry } from '../../answers/audit.ts';

@@ -7,7 +7,7 @@ import {
   listDeployTargets,
   retryDeployTarget,
   updateDeployTarget,
-} from '@graft/service';
+} from '@graft/service/deploy';
 import {
   DeletedDeployTargetSchema,
   DeployTargetChangesSchema,

@@ -1,7 +1,8 @@
 /** Tests of the list of a team's exits to other servers, as two teams and the operator see it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type AdapterVersion, getApiKey } from '@graft/service';
+import type { AdapterVersion } from '@graft/service/adapters';
+import { getApiKey } from '@graft/service/keys';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 import { storeAdapter } from '../../testing/store-adapter.ts';

@@ -1,11 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import {
-  dismissLeftover,
-  getPublishingRules,
-  listExits,
-  listLeftovers,
-  setPublishingRules,
-} from '@graft/service';
+import { dismissLeftover, listLeftovers } from '@graft/service/deploy';
+import { listExits } from '@graft/service/keys';
+import { getPublishingRules, setPublishingRules } from '@graft/service/publications';
 import {
   DismissedLeftoverSchema,
   ExitSchema,

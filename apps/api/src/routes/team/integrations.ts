@@ -5,7 +5,7 @@ import {
   type Integration,
   listIntegrations,
   putIntegration,
-} from '@graft/service';
+} from '@graft/service/integrations';
 import {
   DeletedIntegrationSchema,
   IntegrationParams,

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service';
+import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service/people';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import {

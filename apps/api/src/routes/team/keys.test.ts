@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createPerson, putMember } from '@graft/service';
+import { createPerson, putMember } from '@graft/service/people';
 import type { Role } from '@graft/wire/lists';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
@@ -111,10 +111,7 @@ describe('a key', () => {
     });
     const same = (await limited.send('POST', '/v1/team/keys', { name: 'x' })).json;
     assert.deepEqual([same.scopes, same.models], [['keys:write', 'files:read'], ['ft:tiny:*']]);
-    for (const [param, body] of Object.entries({
-      scopes: { scopes: null },
-      models: { models: ['tiny'] },
-    })) {
+    for (const [param, body] of Object.entries({ scopes: { scopes: null }, models: { models: ['tiny'] } })) {
       const answer = await limited.send('POST', '/v1/team/keys', { name: 'x', ...body });
       assertError(answer, 403, 'exceeds_maker', param);
     }

@@ -9,7 +9,7 @@ import {
   previewRevocation,
   revokeApiKey,
   rotateApiKey,
-} from '@graft/service';
+} from '@graft/service/keys';
 import {
   ApiKeyParams,
   ApiKeySchema,
@@ -148,12 +148,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
 const revocationOf = (
   caller: Identity,
   { descendants = 'revoke', exits }: Static<typeof RevokeApiKeyQuery>,
-) => ({
-  by: caller,
-  descendants,
-  exits,
-  reach: caller,
-});
+) => ({ by: caller, descendants, exits, reach: caller });
 
 const storedLimit = (limit: readonly string[] | null) => (limit ? [...limit] : null);
 

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Identity, listMembers, removeMember, setMemberRole } from '@graft/service';
+import type { Identity } from '@graft/service/keys';
+import { listMembers, removeMember, setMemberRole } from '@graft/service/people';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import {

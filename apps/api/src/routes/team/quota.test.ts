@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setQuota } from '@graft/service';
+import { setQuota } from '@graft/service/teams';
 import { openFenced } from '@graft/service/testing';
 import { buildApp } from '../../app.ts';
 import { assertError } from '../../testing/assert-error.ts';

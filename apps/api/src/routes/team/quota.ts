@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from '@graft/service';
+import { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from '@graft/service/teams';
 import { ref } from '@graft/wire/schema';
 import { TeamParams } from '@graft/wire/team';
 import { TeamQuotaSchema, UpdateTeamQuotaSchema } from '@graft/wire/team-quota';
@@ -36,9 +36,7 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams/:team_id/quota',
-    operation("Get a team's quota and its usage", ref(TeamQuotaSchema), {
-      params: TeamParams,
-    }),
+    operation("Get a team's quota and its usage", ref(TeamQuotaSchema), { params: TeamParams }),
     async ({ params: { team_id } }) => await wire(team_id, await readQuota(services, team_id)),
   );
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPerson, createTeam, putMember } from '@graft/service';
+import { createPerson, putMember } from '@graft/service/people';
+import { createTeam } from '@graft/service/teams';
 import { assertError } from '../../testing/assert-error.ts';
 import {
   type ApiBench,

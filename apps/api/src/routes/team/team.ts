@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { deleteTeam, findTeam, purgeDeletedTeams, repeat } from '@graft/service';
+import { repeat } from '@graft/service/repeat';
+import { deleteTeam, findTeam, purgeDeletedTeams } from '@graft/service/teams';
 import { ref } from '@graft/wire/schema';
 import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema } from '@graft/wire/team';
 import { toWireTeam } from '../../answers/team.ts';

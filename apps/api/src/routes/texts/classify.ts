@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { GenerationError, randomText } from '@graft/service';
+import { GenerationError } from '@graft/service/generation';
+import { randomText } from '@graft/service/ids';
 import { ref } from '@graft/wire/schema';
 import { ClassificationListSchema, CreateClassificationSchema } from '@graft/wire/texts/classification';
 import { unixSeconds } from '../../answers/list.ts';
@@ -44,13 +45,7 @@ export const classifyRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
       const { prompt_tokens } = start;
       const itemOf = start.kind === 'words' ? wordsItem : textItem;
       return sendList(reply, {
-        head: {
-          id,
-          object: 'list' as const,
-          created: unixSeconds(new Date()),
-          model: body.model,
-          classes,
-        },
+        head: { id, object: 'list' as const, created: unixSeconds(new Date()), model: body.model, classes },
         end: { usage: { prompt_tokens, total_tokens: prompt_tokens } },
         count: values.length,
         values: start.kind === 'words' ? 8 * prompt_tokens : values.length * classes.length,

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { randomText } from '@graft/service';
+import { randomText } from '@graft/service/ids';
 import { ref } from '@graft/wire/schema';
 import { CreateEmbeddingSchema, EmbeddingListSchema } from '@graft/wire/texts/embedding';
 import { ApiError } from '../../api-error.ts';
@@ -65,11 +65,7 @@ export const embeddingRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings 
         end: { model: body.model, usage: { prompt_tokens, total_tokens: prompt_tokens } },
         count: values.length,
         values: values.length * width,
-        item: (index) => ({
-          object: 'embedding' as const,
-          index,
-          embedding: embeddingOf(values[index]!),
-        }),
+        item: (index) => ({ object: 'embedding' as const, index, embedding: embeddingOf(values[index]!) }),
       });
     },
   );

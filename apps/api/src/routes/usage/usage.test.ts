@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkUsage, watchBudgets } from '@graft/service';
+import { checkUsage, watchBudgets } from '@graft/service/usage';
 import { assertError } from '../../testing/assert-error.ts';
 import { type Answer, type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
 import { done, type ScriptedWorker, says, startScriptedWorker } from '../../testing/scripted-worker.ts';

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { readBudget, readUsage } from '@graft/service';
+import { readBudget, readUsage } from '@graft/service/usage';
 import type { UsageGroup } from '@graft/wire/lists';
 import { ref } from '@graft/wire/schema';
 import { BudgetSchema, UsagePageSchema, UsageQuery } from '@graft/wire/usage';

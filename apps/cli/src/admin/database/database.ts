@@ -1,4 +1,5 @@
-import type { Services, UsageDifference } from '@graft/service';
+import type { Services } from '@graft/service/services';
+import type { UsageDifference } from '@graft/service/usage';
 import type { Command } from 'commander';
 import { listed, time } from '../../answer.ts';
 import type { Columns } from '../../draw/table.ts';

@@ -1,14 +1,25 @@
 import { join } from 'node:path';
-import type { Services } from '@graft/service';
+import type { Services } from '@graft/service/services';
 import { type Answer, printAnswer } from '../../answer.ts';
 import type { VerbOptions } from '../../verb.ts';
 
 /** Default data folder of the service, relative to this file: the service runs in Graft's folder, this command in any folder. */
 export const defaultDataDir = join(import.meta.dirname, '../../../../../data');
 
-export type Service = typeof import('@graft/service') &
-  typeof import('@graft/service/rotation') &
-  typeof import('@graft/service/scim');
+/** Loaded when a verb of the database runs: the other verbs start without it. */
+const loadService = async () => ({
+  ...(await import('@graft/service/added-models')),
+  ...(await import('@graft/service/environment')),
+  ...(await import('@graft/service/keys')),
+  ...(await import('@graft/service/people')),
+  ...(await import('@graft/service/rotation')),
+  ...(await import('@graft/service/scim')),
+  ...(await import('@graft/service/services')),
+  ...(await import('@graft/service/teams')),
+  ...(await import('@graft/service/usage')),
+});
+
+export type Service = Awaited<ReturnType<typeof loadService>>;
 
 /** The action of a verb that accesses DATABASE_URL and GRAFT_DATA_DIR. `work` receives the arguments and the options. */
 export const overDatabase =
@@ -16,11 +27,7 @@ export const overDatabase =
   // commander passes the arguments, the options and the command.
   async (...passed: unknown[]): Promise<void> => {
     const options = passed.at(-2) as VerbOptions;
-    const service = {
-      ...(await import('@graft/service')),
-      ...(await import('@graft/service/rotation')),
-      ...(await import('@graft/service/scim')),
-    };
+    const service = await loadService();
     // At level info, the service's log lines would be mixed with the result.
     const env = service.loadServiceEnv({
       ...process.env,

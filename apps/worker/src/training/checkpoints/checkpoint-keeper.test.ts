@@ -4,7 +4,7 @@ import { appendFile, readdir, rename, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, afterEach, before, it } from 'node:test';
 import { leaseFolder } from '@graft/peft-core/checkpoints';
-import { cancelJob, type Job, readMetrics } from '@graft/service';
+import { cancelJob, type Job, readMetrics } from '@graft/service/jobs';
 import { listCheckpoints } from '@graft/service/testing';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../../testing/start-job.ts';

@@ -6,18 +6,11 @@ import {
   leaseFolder,
   removeOtherCheckpoints,
 } from '@graft/peft-core/checkpoints';
-import {
-  type Checkpoint,
-  type CheckpointStore,
-  dataFolder,
-  instruments,
-  isStorageUnavailable,
-  type Job,
-  listKeptCheckpoints,
-  makeFolder,
-  markCheckpointsDeleted,
-  type Services,
-} from '@graft/service';
+import { dataFolder } from '@graft/service/data-folder';
+import { type Checkpoint, type Job, listKeptCheckpoints, markCheckpointsDeleted } from '@graft/service/jobs';
+import { instruments } from '@graft/service/observe';
+import type { Services } from '@graft/service/services';
+import { type CheckpointStore, isStorageUnavailable, makeFolder } from '@graft/service/storage';
 import { Fenced, type JobLease } from '../job-lease.ts';
 import type { TrainerOutput } from '../untrusted/trainer-output.ts';
 

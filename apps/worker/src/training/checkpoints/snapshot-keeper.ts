@@ -5,9 +5,9 @@ import {
   findCheckpointAdapter,
   keptCheckpointAdapters,
   recordCheckpointAdapter,
-  type Services,
-  untilAborted,
-} from '@graft/service';
+} from '@graft/service/jobs';
+import type { Services } from '@graft/service/services';
+import { untilAborted } from '@graft/service/until-aborted';
 import { Fenced, type JobLease } from '../job-lease.ts';
 import { checkpointNotStoredMessage } from '../job-messages.ts';
 import type { TrainerRecordOf } from '../trainer-protocol.ts';
@@ -43,11 +43,7 @@ export class SnapshotKeeper {
     lease: JobLease,
     { artifacts }: Pick<Services, 'artifacts'>,
     log: Services['log'],
-    from: {
-      lineage: () => Promise<Record<string, unknown>>;
-      output: TrainerOutput;
-      leaving: AbortSignal;
-    },
+    from: { lineage: () => Promise<Record<string, unknown>>; output: TrainerOutput; leaving: AbortSignal },
   ) {
     this.#lease = lease;
     this.#artifacts = artifacts;

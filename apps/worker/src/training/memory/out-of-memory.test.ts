@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
-import type { Job } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { startJob } from '../../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';

@@ -1,5 +1,5 @@
 import { leastBatch, type Objective, objectiveFor, type ResolvedTraining } from '@graft/peft-core/config';
-import type { Job } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
 import type { Device } from '../../devices.ts';
 
 type Planned = Pick<Job, 'resolvedTraining' | 'requirements' | 'estimate' | 'peft' | 'method'>;

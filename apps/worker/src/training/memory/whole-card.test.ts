@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger, type Job } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
+import { createLogger } from '@graft/service/logger';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { TrainerProcess } from '../trainer-process.ts';
 import { needsWholeCard, withWholeCard } from './whole-card.ts';

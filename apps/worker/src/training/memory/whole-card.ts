@@ -1,4 +1,4 @@
-import type { Job } from '@graft/service';
+import type { Job } from '@graft/service/jobs';
 import type { TrainerProcess } from '../trainer-process.ts';
 
 /** A card that a trainer shares with the generator. */

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { cancelJob, type Job, readMetrics } from '@graft/service';
+import { cancelJob, type Job, readMetrics } from '@graft/service/jobs';
 import { attacks } from '../../testing/hostile-trainer.ts';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { startJob } from '../../testing/start-job.ts';

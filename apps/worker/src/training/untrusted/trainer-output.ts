@@ -11,15 +11,15 @@ import {
 } from '@graft/peft-core/checkpoints';
 import { GraftError } from '@graft/peft-core/config';
 import { checkWrittenAdapter, maxAdapterFileBytes } from '@graft/peft-core/files';
+import { dataFolder } from '@graft/service/data-folder';
 import {
   type AdapterFile,
   copyUntrusted,
-  dataFolder,
   type Expected,
   fsyncFolder,
   removeBelow,
   Unexpected,
-} from '@graft/service';
+} from '@graft/service/storage';
 
 /** A folder owned by this process, and the files in it. */
 export interface Copied {

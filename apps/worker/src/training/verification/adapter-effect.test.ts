@@ -1,7 +1,7 @@
 // Publishing of a trained adapter, depending on its verification, with a trainer that only waits (testing/timed-trainer.ts).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { listEvents } from '@graft/service';
+import { listEvents } from '@graft/service/jobs';
 import { timedTrainer } from '../../testing/killed-trainer.ts';
 import { startJob } from '../../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';

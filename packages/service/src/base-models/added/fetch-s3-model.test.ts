@@ -25,11 +25,7 @@ test('a partial download resumes from the byte where it stopped, unless the obje
       new PutObjectCommand({ Bucket: server.bucket, Key: `base/again/${name}`, Body: content }),
     );
   }
-  const objects = new S3Objects({
-    bucket: server.bucket,
-    prefix: 'base/again/',
-    endpoint: server.endpoint,
-  });
+  const objects = new S3Objects({ bucket: server.bucket, prefix: 'base/again/', endpoint: server.endpoint });
   const etags = new Map<string, string>();
   for await (const { key, etag } of objects.list('')) etags.set(key, etag);
   objects.close();

@@ -41,11 +41,7 @@ async function ask(url: string, init: RequestInit = {}): Promise<any> {
 }
 
 const post = (url: string, body: object) =>
-  ask(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
+  ask(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 const range = (length: number, by = 1) => Array.from({ length }, (_, i) => (i + 1) * by);
 

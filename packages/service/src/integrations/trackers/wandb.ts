@@ -20,9 +20,7 @@ const upsertBucket = `mutation UpsertBucket($name: String, $project: String, $en
 
 interface UpsertAnswer {
   data?: {
-    upsertBucket?: {
-      bucket: { name: string; project: { name: string; entity: { name: string } } };
-    } | null;
+    upsertBucket?: { bucket: { name: string; project: { name: string; entity: { name: string } } } } | null;
   } | null;
   errors?: unknown[];
 }

@@ -75,10 +75,7 @@ const writes: Record<string, Write> = {
     legal: ['validating'],
   },
   releaseValidation: { run: (lease) => releaseValidation(services, lease), legal: ['validating'] },
-  returnValidation: {
-    run: (lease) => returnValidation(services, lease, systemFault),
-    legal: ['validating'],
-  },
+  returnValidation: { run: (lease) => returnValidation(services, lease, systemFault), legal: ['validating'] },
   claimJob: {
     run: (lease) => claimJob(services, lease, { workerId: 'w', leaseSeconds: 5 }),
     legal: ['dispatched'],

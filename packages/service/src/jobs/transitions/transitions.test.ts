@@ -139,12 +139,7 @@ describe('publication', () => {
     const { number, digest, files, bytes, adapterName, peft, lineage } = version!;
     assert.deepEqual(
       { digest, files, bytes, lineage },
-      {
-        digest: testAdapter.digest,
-        files: testAdapter.files,
-        bytes: 2,
-        lineage: testAdapter.lineage,
-      },
+      { digest: testAdapter.digest, files: testAdapter.files, bytes: 2, lineage: testAdapter.lineage },
     );
     assert.deepEqual([number, adapterName, peft.peft_type], [1, 'pub', 'LORA']);
     assert.deepEqual(await outboxOf(job), ['fine_tuning.job.succeeded']);

@@ -254,9 +254,7 @@ async function openSource(
     throw new GraftError(
       'export_not_found',
       `The export ${exportId} was deleted or has expired: make it again.`,
-      {
-        param: 'export_id',
-      },
+      { param: 'export_id' },
     );
   await checkPermitted(services.baseModels, version);
   try {

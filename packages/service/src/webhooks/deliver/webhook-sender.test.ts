@@ -289,15 +289,7 @@ test('during a rotation both secrets sign; after it the old one does not', async
   t.after(receiver.close);
   const endpoint = await addEndpoint(receiver.url);
   await startSender(t);
-  const rotated = await rotateWebhookSecret(
-    services,
-    team.id,
-    endpoint.id,
-    {
-      overlapSeconds: 3600,
-    },
-    by,
-  );
+  const rotated = await rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds: 3600 }, by);
   assert.notEqual(rotated!.secret, endpoint.secret);
   await testWebhook(services, team.id, endpoint.id, by);
   await receiver.until(1);

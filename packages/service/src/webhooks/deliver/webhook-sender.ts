@@ -89,9 +89,7 @@ export function startWebhookSender(
       async (stopping) => await pruneDeliveries(services, undefined, stopping),
     ),
   ];
-  return {
-    close: async () => void (await Promise.all(loops.map((loop) => loop.stop()))),
-  };
+  return { close: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };
 }
 
 async function attempt(

@@ -1,0 +1,2 @@
+export { GenerationError } from './ask-workers.ts';
+export * from './generate.ts';
