@@ -22,11 +22,7 @@ test('adapter files, both ways: PEFT writes and Graft reads, Graft writes and PE
   }
 
   const ours = join(folder, 'ours');
-  await writeAdapter(ours, {
-    peft: config,
-    baseModelNameOrPath: common.base_model_name_or_path,
-    tensors,
-  });
+  await writeAdapter(ours, { peft: config, baseModelNameOrPath: common.base_model_name_or_path, tensors });
   const arguments_ = ['check', join(folder, 'model'), ours, join(folder, 'adapter')];
   const [checked] = await runPythonJson('adapter_files.py', arguments_);
   assert.deepEqual(checked, { warnings: [], unused: [], same: true, identical: true, differing: [] });

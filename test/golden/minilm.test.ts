@@ -46,10 +46,7 @@ const tokenizer = loadTokenizer(base.tokenizerFiles);
 await base.close();
 
 test('tokens of texts and words are those of transformers', async () => {
-  type Tokens = {
-    texts: { ids: number[]; decoded: string }[];
-    words: { ids: number[]; firsts: number[] }[];
-  };
+  type Tokens = { texts: { ids: number[]; decoded: string }[]; words: { ids: number[]; firsts: number[] }[] };
   const [reference] = await runPythonJson<Tokens>('tokens.py', [], { model, texts, chats: [], words });
   for (const [i, text] of texts.entries()) {
     const ids = tokenizer.encode(text, { addSpecialTokens: false });

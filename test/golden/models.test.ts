@@ -173,9 +173,7 @@ const variants: Record<string, Variant> = {
   'phi3, longer texts': { config: phi3(40) },
   // The prompt has 10 tokens.
   'phi3, an answer that becomes long': { config: phi3(12) },
-  'smollm3, layers without rotation': {
-    config: { ...decoder, model_type: 'smollm3', num_hidden_layers: 5 },
-  },
+  'smollm3, layers without rotation': { config: { ...decoder, model_type: 'smollm3', num_hidden_layers: 5 } },
   'smollm3, listed, windowed, biased, untied': {
     config: {
       ...decoder,
@@ -339,12 +337,7 @@ for (const name of names.filter((each) => variants[each]!.bare)) {
   await writeFile(file, JSON.stringify({ ...config, architectures: ['GPT2LMHeadModel'] }));
 }
 const scored = await scoreInPython(
-  names.map((name) => ({
-    model: modelOf(name),
-    adapter: null,
-    task: taskOf(name),
-    inputs: inputsFor(name),
-  })),
+  names.map((name) => ({ model: modelOf(name), adapter: null, task: taskOf(name), inputs: inputsFor(name) })),
 );
 
 for (const [i, name] of names.entries()) {

@@ -95,13 +95,7 @@ before(async () => {
       for await (const _ of train({ ...options, training: still, outputDir }));
       const { tensors } = await readAdapter(outputDir);
       const written = JSON.parse(await readFile(join(outputDir, 'adapter_config.json'), 'utf8'));
-      runs.set(name, {
-        mine,
-        theirs: null as never,
-        starts: products(tensors, written),
-        errors,
-        scores: [],
-      });
+      runs.set(name, { mine, theirs: null as never, starts: products(tensors, written), errors, scores: [] });
       planned.push({
         original: source,
         model: quantisedFolder(model),

@@ -115,9 +115,7 @@ test('mlx-lm reads the adapters in its format', async () => {
   const names = ['plain', 'rslora', 'all-linear', 'regex', 'patterns', 'layers'];
   const folders: Exported[] = [];
   for (const name of names) folders.push(await exported(name, 'mlx'));
-  const plan = {
-    runs: folders.map((each) => ({ ...runOf(each), adapter: each.folder })),
-  };
+  const plan = { runs: folders.map((each) => ({ ...runOf(each), adapter: each.folder })) };
   const found = await runPythonJson<{ logprobs: number[][] }>('exports_mlx.py', [], plan, { library: 'mlx' });
   for (const [i, each] of folders.entries()) {
     const difference = differenceOf(each, found[i]!.logprobs);

@@ -6,11 +6,7 @@ const postNorm = ['bert', 'roberta'];
 
 /** Configurations of BOTTLENECK: presets on every architecture, other options as variants. Fields are BnConfig's, and `preset`. */
 export const adaptersMethods: MethodRow[] = [
-  {
-    ...common,
-    name: 'seq_bn',
-    config: () => ({ peft_type: 'BOTTLENECK', preset: 'seq_bn' }),
-  },
+  { ...common, name: 'seq_bn', config: () => ({ peft_type: 'BOTTLENECK', preset: 'seq_bn' }) },
   {
     ...common,
     name: 'double_seq_bn',

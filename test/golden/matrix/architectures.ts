@@ -160,10 +160,7 @@ const decoders: ArchitectureRow[] = [
       sliding_window: 12,
       layer_types: ['sliding_attention', 'full_attention'],
     },
-    names: {
-      ...decoderNames,
-      norms: gemmaNorms,
-    },
+    names: { ...decoderNames, norms: gemmaNorms },
   },
   {
     // Like E2B: inputs of each layer, and two layers that attend to the keys and values of the two before.
@@ -287,12 +284,7 @@ const decoders: ArchitectureRow[] = [
     name: 'qwen3_5_text',
     task: 'CAUSAL_LM',
     otherTasks: ['SEQ_CLS', 'FEATURE_EXTRACTION'],
-    config: {
-      ...decoder,
-      model_type: 'qwen3_5_text',
-      ...deltaHeads,
-      head_dim: 32,
-    },
+    config: { ...decoder, model_type: 'qwen3_5_text', ...deltaHeads, head_dim: 32 },
     names: {
       ...decoderNames,
       attention: ['q_proj', 'in_proj_qkv'],
@@ -347,10 +339,7 @@ const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames
 const otherDecoders = decoders.filter(({ config }) => config.model_type !== 'llama');
 
 /** The seeds of models that from the usual one do not learn in a few steps, or choose between experts that are nearly equal. */
-const seeds: Record<string, number> = {
-  'qwen2 FEATURE_EXTRACTION': 20,
-  'qwen3_next FEATURE_EXTRACTION': 31,
-};
+const seeds: Record<string, number> = { 'qwen2 FEATURE_EXTRACTION': 20, 'qwen3_next FEATURE_EXTRACTION': 31 };
 const seedOf = (name: string) => (seeds[name] === undefined ? {} : { seed: seeds[name] });
 
 /** Models that read a whole text, for what its tokens or itself are. */

@@ -26,10 +26,7 @@ export const peftLibrary: Library = {
       runs: runs.map(({ cell, ...run }) => ({ ...run, task: cell.architecture.task, config: cell.config })),
     }),
   score: (runs) =>
-    runPythonJson('score.py', [], {
-      keep_going: true,
-      runs: runs.map((run) => ({ ...run, greedy: false })),
-    }),
+    runPythonJson('score.py', [], { keep_going: true, runs: runs.map((run) => ({ ...run, greedy: false })) }),
   training: () => ({}),
   gradientLimit: ({ architecture }) => (architecture.corners ? 0.03 : 0.01),
   checkFiles,

@@ -2,17 +2,19 @@ import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { JinjaTemplate, type MarkedText } from './jinja/jinja-template.ts';
 import type { Message, Tool } from './message.ts';
-import { PlainTemplate } from './plain-template.ts';
 import {
   commonPrefix,
   type MarkedTurns,
   type RenderedTurns,
+  renderTogether,
+  type TemplateVariables,
   type TextRange,
   type TurnPlace,
 } from './rendered-turns.ts';
 import { strftime } from './strftime.ts';
 import { TemplateBudget, TooCostly } from './template-budget.ts';
 import { type TemplateInput, type TemplateMessage, templateMessage, templateTool } from './template-input.ts';
+import { unshownTools } from './template-tools.ts';
 import { endingReasoning, thoughtOf, withoutEmptyReasoning } from './tool-styles/thinking.ts';
 
 export interface ChatTemplateOptions {
@@ -53,10 +55,7 @@ const THINKING = ['enable_thinking', 'thinking'] as const;
  */
 export class ChatTemplate {
   readonly #jinja: JinjaTemplate;
-  readonly #variables: Readonly<Record<string, string | boolean | null>>;
-  readonly #plain: PlainTemplate;
   readonly #source: string;
-  readonly #hasMarks: boolean;
   readonly #hasDeveloper: boolean;
   /** Request field that chose the template. */
   readonly #param: string;
@@ -67,12 +66,9 @@ export class ChatTemplate {
   constructor(source: string, specialTokens: Record<string, string>, param = 'model') {
     this.#param = param;
     this.#source = source;
-    this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
     this.#hasDeveloper = source.includes('developer');
     try {
-      this.#jinja = new JinjaTemplate(source);
-      this.#plain = new PlainTemplate(this.#jinja.body, this.#variables);
-      this.#hasMarks = this.#jinja.marksGenerated;
+      this.#jinja = new JinjaTemplate(source, { ...specialTokens, tools: null, documents: null });
     } catch (cause) {
       const message = `the chat template does not parse: ${reason(cause)}`;
       throw new GraftError('invalid_chat_template', message, { param, cause });
@@ -102,14 +98,13 @@ export class ChatTemplate {
     { deadline = null, ...options }: TurnsOptions = {},
   ): RenderedTurns | null {
     const input = this.#input(messages, options);
-    const budget = new TemplateBudget(messages, options.tools);
-    const together = this.#charged(budget, () => this.#plain.renderTurns(input, turns, budget));
-    // One for the whole, and three for each turn.
-    const renderings = 1 + 3 * turns.length;
-    const located = together
-      ? together.rendered
-      : this.#renderApart(input, turns, deadline, new TemplateBudget(messages, options.tools, renderings));
-    return located && this.#hasMarks ? markedTurns(located, turns) : located;
+    // One for all together; apart, one for the whole, and three for each turn.
+    const budget = new TemplateBudget(messages, options.tools, 2 + 3 * turns.length);
+    const together = this.#charged(budget, () =>
+      renderTogether(this.#jinja, variablesOf(input), turns, budget),
+    );
+    const located = together ? together.rendered : this.#renderApart(input, turns, deadline, budget);
+    return located && this.#jinja.marksGenerated ? markedTurns(located, turns) : located;
   }
 
   /**
@@ -148,10 +143,7 @@ export class ChatTemplate {
   }
 
   #render(input: TemplateInput, budget: TemplateBudget): string {
-    return this.#charged(
-      budget,
-      () => this.#plain.render(input, budget) ?? this.#interpret(input, budget).text,
-    );
+    return this.#renderMarked(input, budget).text;
   }
 
   /** The messages as the template receives them. */
@@ -220,10 +212,7 @@ export class ChatTemplate {
     checkApart(messages.length, turns.length);
     const render = (some: readonly TemplateMessage[], addGenerationPrompt = false) =>
       this.#render({ ...input, messages: some, addGenerationPrompt }, budget);
-    const { text, generated } = this.#charged(
-      budget,
-      () => this.#plain.renderMarked(input, budget) ?? this.#interpret(input, budget),
-    );
+    const { text, generated } = this.#renderMarked(input, budget);
     const places: TurnPlace[] = [];
     for (const turn of turns) {
       deadline?.check();
@@ -246,7 +235,7 @@ export class ChatTemplate {
           throw cause;
         }
       }
-      const isWhole = turn + 1 === messages.length || this.#hasMarks;
+      const isWhole = turn + 1 === messages.length || this.#jinja.marksGenerated;
       const own = isWhole ? text : render(messages.slice(0, turn + 1));
       const through = Math.max(prompt, commonPrefix(own, text));
       const isPrefix = own.trimEnd().length <= through;
@@ -319,9 +308,7 @@ export class ChatTemplate {
       ? new GraftError(
           'chat_template_error',
           `the model's chat template ${what}, here before messages[${turn}]; train with another chat_template, or give this message "weight" 0`,
-          {
-            param: 'messages',
-          },
+          { param: 'messages' },
         )
       : new GraftError(
           'unsupported_chat_template',
@@ -330,25 +317,30 @@ export class ChatTemplate {
         );
   }
 
-  /** Runs any Jinja, slower than the plain subset. */
-  #interpret(
-    { messages, addGenerationPrompt, strftime, variables }: TemplateInput,
-    budget: TemplateBudget,
-  ): MarkedText {
-    const all = {
-      ...this.#variables,
-      ...variables,
-      strftime_now: ([format]: readonly unknown[]) => strftime(typeof format === 'string' ? format : ''),
-      messages,
-      add_generation_prompt: addGenerationPrompt,
-    };
-    try {
-      return this.#jinja.render(all, budget);
-    } catch (cause) {
-      if (cause instanceof TooCostly) throw cause;
-      throw new MessagesRefused(reason(cause), cause);
-    }
+  #renderMarked(input: TemplateInput, budget: TemplateBudget): MarkedText {
+    return this.#charged(budget, () => {
+      try {
+        return this.#jinja.render(variablesOf(input), budget);
+      } catch (cause) {
+        if (cause instanceof TooCostly) throw cause;
+        throw new MessagesRefused(unshownTools(this.#source, input) ?? reason(cause), cause);
+      }
+    });
   }
+}
+
+function variablesOf({
+  messages,
+  addGenerationPrompt,
+  strftime,
+  variables,
+}: TemplateInput): TemplateVariables {
+  return {
+    ...variables,
+    strftime_now: ([format]: readonly unknown[]) => strftime(typeof format === 'string' ? format : ''),
+    messages,
+    add_generation_prompt: addGenerationPrompt,
+  };
 }
 
 /** The template itself raised an error over these messages. `reason`: what it says. */
@@ -394,9 +386,6 @@ function markedTurns(
 
 /** Placeholder for a message's content: a noncharacter, which no template contains. */
 const CONTENT = '\uFDD3';
-
-/** Jinja's constants; templates also use the capitalised ones. */
-const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
 
 function reason(cause: unknown): string {
   // The engine's stack has an end; texts and lists are limited before they reach the engine's limits.

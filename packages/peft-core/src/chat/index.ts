@@ -11,4 +11,5 @@ export {
 } from './message.ts';
 export { messageOf, readCalled, readReasoning, UnansweredCalls } from './message-fields.ts';
 export { readTools, TOOL_NAME } from './read-tools.ts';
+export { readsTools } from './template-tools.ts';
 export { answerFormOf } from './tool-styles/tool-styles.ts';

@@ -190,8 +190,12 @@ const faults: [fault: RegExp, messages: unknown[]][] = [
   ],
   [/content null; without tool_calls it must be a string/, [user, { role: 'assistant', content: null }]],
   [
-    /content\[0\] with type "image_url"; parts must be/,
+    /has an image in content\[0\]; Graft reads only text: remove it, or describe it in words/,
     [{ role: 'user', content: [{ type: 'image_url' }] }, last],
+  ],
+  [
+    /content\[0\] with type "thinking"; parts must be/,
+    [{ role: 'user', content: [{ type: 'thinking' }] }, last],
   ],
   [/has "function_call", which "tool_calls" replaced/, [user, { ...last, function_call: { name: 'a' } }]],
   [/has a "refusal", which is not supported/, [user, { ...last, refusal: 'No.' }]],

@@ -11,6 +11,12 @@ const MAX_FAULTS = 5;
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 /** Fields of plain messages. A message without others is used as it is. */
 const PLAIN_KEYS = new Set(['role', 'content', 'name', 'weight']);
+/** Parts of contents in OpenAI's API besides text, by their type. */
+const PARTS_BESIDE_TEXT: Partial<Record<string, string>> = {
+  image_url: 'an image',
+  input_audio: 'a recording',
+  file: 'a file',
+};
 /** Names of other tools for whether a message is trained on: axolotl's default and that of its examples, and ms-swift's. */
 const WHOLE_FLAGS = ['training', 'train', 'loss'];
 /** The same for parts of a message. */
@@ -146,8 +152,13 @@ class MessageReader {
       const { type, text } = isRecord(part) ? part : {};
       if (type === 'text' && typeof text === 'string') texts.push(text);
       else {
+        const kind = typeof type === 'string' ? PARTS_BESIDE_TEXT[type] : undefined;
         const found = typeof type === 'string' && type !== 'text' ? `type ${show(type)}` : show(part);
-        this.#fault(`has content[${i}] with ${found}; parts must be {"type": "text", "text": "…"}`);
+        this.#fault(
+          kind
+            ? `has ${kind} in content[${i}]; Graft reads only text: remove it, or describe it in words`
+            : `has content[${i}] with ${found}; parts must be {"type": "text", "text": "…"}`,
+        );
         break;
       }
     }

@@ -1,4 +1,8 @@
+import type { JinjaTemplate } from './jinja/jinja-template.ts';
 import type { GeneratedText } from './jinja/state.ts';
+import { TurnRecorder } from './jinja/turn-recorder.ts';
+import type { Value } from './jinja/values.ts';
+import { type TemplateBudget, TooCostly } from './template-budget.ts';
 
 /** Range of a text in UTF-16 units; `to` is exclusive. */
 export interface TextRange {
@@ -42,4 +46,48 @@ export function commonPrefix(a: string, b: string): number {
     else high = middle;
   }
   return low;
+}
+
+export interface TemplateVariables extends Readonly<Record<string, unknown>> {
+  readonly messages: readonly unknown[];
+}
+
+/**
+ * Renders a conversation once, and finds where the turns of the messages numbered `turns` (ascending) are in it. Null if a prefix must be
+ * rendered separately, or the template rejects one; `rendered` is null if the text does not begin with the prompt of one of them.
+ */
+export function renderTogether(
+  template: JinjaTemplate,
+  variables: TemplateVariables,
+  turns: readonly number[],
+  budget: TemplateBudget,
+): { rendered: MarkedTurns | null } | null {
+  const recorder = new TurnRecorder(variables.messages as readonly Value[], turns);
+  let marked: Omit<MarkedTurns, 'turns'>;
+  try {
+    marked = template.render(variables, budget, recorder);
+  } catch (error) {
+    if (error instanceof TooCostly) throw error;
+    return null;
+  }
+  const { text } = marked;
+  const places: TurnPlace[] = [];
+  for (const turn of turns) {
+    const prompt = recorder.prompts.get(turn);
+    if (turn < recorder.firstMessages || !prompt) return null;
+    const asked = commonPrefix(prompt.tail, text.slice(prompt.at, prompt.at + prompt.tail.length));
+    if (turn > 0 && asked < prompt.tail.length) return { rendered: null };
+    const isLast = turn + 1 === variables.messages.length;
+    const own = isLast ? { at: text.length, tail: '' } : recorder.beginnings.get(turn + 1);
+    if (!own) return null;
+    const common = commonPrefix(own.tail, text.slice(own.at, own.at + own.tail.length));
+    places.push({
+      prompt: prompt.at + asked,
+      served: turn > 0 ? prompt.at + asked : null,
+      through: own.at + common,
+      generated: null,
+      isPrefix: own.tail.trimEnd().length <= common,
+    });
+  }
+  return { rendered: { ...marked, turns: places } };
 }

@@ -74,10 +74,7 @@ const forms: Record<string, { template: string; ends: string[] }> = {
       "{% for m in messages %}{{ '<|head|>' + m.role + ': ' + m.content + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|head|>assistant: ' }}{% endif %}",
     ends: [],
   },
-  'a template that refuses the conversation': {
-    template: "{{ raise_exception('no') }}",
-    ends: [],
-  },
+  'a template that refuses the conversation': { template: "{{ raise_exception('no') }}", ends: [] },
 };
 
 for (const [name, { template, ends }] of Object.entries(forms))

@@ -85,10 +85,7 @@ test('reasons follow what the job is and what it asks for', () => {
       { learning_rate: '0.0013: what suits LoRA on this base model for this number of steps' },
     ],
     [
-      {
-        model: { hiddenSize: 4096, rateExponent: 0.781 },
-        hyperparameters: { learning_rate_multiplier: 3 },
-      },
+      { model: { hiddenSize: 4096, rateExponent: 0.781 }, hyperparameters: { learning_rate_multiplier: 3 } },
       {
         learning_rate: `${2.9e-4 * 3}: 2.9e-4, which suits LoRA on this base model for this number of steps, × learning_rate_multiplier 3`,
       },
@@ -101,10 +98,7 @@ test('reasons follow what the job is and what it asks for', () => {
     [{ exampleCount: 5001 }, { n_epochs: '2: for more than 5,000 examples' }],
     [
       { exampleCount: 20_001 },
-      {
-        n_epochs: '1: for more than 20,000 examples',
-        checkpoint_steps: '251: a tenth of all steps',
-      },
+      { n_epochs: '1: for more than 20,000 examples', checkpoint_steps: '251: a tenth of all steps' },
     ],
     [{ exampleCount: 90_000 }, { checkpoint_steps: '500: a tenth of all steps, but at most 500' }],
     [

@@ -1,4 +1,5 @@
 /** Rules for the options that a job leaves to Graft; each rule also gives its reason in words. */
+import { WITH_TOOLS } from '../chat/template-tools.ts';
 import { EVAL_LOSS, isGreaterBetter } from '../objectives/metrics.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { families } from '../outlines/families.ts';
@@ -334,6 +335,11 @@ export function trainingReasons(
     optionReasons.n_epochs = `more than the requested ${epochs}: max_steps needs them`;
   if (training.chat_template === undefined && resolved.chat_template !== undefined)
     optionReasons.chat_template = 'that of the adapter that training continues from';
+  if (training.chat_template === WITH_TOOLS)
+    optionReasons.chat_template =
+      resolved.chat_template === undefined
+        ? "the base model's, which has tools"
+        : "the base model's, to which Graft added tools";
   if (training.prompts === undefined && resolved.prompts !== undefined)
     optionReasons.prompts = continues
       ? 'those of the adapter that training continues from'

@@ -1,4 +1,6 @@
 import { type Static, type TObject, Type } from 'typebox';
+import { addTools, readsTools, WITH_TOOLS } from '../chat/template-tools.ts';
+import { GraftError } from '../errors.ts';
 import { type Fault, isRecord } from '../schema/check-fields.ts';
 import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
 
@@ -12,7 +14,7 @@ export const chatTraining = {
       minLength: 1,
       maxLength: MAX_TEMPLATE,
       description:
-        "Jinja chat template that replaces the base model's, for example to add tools to a model that has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or the base model's.",
+        'Jinja chat template that replaces the template of the base model, or "tools": the template of the base model, to which Graft adds tools if it has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or of the base model.',
     }),
   ),
   chat_template_kwargs: Type.Optional(
@@ -39,16 +41,39 @@ export const chatTraining = {
 
 export type ChatTraining = Static<TObject<typeof chatTraining>>;
 
-/** The options that differ from their default. `startTemplate`: the own template of the adapter that training continues from; null: none. */
-export function resolveChat(training: ChatTraining, startTemplate: string | null): ChatTraining {
+/** The chat templates that a job may start from. */
+export interface KnownTemplates {
+  /** The own template of the adapter that training continues from; null or absent: none. */
+  startTemplate?: string | null;
+  /** The base model's; null: none, absent: not known yet. */
+  baseTemplate?: string | null;
+}
+
+/** The options that differ from their default. Throws `invalid_training_option`. */
+export function resolveChat(training: ChatTraining, known: KnownTemplates): ChatTraining {
   const resolved: ChatTraining = {};
-  const template = training.chat_template ?? startTemplate;
+  const template = ownTemplate(training.chat_template, known);
   if (template !== null) resolved.chat_template = template;
   if (Object.keys(training.chat_template_kwargs ?? {}).length > 0)
     resolved.chat_template_kwargs = training.chat_template_kwargs!;
   if (training.train_on === 'last_assistant') resolved.train_on = training.train_on;
   if (training.mask_reasoning) resolved.mask_reasoning = true;
   return resolved;
+}
+
+/** The template that replaces the base model's; null: none. */
+export function ownTemplate(
+  asked: string | undefined,
+  { startTemplate = null, baseTemplate }: KnownTemplates,
+): string | null {
+  if (asked !== WITH_TOOLS) return asked ?? startTemplate;
+  if (baseTemplate === null)
+    throw new GraftError(
+      'invalid_training_option',
+      `training.chat_template "${WITH_TOOLS}" adds tools to the base model's chat template, and this model has none; give a template`,
+      { param: 'training.chat_template' },
+    );
+  return baseTemplate === undefined || readsTools(baseTemplate) ? null : addTools(baseTemplate);
 }
 
 /** Faults of a request's options that the schemas do not express. */

@@ -72,7 +72,7 @@ export {
   seqLengthLimit,
   trainingReasons,
 } from './automatic-training.ts';
-export type { ChatTraining } from './chat-training.ts';
+export { type ChatTraining, type KnownTemplates, ownTemplate } from './chat-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
 export { type OnBadLines, resolvePrompts } from './data-training.ts';
 export {

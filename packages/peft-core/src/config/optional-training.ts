@@ -128,10 +128,6 @@ export const trainingShorthands = {
     }),
   ),
   min_lr: Type.Optional(
-    Type.Number({
-      minimum: 0,
-      maximum: 1,
-      description: 'Final learning rate, instead of min_lr_rate.',
-    }),
+    Type.Number({ minimum: 0, maximum: 1, description: 'Final learning rate, instead of min_lr_rate.' }),
   ),
 };

@@ -73,8 +73,5 @@ export function resolveSchedule(
       );
   }
   const isAny = Object.keys(kwargs).length > 0;
-  return {
-    schedule: { lr_scheduler_type: type, ...(isAny ? { lr_scheduler_kwargs: kwargs } : {}) },
-    faults,
-  };
+  return { schedule: { lr_scheduler_type: type, ...(isAny ? { lr_scheduler_kwargs: kwargs } : {}) }, faults };
 }

@@ -5,7 +5,7 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, methodOf, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed, type LengthLimits, seqLengthLimit } from './automatic-training.ts';
-import { resolveChat } from './chat-training.ts';
+import { type KnownTemplates, resolveChat } from './chat-training.ts';
 import { type DataTraining, resolveData, resolvePrompts } from './data-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
@@ -17,7 +17,7 @@ import {
   type TrainingOptions,
 } from './training-options.ts';
 
-export interface TrainingRequest extends DataSize, LengthLimits {
+export interface TrainingRequest extends DataSize, LengthLimits, KnownTemplates {
   peft: PeftConfig;
   /** `training` of the request, as parseTrainingOptions returned it. */
   training?: TrainingOptions;
@@ -27,8 +27,6 @@ export interface TrainingRequest extends DataSize, LengthLimits {
   hasValidationFile?: boolean;
   /** True if the job continues from an adapter. */
   continues?: boolean;
-  /** The own chat template of that adapter, which replaces the base model's by default; null or absent: none. */
-  startTemplate?: string | null;
   /** The prompts of that adapter's training; null or absent: those of the base model. */
   startPrompts?: DataTraining['prompts'] | null;
   /** The base model's prompts; null: none, absent: not known yet. */
@@ -223,7 +221,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     overlong: training.overlong ?? 'error',
     text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
-    ...resolveChat(training, request.startTemplate ?? null),
+    ...resolveChat(training, request),
     ...resolveData(training),
     ...(prompts && { prompts }),
     packing: training.packing ?? true,

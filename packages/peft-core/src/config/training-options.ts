@@ -293,10 +293,7 @@ export const PreferenceHyperparametersSchema = Type.Object(
   {
     ...HyperparametersSchema.properties,
     beta: Type.Optional(
-      Type.Union([auto, beta], {
-        default: 'auto',
-        description: 'As `training.preference.beta`.',
-      }),
+      Type.Union([auto, beta], { default: 'auto', description: 'As `training.preference.beta`.' }),
     ),
   },
   {

@@ -12,7 +12,7 @@ interface MeasuredExamples {
   longest: number;
 }
 
-/** Tokenises checked lines as training will, without keeping them. Ignores unusable lines, which training will reject. */
+/** Tokenises checked lines as training will, without keeping them. Throws the fault of lines that training rejects. */
 export function measureExamples(
   raws: Iterable<RawExample>,
   source: Omit<ExampleSource, keyof DataFiles>,
@@ -23,6 +23,8 @@ export function measureExamples(
   let longest = 0;
   for (const raw of raws)
     for (const example of examples.pieces(raw)) longest = Math.max(longest, lengthOf(raw.format, example));
+  const fault = examples.fault();
+  if (fault) throw fault;
   const { truncated, skipped, examples: count } = examples.counts;
   const isCut = truncated + skipped > 0;
   return { examples: count, longest: isCut ? source.maxSeqLength : longest + virtualTokens + prefixLength };

@@ -3,9 +3,7 @@ import { isWeight, WEIGHT_RANGE } from '../schema/loss-weight.ts';
 import { formats, type RawExample } from './formats/formats.ts';
 
 /** Fields that would change what is learned, and are rejected. Other columns, such as an id, are ignored. */
-const UNSUPPORTED_KEYS: Record<string, string> = {
-  functions: 'functions, which "tools" replaced,',
-};
+const UNSUPPORTED_KEYS: Record<string, string> = { functions: 'functions, which "tools" replaced,' };
 
 /** A field that is rejected; undefined without one. */
 export function unsupportedField(line: object): string | undefined {

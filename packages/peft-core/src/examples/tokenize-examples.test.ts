@@ -53,10 +53,7 @@ test('a text has one class, by name or by number', () => {
   const examples = tokenizeExamples(
     tokenizer,
     [classified(1, 'A bent wheel', 'good'), classified(2, 'x', 0)],
-    {
-      maxSeqLength: 64,
-      classOf,
-    },
+    { maxSeqLength: 64, classOf },
   );
   assert.deepEqual(
     examples.map(({ label }) => label),
@@ -73,10 +70,7 @@ test('a label that the classifier has not is an error of its line', () => {
       tokenizeExamples(
         tokenizer,
         [classified(1, 'x', 1), classified(4, 'x', 'fine'), classified(5, 'x', 2)],
-        {
-          maxSeqLength: 64,
-          classOf,
-        },
+        { maxSeqLength: 64, classOf },
       ),
     (error: GraftError) =>
       error.code === 'unknown_label' &&
@@ -148,12 +142,7 @@ test('data of another task is refused, both named', () => {
   );
 });
 
-const layout: SequenceLayout = {
-  virtualTokens: 2,
-  vocabularySize: 1000,
-  firstPosition: 0,
-  pooling: 'mean',
-};
+const layout: SequenceLayout = { virtualTokens: 2, vocabularySize: 1000, firstPosition: 0, pooling: 'mean' };
 
 test('a sequence carries its label at its first or last position, virtual tokens counted', () => {
   const examples = tokenizeExamples(tokenizer, [classified(1, 'A bent wheel', 1), classified(2, 'x', 0)], {

@@ -2,13 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { scalarOf } from '@graft/tf-graph';
 import { fillBatch, planTraining, targetsOf } from '../examples/index.ts';
 import { Random } from '../random.ts';
-import { implementationHere } from '../train/machine/implementation.ts';
-import { feedsOf, lossOptions } from '../train/objectives/losses.ts';
+import { feedsOf } from '../train/objectives/losses.ts';
 import type { TrainOptions } from '../train/records.ts';
+import { optimizerScalars } from '../train/run-step.ts';
 import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';
 import { buildTrainProgram, type TrainProgram } from '../train/train-program.ts';
-import { optimizerScalars } from '../train/update/optimizer.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { weightGroups } from '../weights/stored-weights.ts';
 
@@ -39,20 +38,20 @@ export async function checkTraining(
 ): Promise<TrainingCheck> {
   const { base, peft } = options;
   const training = { ...options.training, gradient_accumulation_steps: 1, max_grad_norm: 0, weight_decay: 0 };
-  const { architecture, data, objective, layout } = await setUpTraining(options);
+  const { architecture, data, objective, layout, computation } = await setUpTraining(options);
   const plan = planTraining(data.training, training, layout);
   const form = options.initialAdapter ? 'folded' : 'trained';
   const built = buildTrainProgram({
     architecture,
     objective,
-    classes: layout.classes ?? 0,
     peft,
     form,
     training,
-    options: lossOptions(objective, training),
+    ...computation,
+    // The losses of batches are compared; a pool of candidates would be measured as one.
+    retrieves: false,
     storage: 'float32',
     precision: 'fp32',
-    implementation: implementationHere(),
     grid: plan.shape,
     evaluationGrid: plan.shape,
   });

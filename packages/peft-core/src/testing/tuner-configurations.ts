@@ -284,16 +284,9 @@ export function onArchitecture({
   return {
     LORA: { peft_type: 'LORA', r: 2, target_modules: [attention, feedForward] },
     DoRA: { peft_type: 'LORA', r: 2, target_modules: 'all-linear', use_dora: true },
-    IA3: {
-      peft_type: 'IA3',
-      target_modules: [...keys, feedForward],
-      feedforward_modules: [feedForward],
-    },
+    IA3: { peft_type: 'IA3', target_modules: [...keys, feedForward], feedforward_modules: [feedForward] },
     LN_TUNING: { peft_type: 'LN_TUNING', target_modules: [norm] },
-    TRAINABLE_TOKENS: {
-      peft_type: 'TRAINABLE_TOKENS',
-      token_indices: [51, 58, 111],
-    },
+    TRAINABLE_TOKENS: { peft_type: 'TRAINABLE_TOKENS', token_indices: [51, 58, 111] },
     SELECTIVE: { peft_type: 'SELECTIVE', kinds: ['norm', 'attention'], layers: [1] },
     BOTTLENECK: {
       peft_type: 'BOTTLENECK',

@@ -100,11 +100,7 @@ export class SpecialText {
       gone.push(from - text.length);
     }
     text += rendered.slice(from);
-    return {
-      text,
-      specialTokens: places,
-      placeOf: (at) => at - (gone[countUpTo(ends, at) - 1] ?? 0),
-    };
+    return { text, specialTokens: places, placeOf: (at) => at - (gone[countUpTo(ends, at) - 1] ?? 0) };
   }
 }
 

@@ -391,9 +391,7 @@ export class Tokenizer implements TurnTokenizer {
     throw new GraftError(
       'no_chat_template',
       'this model has no chat template; send prompts or texts, not messages',
-      {
-        param: 'messages',
-      },
+      { param: 'messages' },
     );
   }
 }

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { ChatTemplate } from '../chat/chat-template.ts';
-import { PlainTemplate } from '../chat/plain-template.ts';
+import { JinjaTemplate } from '../chat/jinja/jinja-template.ts';
+import { renderTogether } from '../chat/rendered-turns.ts';
 import { TemplateBudget } from '../chat/template-budget.ts';
 import { Random } from '../random.ts';
 import { loadTokenizer } from './tokenizer.ts';
@@ -138,16 +139,10 @@ test('what reads nothing ahead is rendered once, with all its beginnings', () =>
     role,
     content: role,
   }));
-  const input = {
-    messages,
-    addGenerationPrompt: false,
-    strftime: () => 'today',
-    variables: {},
-  };
+  const variables = { messages, strftime_now: () => 'today', add_generation_prompt: false };
   const apart = Object.entries(TEMPLATES).flatMap(([name, source]) => {
-    const program = parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
-    const plain = new PlainTemplate(program.body, { ...tokens, tools: null });
-    return plain.renderTurns(input, [2, 4], new TemplateBudget(messages)) ? [] : [name];
+    const template = new JinjaTemplate(source, { ...tokens, tools: null });
+    return renderTogether(template, variables, [2, 4], new TemplateBudget(messages)) ? [] : [name];
   });
   assert.deepEqual(apart, ['the last one differs', 'the number of messages first', 'turns must alternate']);
 });

@@ -2,7 +2,7 @@ import type { TemplateBudget } from '../template-budget.ts';
 import { applyFilter } from './filters.ts';
 import { methodOf } from './methods.ts';
 import { binary } from './operators.ts';
-import { charged, type Evaluate, made, type Node, type Scope, type State } from './state.ts';
+import { charged, chargedText, type Evaluate, made, type Node, type Scope, type State } from './state.ts';
 import { testOf } from './tests.ts';
 import {
   characters,
@@ -44,7 +44,11 @@ export function compileExpression(node: Node): Evaluate {
       return dict(node.value as Map<Node, Node>);
     case 'Identifier': {
       const name = node.value as string;
-      return (scope) => scope.get(name);
+      if (name !== 'add_generation_prompt') return (scope) => scope.get(name);
+      return (scope, state) => {
+        state.recorder?.readGenerationPrompt();
+        return scope.get(name);
+      };
     }
     case 'MemberExpression':
       return member(node);
@@ -111,7 +115,7 @@ function test(node: Node): Evaluate {
   const name = (node.test as Node).value as string;
   const negate = node.negate as boolean;
   return (scope, state) => {
-    const value = charged(operand(scope, state), state.budget);
+    const value = chargedText(operand(scope, state), state.budget);
     return testOf(name)(value, undefined, state.budget) !== negate;
   };
 }
@@ -130,6 +134,8 @@ export function filter(operand: Evaluate, node: Node): Evaluate {
 
 type Arguments = (scope: Scope, state: State) => { args: Value[]; named: Dict };
 
+const NONE: { args: Value[]; named: Dict } = { args: [], named: {} };
+
 export function argumentsOf(nodes: readonly Node[]): Arguments {
   const parts = nodes.map((node) => {
     const isNamed = node.type === 'KeywordArgumentExpression';
@@ -138,6 +144,7 @@ export function argumentsOf(nodes: readonly Node[]): Arguments {
     const key = isNamed ? ((node.key as Node).value as string) : null;
     return { type: node.type, key, value: compileExpression(inner as Node) };
   });
+  if (parts.length === 0) return () => NONE;
   return (scope, state) => {
     const args: Value[] = [];
     const named: Record<string, Value> = Object.create(null);
@@ -174,11 +181,11 @@ function member(node: Node): Evaluate {
     if (property.type === 'SliceExpression') return slice(object, property);
     const key = compileExpression(property);
     return (scope, state) =>
-      itemOf(charged(object(scope, state), state.budget), key(scope, state), state.budget);
+      itemOf(chargedText(object(scope, state), state.budget), key(scope, state), state.budget);
   }
   const name = property.value as string | number;
   if (typeof name === 'number') return (scope, state) => itemOf(object(scope, state), name, state.budget);
-  return (scope, state) => attributeOf(charged(object(scope, state), state.budget), name);
+  return (scope, state) => attributeOf(chargedText(object(scope, state), state.budget), name);
 }
 
 /** `of.name`: a method before an item. */
@@ -201,13 +208,15 @@ function itemOf(of: Value, key: Value, budget: TemplateBudget): Value {
   const index = numberOf(key);
   if (index === null || typeof key === 'object') return undefined;
   if (typeof of === 'string') return characters(of, budget).at(index);
-  return Array.isArray(of) ? of.at(index) : undefined;
+  if (!Array.isArray(of)) return undefined;
+  // `at` reads the length of the list, which prefixes of a conversation do not have.
+  return index >= 0 ? of[Math.trunc(index)] : of.at(index);
 }
 
 function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
   const [from, to, by] = [start, stop, step].map((part) => (part ? compileExpression(part as Node) : null));
   return (scope, state) => {
-    const of = charged(object(scope, state), state.budget);
+    const of = chargedText(object(scope, state), state.budget);
     if (typeof of !== 'string' && !Array.isArray(of))
       throw new Error(`'${typeName(of)}' object has no slices`);
     const [first, end, stride] = [from, to, by].map((part) => {
@@ -215,6 +224,10 @@ function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
       if (value !== null && numberOf(value) === null) throw new Error('slice indices must be integers');
       return value === null ? null : numberOf(value);
     });
+    const skipped = first ?? 0;
+    const isTail = !to && !by && Number.isInteger(skipped) && skipped >= 0;
+    const tail = isTail && Array.isArray(of) ? state.recorder?.tailOf(of, skipped, state.budget) : null;
+    if (tail) return tail;
     const all = typeof of === 'string' ? characters(of, state.budget) : of;
     const found = sliced(all, first ?? null, end ?? null, stride ?? 1);
     return made(typeof of === 'string' ? found.join('') : found, state.budget);

@@ -3,6 +3,7 @@ import { MAX_MESSAGE, shortened } from '../../errors.ts';
 import { boundedRange, type TemplateBudget } from '../template-budget.ts';
 import { type GeneratedText, type Node, Scope, State } from './state.ts';
 import { compileBlock, GENERATION, namesIn } from './statements.ts';
+import type { TurnRecorder } from './turn-recorder.ts';
 import {
   type Callable,
   type Dict,
@@ -27,28 +28,34 @@ export interface MarkedText {
  * Python in the text of booleans and None, the scope of variables, and more.
  */
 export class JinjaTemplate {
-  readonly body: readonly Node[];
+  /** True if the template marks what the model generates. */
+  readonly marksGenerated: boolean;
+  readonly #globals = new Scope(null);
   readonly #run: ReturnType<typeof compileBlock>;
 
-  /** Throws for Jinja that cannot be parsed. */
-  constructor(source: string) {
-    this.body = parse(tokenize(readable(source), { trim_blocks: true, lstrip_blocks: true }))
-      .body as unknown as Node[];
-    this.#run = compileBlock(this.body);
+  /** `constants`: variables of all renderings. Throws for Jinja that cannot be parsed. */
+  constructor(source: string, constants: Readonly<Record<string, Value>> = {}) {
+    for (const [name, value] of Object.entries({ ...GLOBALS, ...constants })) this.#globals.set(name, value);
+    const { body } = parse(tokenize(readable(source), { trim_blocks: true, lstrip_blocks: true }));
+    const statements = body as unknown as Node[];
+    this.#run = compileBlock(statements, true);
+    this.marksGenerated = namesIn(statements).hasGeneration;
   }
 
-  /** True if the template marks what the model generates. */
-  get marksGenerated(): boolean {
-    return namesIn(this.body).hasGeneration;
-  }
-
-  /** `variables`: `messages` among them. Throws the template's own errors, and those of Python. */
-  render(variables: Readonly<Record<string, unknown>>, budget: TemplateBudget): MarkedText {
+  /**
+   * `variables`: `messages` among them. `recorder`: records what is read of the messages. Throws the template's own errors, and those of
+   * Python.
+   */
+  render(
+    variables: Readonly<Record<string, unknown>>,
+    budget: TemplateBudget,
+    recorder: TurnRecorder | null = null,
+  ): MarkedText {
     const messages = (variables.messages ?? []) as readonly unknown[];
-    const state = new State(budget, messages);
-    const top = new Scope(null);
-    for (const [name, value] of Object.entries(GLOBALS)) top.set(name, value);
+    const top = new Scope(this.#globals);
     for (const [name, value] of Object.entries(variables)) top.set(name, value as Value);
+    if (recorder) top.set('messages', recorder.tail(0));
+    const state = new State(top, budget, this.marksGenerated ? messages : null, recorder);
     this.#run(new Scope(top), state);
     return { text: state.out, generated: state.generated };
   }

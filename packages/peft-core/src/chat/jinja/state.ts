@@ -1,4 +1,5 @@
 import type { TemplateBudget } from '../template-budget.ts';
+import type { Ending, TurnRecorder } from './turn-recorder.ts';
 import type { Value } from './values.ts';
 
 /** Maximum number of scopes in one another: a name is looked for in all of them. */
@@ -43,6 +44,8 @@ export interface GeneratedText {
 export class Scope {
   readonly #parent: Scope | null;
   #values: Map<string, Value> | null = null;
+  /** The values must be copied before they change. */
+  #isKept = false;
   /** Number of scopes around. */
   readonly #level: number;
   /** Number of loops around. */
@@ -62,26 +65,48 @@ export class Scope {
   }
 
   set(name: string, value: Value): void {
-    this.#values ??= new Map();
+    if (this.#values === null || this.#isKept) {
+      this.#values = new Map(this.#values);
+      this.#isKept = false;
+    }
     this.#values.set(name, value);
+  }
+
+  /** Runs `body`, and then restores the variables of this scope. */
+  restoring(body: () => void): void {
+    const values = this.#values;
+    this.#isKept = true;
+    body();
+    this.#isKept = false;
+    this.#values = values;
   }
 }
 
 export class State {
   out = '';
   readonly budget: TemplateBudget;
+  /** Scope of the variables that the template receives. */
+  readonly variables: Scope;
+  readonly recorder: TurnRecorder | null;
   readonly generated: GeneratedText[] = [];
   /** The message whose loop body is running. */
   message: number | null = null;
   /** Number of calls of macros that are running. */
   calls = 0;
-  readonly #numbers: ReadonlyMap<unknown, number>;
+  readonly #numbers: ReadonlyMap<unknown, number> | null;
   #captures = 0;
 
-  /** `messages`: of the conversation, as the template receives them. */
-  constructor(budget: TemplateBudget, messages: readonly unknown[]) {
+  /** `messages`: of the conversation, as the template receives them; null if nothing must be known about the message that is rendered. */
+  constructor(
+    variables: Scope,
+    budget: TemplateBudget,
+    messages: readonly unknown[] | null,
+    recorder: TurnRecorder | null,
+  ) {
+    this.variables = variables;
     this.budget = budget;
-    this.#numbers = new Map(messages.map((message, i) => [message, i]));
+    this.recorder = recorder;
+    this.#numbers = messages && new Map(messages.map((message, i) => [message, i]));
   }
 
   write(text: string): void {
@@ -103,6 +128,21 @@ export class State {
     }
   }
 
+  /** Renders the statements after a loop over messages as if the loop ended here. `scope`: that of the template's top level. */
+  ending(rest: Execute, scope: Scope, addGenerationPrompt: boolean): Ending {
+    const before = this.variables.get('add_generation_prompt');
+    this.variables.set('add_generation_prompt', addGenerationPrompt);
+    const out = this.out;
+    this.out = '';
+    this.#captures++;
+    scope.restoring(() => rest(scope, this));
+    const tail = this.out;
+    this.out = out;
+    this.#captures--;
+    this.variables.set('add_generation_prompt', before);
+    return { at: this.out.length, tail };
+  }
+
   /** Runs the body of `{% generation %}`. Within a captured text its place is unknown. */
   generate(body: () => void): void {
     const from = this.out.length;
@@ -110,22 +150,20 @@ export class State {
     if (this.#captures === 0) this.generated.push({ from, to: this.out.length, message: this.message });
   }
 
-  /** Runs the body of a loop for an item, which may be a message. */
-  within(item: Value, body: () => void): void {
-    const number = typeof item === 'object' && item !== null ? this.#numbers.get(item) : undefined;
-    if (number === undefined) {
-      body();
-      return;
-    }
-    const outer = this.message;
-    this.message = number;
-    body();
-    this.message = outer;
+  /** The message whose loop body runs once a loop arrives at an item, which may be a message. */
+  messageAt(item: Value): number | null {
+    return this.#numbers?.get(item) ?? this.message;
   }
 }
 
 export type Evaluate = (scope: Scope, state: State) => Value;
 export type Execute = (scope: Scope, state: State) => void;
+
+/** Charges the budget for a text of which a part or a property is about to be read, and returns the value. */
+export function chargedText(value: Value, budget: TemplateBudget): Value {
+  if (typeof value === 'string') budget.spend(value.length);
+  return value;
+}
 
 /** Charges the budget for a value that is about to be searched, compared or copied, and returns the value. */
 export function charged(value: Value, budget: TemplateBudget): Value {

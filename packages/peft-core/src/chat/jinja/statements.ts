@@ -22,16 +22,23 @@ const CONTINUE = new Error('continue outside a loop');
 /** Maximum nesting depth of calls of macros. */
 const MAX_CALLS = 100;
 
-export function compileBlock(nodes: readonly Node[]): Execute {
+/** `isTop`: the statements are the whole template. */
+export function compileBlock(nodes: readonly Node[], isTop = false): Execute {
   const statements = nodes
     .filter(({ type }) => type !== 'Comment')
-    .map((node) => ({ steps: stepsOf(node), execute: compileStatement(node) }));
-  return (scope, state) => {
-    for (const { steps, execute } of statements) {
+    .map((node, i) => {
+      const rest: Execute = (scope, state) => run(i + 1, scope, state);
+      const execute = isTop && node.type === 'For' ? compileFor(node, rest) : compileStatement(node);
+      return { steps: stepsOf(node), execute };
+    });
+  const run = (from: number, scope: Scope, state: State) => {
+    for (let i = from; i < statements.length; i++) {
+      const { steps, execute } = statements[i]!;
       state.budget.spend(0, steps);
       execute(scope, state);
     }
   };
+  return (scope, state) => run(0, scope, state);
 }
 
 function compileStatement(node: Node): Execute {
@@ -43,7 +50,7 @@ function compileStatement(node: Node): Execute {
       return (scope, state) => (isTrue(test(scope, state), state.budget) ? yes : no)(scope, state);
     }
     case 'For':
-      return compileFor(node);
+      return compileFor(node, null);
     case 'Set':
       return compileSet(node);
     case 'Macro': {
@@ -101,6 +108,7 @@ function assignment(target: Node): Assign {
   return (scope, value, state) => {
     const namespace = object(scope, state);
     if (!(namespace instanceof Namespace)) throw new Error('cannot assign attribute on non-namespace object');
+    state.recorder?.write();
     namespace.values.set(name, value);
   };
 }
@@ -121,8 +129,10 @@ function compileSet(node: Node): Execute {
   return (scope, state) => assign(scope, value(scope, state), state);
 }
 
-function compileFor(node: Node): Execute {
-  const assign = assignment(node.loopvar as Node);
+/** `rest`: the statements after a loop of the template's top level, which may be the one that renders the messages. */
+function compileFor(node: Node, rest: Execute | null): Execute {
+  const loopvar = node.loopvar as Node;
+  const assign = assignment(loopvar);
   const select = node.iterable as Node;
   const isSelect = select.type === 'SelectExpression';
   const items = compileExpression(isSelect ? (select.lhs as Node) : select);
@@ -130,8 +140,13 @@ function compileFor(node: Node): Execute {
   const testSteps = isSelect ? stepsOf(select.test) : 0;
   const body = compileBlock(node.body as Node[]);
   const otherwise = compileBlock(node.defaultBlock as Node[]);
+  const afterMessages = isSelect || (node.defaultBlock as Node[]).length > 0 ? null : rest;
   return (outer, state) => {
-    const all = iterate(items(outer, state), state.budget);
+    const { recorder } = state;
+    const value = items(outer, state);
+    const start = (afterMessages && recorder?.mainLoop(value)) ?? null;
+    const listed = iterate(value, state.budget);
+    const all = start === null ? listed : recorder!.messagesFrom(start);
     state.budget.spend(0, all.length);
     const list = test
       ? all.filter((item) => {
@@ -141,20 +156,27 @@ function compileFor(node: Node): Execute {
           return isTrue(test(scope, state), state.budget);
         })
       : all;
-    const loop = new Loop(list, outer.depth + 1);
-    for (let i = 0; i < list.length; i++) {
+    const ending = (addGenerationPrompt: boolean) => state.ending(afterMessages!, outer, addGenerationPrompt);
+    const loop = new Loop(start === null ? list : listed, outer.depth + 1);
+    const before = state.message;
+    let isBroken = false;
+    for (let i = 0; i < list.length && !isBroken; i++) {
+      if (start !== null) recorder!.arrive(start + i, ending);
       loop.index0 = i;
       // Variables set in one iteration are unknown in the next.
       const scope = new Scope(outer, loop.depth);
       scope.set('loop', loop);
       assign(scope, list[i], state);
+      state.message = state.messageAt(list[i]);
       try {
-        state.within(list[i], () => body(scope, state));
+        body(scope, state);
       } catch (control) {
-        if (control === BREAK) break;
-        if (control !== CONTINUE) throw control;
+        if (control !== BREAK && control !== CONTINUE) throw control;
+        isBroken = control === BREAK;
       }
+      state.message = before;
     }
+    if (start !== null && !isBroken) recorder!.arrive(start + list.length, ending);
     if (list.length === 0) otherwise(new Scope(outer), state);
   };
 }

@@ -86,14 +86,9 @@ export class Loop {
 export const MAX_DEPTH = 256;
 
 export function isDict(value: unknown): value is Dict {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    !(value instanceof Float) &&
-    !(value instanceof Namespace) &&
-    !(value instanceof Loop)
-  );
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** The value of a number or a boolean, which Python counts as a number; null for others. */
@@ -115,6 +110,7 @@ export function keysOf(dict: Dict, budget: TemplateBudget): readonly string[] {
 }
 
 export function isTrue(value: Value, budget: TemplateBudget): boolean {
+  if (typeof value !== 'object' || value === null) return Boolean(value);
   if (value instanceof Float) return value.value !== 0;
   if (Array.isArray(value)) return value.length > 0;
   if (isDict(value)) return keysOf(value, budget).length > 0;

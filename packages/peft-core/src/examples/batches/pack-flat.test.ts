@@ -94,12 +94,7 @@ test('flat and shared lists hold what the grid holds: the same steps, tokens, la
   const examples = chats(23);
   const training = { ...options, max_steps: null } as Parameters<typeof planTraining>[1];
   for (const virtualTokens of [0, 3]) {
-    const layout: SequenceLayout = {
-      virtualTokens,
-      vocabularySize: 9000,
-      firstPosition: 0,
-      pooling: 'last',
-    };
+    const layout: SequenceLayout = { virtualTokens, vocabularySize: 9000, firstPosition: 0, pooling: 'last' };
     const grid = planTraining(examples, training, layout);
     for (const arrangement of ['flat', 'shared'] as const) {
       const arranged = { ...layout, arrangement };

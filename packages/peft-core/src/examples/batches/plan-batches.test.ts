@@ -187,11 +187,7 @@ test('short examples are packed with little padding, in rows of at most 512', ()
   const plan = planBatches({ ...optionsFor([]), examples: sizesOf(lengths, () => 8) });
   assert.ok(plan.shape.tokens <= 512);
   assert.ok(plan.stats.paddingFraction < 0.12, String(plan.stats.paddingFraction));
-  const padded = planBatches({
-    ...optionsFor([]),
-    examples: sizesOf(lengths, () => 8),
-    packing: false,
-  });
+  const padded = planBatches({ ...optionsFor([]), examples: sizesOf(lengths, () => 8), packing: false });
   assert.ok(plan.stats.computedPositions < 0.9 * padded.stats.computedPositions);
   assert.deepEqual(padded.shape, { rows: 8, tokens: 64, inputTokens: 0, labels: 64, sequences: 1, spans: 8 });
 });

@@ -3,6 +3,7 @@ import { droppedReasoning } from '../../chat/dropped-reasoning.ts';
 import { isTrainedOn } from '../../chat/message.ts';
 import { type MessagePart, PART_ROLES } from '../../chat/message-parts.ts';
 import { type ReadConversation, readConversation } from '../../chat/read-messages.ts';
+import { unshownTools } from '../../chat/template-tools.ts';
 import { GraftError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import { isPreference, promptFault } from './fields.ts';
@@ -57,6 +58,9 @@ export const chat: DatasetFormat<'chat', ReadConversation> = {
 /** The tokens of a conversation, one or several times, null where they are far too many: see `assistantSpans`. Throws BadExample. */
 export function wholeChats(example: ReadConversation, reading: Reading): (LabelledTokens | null)[] {
   const { overlong, allowSpecialTokens, templateKwargs, trainOn, maskReasoning, roles } = reading.options;
+  const { chatTemplateSource: source } = reading.tokenizer;
+  const unshown = source === null ? null : unshownTools(source, example);
+  if (unshown !== null) throw new BadExample('chat_template_error', unshown);
   const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
   try {
     const conversations = labelledTokens(reading.tokenizer, example, {

@@ -74,11 +74,7 @@ function commonPrompt({ chosen, rejected }: Line): Pick<Line, 'prompt' | 'chosen
     length: number,
     all: string | readonly unknown[],
     others: string | readonly unknown[],
-  ) => ({
-    prompt: all.slice(0, length),
-    chosen: all.slice(length),
-    rejected: others.slice(length),
-  });
+  ) => ({ prompt: all.slice(0, length), chosen: all.slice(length), rejected: others.slice(length) });
   let common = 0;
   if (isMessages(chosen) && isMessages(rejected)) {
     const last = Math.min(chosen.length, rejected.length) - 1;

@@ -39,10 +39,7 @@ export function split<T>(
   training: SplitOptions,
 ): { training: T[]; validation: T[] } {
   const isHeld = places ? heldPlaces(places, training.validation_split) : heldLines(all.length, training);
-  return {
-    training: all.filter((_, i) => !isHeld(i)),
-    validation: all.filter((_, i) => isHeld(i)),
-  };
+  return { training: all.filter((_, i) => !isHeld(i)), validation: all.filter((_, i) => isHeld(i)) };
 }
 
 function heldLines(

@@ -82,11 +82,7 @@ test('each token of a chat has its role, and targets their weight', async () => 
   const { by_role, total, learnt } = found.tokens!;
   assert.deepEqual(
     by_role!.find(({ role }) => role === 'assistant'),
-    {
-      role: 'assistant',
-      tokens: 3 + 3 + 2,
-      learnt: 5,
-    },
+    { role: 'assistant', tokens: 3 + 3 + 2, learnt: 5 },
   );
   type ByRole = NonNullable<typeof by_role>[number];
   const sum = (count: (each: ByRole) => number) => by_role!.reduce((all, each) => all + count(each), 0);

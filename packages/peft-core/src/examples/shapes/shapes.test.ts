@@ -70,11 +70,7 @@ test("ShareGPT's calls get ids, by which a tool's answers belong to them, and to
   assert.deepEqual(converted(plainValues(row)), {
     messages: [
       { role: 'user', content: 'a' },
-      {
-        role: 'assistant',
-        content: null,
-        tool_calls: [call('call_1', { n: 1 }), call('call_2', { n: 2 })],
-      },
+      { role: 'assistant', content: null, tool_calls: [call('call_1', { n: 1 }), call('call_2', { n: 2 })] },
       { role: 'tool', content: 'one', tool_call_id: 'call_1' },
       { role: 'tool', content: 'two', tool_call_id: 'call_2' },
       { role: 'assistant', content: 'done' },
@@ -125,11 +121,7 @@ test('a row with fields of a format is of that format', () => {
 test('cells of text are what their fields need, and text that looks like JSON stays text', () => {
   assert.deepEqual(
     readCells({ prompt: '[1, 2]', completion: '{"a": 1}', score: '0.5', weight: '', negative: '' }),
-    {
-      prompt: '[1, 2]',
-      completion: '{"a": 1}',
-      score: 0.5,
-    },
+    { prompt: '[1, 2]', completion: '{"a": 1}', score: 0.5 },
   );
   const messages = [{ role: 'user', content: 'a' }];
   assert.deepEqual(readCells({ messages: JSON.stringify(messages), prompt: JSON.stringify(messages) }), {

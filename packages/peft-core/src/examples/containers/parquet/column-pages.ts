@@ -29,11 +29,7 @@ const ENCODINGS = [
 ];
 
 /** Types of values that JSON lacks. */
-export const parsers = {
-  ...DEFAULT_PARSERS,
-  stringFromBytes: textOf,
-  jsonFromBytes: textOf,
-};
+export const parsers = { ...DEFAULT_PARSERS, stringFromBytes: textOf, jsonFromBytes: textOf };
 
 /** The pages of one column in a row group, one at a time. Throws Error for damaged data. */
 export class ColumnPages {
