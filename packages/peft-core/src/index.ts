@@ -30,8 +30,7 @@ export {
 export { train } from './train/loop.ts';
 export { measureSpeed } from './train/machine/measure-speed.ts';
 export { effectivePrecision, environmentFor, type Requirements } from './train/precision.ts';
-export type { TrainOptions, TrainRecord, TrialRef } from './train/records.ts';
-export type { SweepStretch } from './train/sweep/sweep-records.ts';
+export type { SweepStretch, TrainOptions, TrainRecord } from './train/records.ts';
 export { trainSweep } from './train/sweep/train-sweep.ts';
 export { checkedKernelSets } from './train/verification/check-compiler.ts';
 export { checkEngine } from './train/verification/check-engine.ts';

@@ -11,12 +11,7 @@ const numbersOf = (config: Record<string, unknown>) =>
 
 for (const model_type of ['qwen3_next', 'qwen3_5_moe_text'])
   test(`${model_type}: a shared expert counts like the chosen ones, also where it is narrower than the stream`, () => {
-    const config = {
-      ...tinyConfig,
-      ...tinyFamilies.qwen3_next,
-      mlp_only_layers: [],
-      model_type,
-    };
+    const config = { ...tinyConfig, ...tinyFamilies.qwen3_next, mlp_only_layers: [], model_type };
     const [chosen, width, hidden] = [2, 16, 32];
     // 24 is narrower than the hidden size of 32, and 40 wider.
     for (const shared of [24, 40]) {

@@ -131,10 +131,7 @@ export function splitSample(
       validation: parts.validation.length > 0 ? of(parts.validation) : null,
     };
   }
-  return {
-    training: { examples: examples - held, sizes },
-    validation: { examples: held, sizes },
-  };
+  return { training: { examples: examples - held, sizes }, validation: { examples: held, sizes } };
 }
 
 /** A training file's sizes, with the place of each in a split. */

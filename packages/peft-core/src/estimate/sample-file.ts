@@ -121,16 +121,7 @@ async function sampleLines(file: FileHandle, bytes: number): Promise<FileSample>
     if (line <= counted) return { line, message, ...others };
     return { message: `the line that begins with byte ${starts[line - 1]} ${message}`, ...others };
   };
-  return {
-    examples,
-    isWhole: false,
-    bytes,
-    seenBytes,
-    ...endOf(checker),
-    badLines,
-    unit: 'line',
-    place,
-  };
+  return { examples, isWhole: false, bytes, seenBytes, ...endOf(checker), badLines, unit: 'line', place };
 }
 
 /** The complete lines that start in the block at `from`. */

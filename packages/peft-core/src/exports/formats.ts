@@ -11,14 +11,7 @@ import { ollama } from './ollama/format.ts';
 import { peft } from './peft/format.ts';
 
 /** Every export format, by name; `writers.ts` has the same rows. Loads no TensorFlow. */
-const rows = {
-  merged,
-  peft,
-  gguf,
-  'gguf-lora': ggufAdapter,
-  mlx,
-  ollama,
-};
+const rows = { merged, peft, gguf, 'gguf-lora': ggufAdapter, mlx, ollama };
 
 export type ExportFormatName = keyof typeof rows;
 

@@ -1,7 +1,6 @@
 import type { tf } from '@graft/tf-graph';
 import { adapterTensors } from '../peft-model/peft-model.ts';
 import { activeIn } from './activation/activation.ts';
-import type { PlacedUpdates } from './arenas/adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';
@@ -32,8 +31,7 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
   const scratch = new ScratchBuffer();
   const perPosition = { shape: [MAX_POSITIONS], dtype: 'int32', varies: true } as const;
   const perRow = { shape: [rows], dtype: 'int32', varies: true } as const;
-  const places = arena ? ({ shape: [rows, arena.modules, 3], dtype: 'int32' } as const) : undefined;
-  const scales = arena ? ({ shape: [rows, arena.modules], dtype: 'float32' } as const) : undefined;
+  const { places, scales } = arena?.inputs(rows) ?? {};
 
   const runtimeOf = (
     attend: Parameters<typeof model.runtime>[0]['attend'],
@@ -87,18 +85,8 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
   );
 
   const adaptersOf = (pieces: readonly Piece[]) => {
-    if (!arena) return { owners: [], places: undefined, scales: undefined };
-    // Only this arena places adapters of this program.
-    const adapters = [...new Set(pieces.flatMap(({ updates }) => updates ?? []))] as PlacedUpdates[];
-    const places = new Int32Array(rows * arena.modules * 3);
-    const scales = new Float32Array(rows * arena.modules);
-    for (const [i, adapter] of adapters.entries()) {
-      places.set(adapter.places, i * arena.modules * 3);
-      scales.set(adapter.scales, i * arena.modules);
-    }
-    const ownerOf = (updates: Piece['updates']) =>
-      updates ? adapters.indexOf(updates as PlacedUpdates) : -1;
-    return { owners: pieces.map(({ updates }) => ownerOf(updates)), places, scales };
+    const updates = pieces.map((piece) => piece.updates);
+    return arena?.feeds(updates, rows) ?? { owners: [], places: undefined, scales: undefined };
   };
 
   return {
@@ -144,12 +132,7 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
       const { owners, places, scales } = adaptersOf(pieces);
       const { logits } = program.run(
         head(),
-        {
-          hidden: joined(hidden),
-          owners: arena ? Int32Array.from(owners) : undefined,
-          places,
-          scales,
-        },
+        { hidden: joined(hidden), owners: arena ? Int32Array.from(owners) : undefined, places, scales },
         { into: scratch.take(hidden.length * architecture.vocabularySize) },
       );
       return hidden.map((_, i) => rowOf(logits, i));

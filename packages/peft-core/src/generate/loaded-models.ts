@@ -1,3 +1,4 @@
+import type { Program } from '@graft/tf-graph';
 import type { Adapter } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { adapterFaults, mismatch } from '../peft-model/adapter-values.ts';
@@ -13,18 +14,23 @@ const MAX_IDLE = 8;
 
 /** Functions for adapters of one shape, whose variable holds the values of one of them. */
 export interface ShapeFunctions {
+  model: PeftModel;
   write(values: Float32Array): Promise<void>;
-  /** The loaded model whose values the variable has. */
-  holds: object | null;
 }
 
 /** A base model or an adapter on it, in memory. */
-export interface LoadedModel<Functions extends ShapeFunctions> {
+export interface LoadedModel<Functions extends ShapeFunctions, Placed extends PlacedAdapter> {
   attached: Functions;
   /** Values that the variable must have; null: those of the base model alone, or of `updates`. */
   values: AdapterInMemory | null;
-  updates: PlacedAdapter | null;
+  updates: Placed | null;
   users: number;
+}
+
+/** The plain base model with a separate update for each row. */
+interface Shared<Functions, Placed extends PlacedAdapter> {
+  model: Functions;
+  arena: UpdateArena<Placed>;
 }
 
 export interface ModelUse<Loaded> {
@@ -36,24 +42,58 @@ export interface ModelUse<Loaded> {
 
 /**
  * The models on one program, loaded on first use: a base model, and adapters on it. Low-rank updates are placed in an arena, so that rows of
- * several adapters are computed together; other adapters with the same config and shape share functions.
+ * several adapters are computed together; other adapters with the same config and shape share functions. With too many shapes the program
+ * is dropped, and built again.
  */
-export class LoadedModels<Key, Functions extends ShapeFunctions, Loaded extends LoadedModel<Functions>> {
+export class LoadedModels<
+  Key,
+  Built extends { program: Pick<Program, 'close'> },
+  Functions extends ShapeFunctions,
+  Loaded extends LoadedModel<Functions, Placed>,
+  Placed extends PlacedAdapter = PlacedAdapter,
+> {
   readonly #shapes: Shapes<Functions>;
   readonly #held = new HeldValues();
   /** In order of the last request, oldest first. */
   readonly #loaded = new Map<Key, Loaded>();
   readonly #loading = new Map<Key, Promise<Loaded>>();
-  #arena: UpdateArena | null = null;
+  /** The loaded model whose values the functions' variable has. */
+  readonly #holds = new Map<Functions, Loaded>();
+  #program: Promise<Built> | null = null;
+  #built: Built | null = null;
+  #shared: Promise<Shared<Functions, Placed> | null> | null = null;
+  #arena: UpdateArena<Placed> | null = null;
 
-  /** `rebuild` drops the program, and calls `clear`. */
-  constructor(rebuild: () => void, shapes: Partial<ShapeLimits>) {
-    this.#shapes = new Shapes(rebuild, shapes);
+  constructor(shapes: Partial<ShapeLimits>) {
+    this.#shapes = new Shapes(() => this.#free(), shapes);
   }
 
   /** Number of adapter shapes for which the program has functions. */
   get shapes(): number {
     return this.#shapes.size;
+  }
+
+  /** The program, which `build` builds where there is none. */
+  async program(build: () => Promise<Built>): Promise<Built> {
+    this.#program ??= build().then(
+      (built) => {
+        this.#built = built;
+        return built;
+      },
+      (error: unknown) => {
+        this.#program = null;
+        throw error;
+      },
+    );
+    return await this.#program;
+  }
+
+  /** The model for low-rank updates, which `make` makes where there is none; null if it cannot be computed. */
+  async shared(
+    make: () => Promise<Shared<Functions, Placed> | null>,
+  ): Promise<Shared<Functions, Placed> | null> {
+    this.#shared ??= make();
+    return await this.#shared;
   }
 
   /** Throws the errors of `open`, which loads the model, and `adapter_shapes_full`. */
@@ -82,8 +122,8 @@ export class LoadedModels<Key, Functions extends ShapeFunctions, Loaded extends 
     return {
       loaded,
       ready: async () => {
-        if (!values || attached.holds === loaded) return;
-        attached.holds = null;
+        if (!values || this.#holds.get(attached) === loaded) return;
+        this.#holds.delete(attached);
         // The request may end meanwhile.
         const written = this.#shapes.hold(team);
         try {
@@ -91,7 +131,7 @@ export class LoadedModels<Key, Functions extends ShapeFunctions, Loaded extends 
         } finally {
           written();
         }
-        attached.holds = loaded;
+        this.#holds.set(attached, loaded);
       },
       release: () => {
         if (isReleased) return;
@@ -124,54 +164,65 @@ export class LoadedModels<Key, Functions extends ShapeFunctions, Loaded extends 
     }
   }
 
-  /** The functions for adapters of this one's shape, which the first of them attaches, and the adapter's values. Throws ShapesFull. */
-  async attached(
-    { config, tensors }: Adapter,
-    team: string,
-    modelOf: (attached: Functions) => PeftModel,
-    attach: () => Functions | Promise<Functions>,
-  ): Promise<{ attached: Functions; values: AdapterInMemory | null }> {
-    const shape = JSON.stringify([config, [...tensors].map(([name, { shape }]) => [name, shape])]);
-    const attached = await this.#shapes.attached(shape, team, attach);
-    const model = modelOf(attached);
-    return { attached, values: model.adapter && this.#held.hold(model, tensors) };
-  }
-
   /**
-   * Places the adapter in the arena of `shared`; null if it has more than low-rank updates, or if there is no arena or too little memory. The
-   * updates stay until the next turn of the event loop, by when they are used.
+   * Loads an adapter: to the model of `shared`, if it consists of low-rank updates for which there is memory; else to the functions for
+   * adapters of its shape, which the first of them attaches. Throws ShapesFull.
    */
-  async place<Shared, Placed extends PlacedAdapter>(
+  async load(
     adapter: Adapter,
     architecture: Architecture,
-    shared: () => Promise<(Shared & { arena: UpdateArena<Placed> }) | null>,
-  ): Promise<{ shared: Shared; updates: Placed } | null> {
+    team: string,
+    shared: (() => Promise<Shared<Functions, Placed> | null>) | null,
+    attach: () => Functions | Promise<Functions>,
+  ): Promise<LoadedModel<Functions, Placed>> {
+    const placed = shared && (await this.#place(adapter, architecture, shared));
+    if (placed) return placed;
+    const { config, tensors } = adapter;
+    const shape = JSON.stringify([config, [...tensors].map(([name, { shape }]) => [name, shape])]);
+    const attached = await this.#shapes.attached(shape, team, attach);
+    const { model } = attached;
+    return alone(attached, model.adapter && this.#held.hold(model, tensors));
+  }
+
+  /** Null if the adapter has more than low-rank updates, or if there is too little memory. The updates stay until the next turn of the event loop, by when they are used. */
+  async #place(
+    adapter: Adapter,
+    architecture: Architecture,
+    make: () => Promise<Shared<Functions, Placed> | null>,
+  ): Promise<LoadedModel<Functions, Placed> | null> {
     const config = withoutDropout(adapter.config);
     const attachment = attach(config, architecture, 'folded');
     if (!isLowRankAlone(attachment)) return null;
-    const together = await shared();
-    if (!together) return null;
-    this.#arena = together.arena;
+    const shared = await this.shared(make);
+    if (!shared) return null;
+    this.#arena = shared.arena;
     const faults = adapterFaults(config, attachment.parameters, adapter.tensors, attachment.copies);
     if (faults.length > 0) throw mismatch(faults);
     const keyOf = keysOf(config);
-    const updates = together.arena.place(
+    const updates = shared.arena.place(
       attachment.lowRank!,
       (name) => adapter.tensors.get(keyOf(name))!,
       (gone) => this.#forget(gone),
     );
-    return updates && { shared: together, updates: handedOver(updates) };
+    return updates && { ...alone(shared.model), updates: handedOver(updates) };
   }
 
-  /** Forgets all models, when the program is dropped. */
-  clear(): void {
-    this.#loaded.clear();
-    this.#arena = null;
-  }
-
-  /** Requests that wait fail with this reason. */
-  close(reason: Error): void {
+  /** Closes the program. Requests that wait fail with this reason. */
+  async close(reason: Error): Promise<void> {
     this.#shapes.close(reason);
+    // Models that are still loading add to the program.
+    await Promise.allSettled([this.#program, ...this.#loading.values()]);
+    this.#free();
+  }
+
+  #free(): void {
+    this.#built?.program.close();
+    this.#built = null;
+    this.#program = null;
+    this.#shared = null;
+    this.#arena = null;
+    this.#loaded.clear();
+    this.#holds.clear();
   }
 
   #forget(updates: PlacedAdapter): void {
@@ -184,6 +235,12 @@ export class LoadedModels<Key, Functions extends ShapeFunctions, Loaded extends 
     for (const [key] of idle.slice(0, Math.max(0, idle.length - MAX_IDLE))) this.#loaded.delete(key);
   }
 }
+
+/** A model whose functions compute it alone, with `values` in their variable. */
+export const alone = <Functions extends ShapeFunctions>(
+  attached: Functions,
+  values: AdapterInMemory | null = null,
+) => ({ attached, values, updates: null, users: 0 });
 
 /** Keeps it in use until the next turn of the event loop, when its callers have it, so that its memory is not reused before. */
 function handedOver<T extends { users: number }>(it: T): T {

@@ -21,7 +21,7 @@ import { cardBudget, cardStorage } from './card/card-budget.ts';
 import { buildCardProgram } from './card/card-program.ts';
 import { gridFunctions } from './grid-functions.ts';
 import { listFunctions } from './list-functions.ts';
-import { type LoadedModel, LoadedModels, type ModelUse, type ShapeFunctions } from './loaded-models.ts';
+import { alone, type LoadedModel, LoadedModels, type ModelUse } from './loaded-models.ts';
 import type { ShapeLimits } from './shapes.ts';
 import { declareStates, sequencesWithState } from './states/recurrent-states.ts';
 import { type CacheAccess, type ServingLimits, traceForServing } from './step.ts';
@@ -45,11 +45,7 @@ interface AdapterText {
   invocation: readonly number[] | null;
 }
 
-interface Attached extends ShapeFunctions {
-  model: AnsweringModel;
-}
-
-type Loaded = LoadedModel<Attached> & AdapterText;
+type Loaded = LoadedModel<AnsweringModel, PlacedAdapter> & AdapterText;
 
 /**
  * One base model that stays loaded, and the adapters on it, loaded on first use. Low-rank updates are computed together with each other
@@ -60,10 +56,7 @@ export class ServedModels {
   readonly #base: BaseModel;
   readonly #architecture: Architecture;
   readonly #limits: ServingLimits;
-  #program: Promise<GenerationProgram> | null = null;
-  #built: GenerationProgram | null = null;
-  #shared: ReturnType<GenerationProgram['shared']> | null = null;
-  readonly #models: LoadedModels<string | null, Attached, Loaded>;
+  readonly #models: LoadedModels<string | null, GenerationProgram, AnsweringModel, Loaded>;
 
   constructor(
     base: BaseModel,
@@ -74,7 +67,7 @@ export class ServedModels {
     this.#base = base;
     this.#architecture = architecture;
     this.#limits = limits;
-    this.#models = new LoadedModels(() => this.#free(), shapes);
+    this.#models = new LoadedModels(shapes);
   }
 
   /** Number of adapter shapes for which the program has functions. */
@@ -87,32 +80,18 @@ export class ServedModels {
    * adapter. Throws `model_too_large` if the GPU has too little memory for it.
    */
   async program(trainedOn: 'int8' | 'nf4' | null = null): Promise<GenerationProgram> {
-    this.#program ??= this.#load(trainedOn).catch((error: unknown) => {
-      this.#program = null;
-      throw error;
-    });
-    return await this.#program;
+    return await this.#models.program(() => this.#load(trainedOn));
   }
 
   /** null: the plain base model. Throws the errors of readFittingAdapter, `unsupported_task`, and `adapter_shapes_full`. */
   async use(adapter: string | null, team = ''): Promise<ServedModel> {
     const { loaded, ...use } = await this.#models.use(adapter, team, () => this.#open(adapter, team));
-    const { attached, values: _values, users: _users, ...others } = loaded;
-    return { adapter, model: attached.model, ...others, ...use };
+    const { attached: model, values: _values, users: _users, ...others } = loaded;
+    return { adapter, model, ...others, ...use };
   }
 
   async close(): Promise<void> {
-    this.#models.close(new Error('the generator was closed'));
-    await this.#program?.catch(() => null);
-    this.#free();
-  }
-
-  #free(): void {
-    this.#built?.program.close();
-    this.#built = null;
-    this.#program = null;
-    this.#shared = null;
-    this.#models.clear();
+    await this.#models.close(new Error('the generator was closed'));
   }
 
   async #open(dir: string | null, team: string): Promise<Loaded> {
@@ -121,16 +100,13 @@ export class ServedModels {
       throw otherWriter(adapter.config.task_type, this.#architecture.task);
     const program = await this.program(adapter?.quantised?.base_dtype);
     const { templateKwargs = {}, chatTemplate = null } = adapter ?? {};
-    const invocation = adapter && invocationOf(adapter.config);
-    const model = { templateKwargs, chatTemplate, invocation, values: null, updates: null, users: 0 };
-    if (!adapter) return { ...model, attached: attachedTo(program.attach(null)) };
-    const placed = await this.#models.place(adapter, this.#architecture, () => {
-      this.#shared ??= program.shared();
-      return this.#shared;
-    });
-    if (placed) return { ...model, attached: attachedTo(placed.shared.model), updates: placed.updates };
-    const attach = () => attachedTo(program.attach(adapter.config));
-    return { ...model, ...(await this.#models.attached(adapter, team, ({ model }) => model.model, attach)) };
+    const text = { templateKwargs, chatTemplate, invocation: adapter && invocationOf(adapter.config) };
+    if (!adapter) return { ...text, ...alone(program.attach(null)) };
+    const attach = () => program.attach(adapter.config);
+    return {
+      ...text,
+      ...(await this.#models.load(adapter, this.#architecture, team, program.shared, attach)),
+    };
   }
 
   async #load(trainedOn: 'int8' | 'nf4' | null): Promise<GenerationProgram> {
@@ -142,7 +118,6 @@ export class ServedModels {
     try {
       await loadWeights(program.program, this.#base, this.#architecture, storage, { withHead: true });
       await program.clear();
-      this.#built = program;
       return program;
     } catch (error) {
       program.program.close();
@@ -150,12 +125,6 @@ export class ServedModels {
     }
   }
 }
-
-const attachedTo = (model: AnsweringModel): Attached => ({
-  model,
-  write: (values) => model.write(values),
-  holds: null,
-});
 
 /**
  * Storage type of the base on a CPU: `limits.baseDtype`; with "auto" bfloat16 where the model's files hold bfloat16, which changes no

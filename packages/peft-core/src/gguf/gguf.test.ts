@@ -137,9 +137,7 @@ test('broken headers are refused', async () => {
     fields: { k: raw(u32(8), u64(1000)) },
   });
   await refuses(/key 0 is a string of 70000 bytes/, { fields: { ['k'.repeat(70_000)]: raw(u32(0)) } });
-  await refuses(/general.alignment is 12/, {
-    fields: { 'general.alignment': { type: 'u32', value: 12 } },
-  });
+  await refuses(/general.alignment is 12/, { fields: { 'general.alignment': { type: 'u32', value: 12 } } });
   await refuses(/alignment is 0/, { fields: { 'general.alignment': { type: 'u32', value: 0 } } });
   await refuses(/tensor "t" has 5 dimensions/, { tensors: [tensor({ shape: [1, 1, 1, 1, 2] })] });
   await refuses(/tensor "t" has the impossible shape/, {

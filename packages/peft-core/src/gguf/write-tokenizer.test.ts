@@ -102,10 +102,7 @@ test('byte-level BPE: rows without a token, other ends of answers, and whether b
 
 test('what files cannot express is refused', () => {
   const refuse = (json: Record<string, unknown>, reason: RegExp) =>
-    assert.throws(() => written(byteFiles(json), 260), {
-      code: 'unsupported_tokenizer',
-      message: reason,
-    });
+    assert.throws(() => written(byteFiles(json), 260), { code: 'unsupported_tokenizer', message: reason });
   refuse({ model: { type: 'WordPiece', vocab: { a: 0 }, unk_token: 'a' } }, /its model is WordPiece/);
   const split = { type: 'Split', pattern: { Regex: '\\\\d+' }, behavior: 'Isolated', invert: false };
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };

@@ -281,8 +281,6 @@ function unsupported(reason: string): GraftError {
   return new GraftError(
     'unsupported_tokenizer',
     `the tokenizer cannot be written to a GGUF file: ${reason}; export it as merged`,
-    {
-      param: 'format',
-    },
+    { param: 'format' },
   );
 }

@@ -16,13 +16,7 @@ export async function listHubFiles(
   const { listFiles: list } = await import('@huggingface/hub');
   const files: HubFile[] = [];
   let listed = 0;
-  const query = {
-    repo,
-    revision: commit,
-    recursive: true,
-    hubUrl: hub.endpoint,
-    fetch: hub.fetch,
-  };
+  const query = { repo, revision: commit, recursive: true, hubUrl: hub.endpoint, fetch: hub.fetch };
   for await (const { type, path: file, size, oid, lfs } of list(query)) {
     if (++listed > most)
       throw new GraftError(

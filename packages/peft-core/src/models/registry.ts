@@ -9,13 +9,7 @@ import { roberta } from './roberta.ts';
 import { t5 } from './t5.ts';
 
 /** The forward pass of every family in `outlines/families.ts`. */
-const rows: Record<ModelType, MakeArchitecture> = {
-  ...decoderRows(),
-  gpt2,
-  bert,
-  roberta,
-  t5,
-};
+const rows: Record<ModelType, MakeArchitecture> = { ...decoderRows(), gpt2, bert, roberta, t5 };
 
 /** All families of `outlines/decoders.ts` share one forward pass. */
 function decoderRows(): Record<keyof typeof decoders, MakeArchitecture> {

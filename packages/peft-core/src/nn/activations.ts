@@ -76,11 +76,7 @@ const curves = {
   quick_gelu: silu(1.702, 'quick_gelu'),
   silu: silu(1, 'silu'),
   swish: silu(1, 'silu'),
-  tanh: {
-    kernel: 'tanh',
-    value: (x) => tf.tanh(x),
-    slope: (x) => tf.sub(1, tf.square(tf.tanh(x))),
-  },
+  tanh: { kernel: 'tanh', value: (x) => tf.tanh(x), slope: (x) => tf.sub(1, tf.square(tf.tanh(x))) },
   sigmoid,
   linear: null,
 } as const satisfies Record<string, Curve | null>;
@@ -102,9 +98,7 @@ function bentByStockOps({ value, slope }: Curve, x: tf.Tensor): tf.Tensor {
     inputs: { x },
     keep: { x },
     value: () => bent(x),
-    gradient: (dy, { x }) => ({
-      x: cast(tf.mul(dy, slope(exactly(withControlDependency(x, dy)))), stored),
-    }),
+    gradient: (dy, { x }) => ({ x: cast(tf.mul(dy, slope(exactly(withControlDependency(x, dy)))), stored) }),
   });
   return recomputable(y, [x], bent);
 }

@@ -74,10 +74,7 @@ export interface Factors {
 export type NormPlaces = 'before' | 'around' | 'after';
 
 const normNames: Record<NormPlaces, DecoderOutline['norms']> = {
-  before: {
-    attention: { before: 'input_layernorm' },
-    feedForward: { before: 'post_attention_layernorm' },
-  },
+  before: { attention: { before: 'input_layernorm' }, feedForward: { before: 'post_attention_layernorm' } },
   around: {
     attention: { before: 'input_layernorm', after: 'post_attention_layernorm' },
     feedForward: { before: 'pre_feedforward_layernorm', after: 'post_feedforward_layernorm' },
@@ -233,11 +230,7 @@ function textOf(config: RawConfig, tiesByDefault: boolean): { text: RawConfig; f
 const TEXT_MODULE = 'language_model';
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 
-const plainNetwork: DenseNetwork = {
-  module: 'mlp',
-  gateAndUp: ['gate_proj', 'up_proj'],
-  down: 'down_proj',
-};
+const plainNetwork: DenseNetwork = { module: 'mlp', gateAndUp: ['gate_proj', 'up_proj'], down: 'down_proj' };
 const fusedNetwork: DenseNetwork = { module: 'mlp', gateAndUp: ['gate_up_proj'], down: 'down_proj' };
 
 /**
@@ -320,10 +313,7 @@ function decoderOutline(
     rope: ropes.of,
     sparse: family.sparse?.(raw, fields) ?? null,
   };
-  const parts = {
-    padding: fields.row('pad_token_id', V),
-    bias: family.bias(fields),
-  };
+  const parts = { padding: fields.row('pad_token_id', V), bias: family.bias(fields) };
   const head = {
     tied: fields.flag('tie_word_embeddings'),
     labels: fields.labels(),

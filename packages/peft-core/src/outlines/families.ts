@@ -7,13 +7,7 @@ import { roberta } from './roberta.ts';
 import { t5 } from './t5.ts';
 
 /** Every model family, by Hugging Face's `model_type`. `models/registry.ts` has the forward passes. */
-const rows = {
-  ...decoders,
-  gpt2,
-  bert,
-  roberta,
-  t5,
-} satisfies Record<string, Family>;
+const rows = { ...decoders, gpt2, bert, roberta, t5 } satisfies Record<string, Family>;
 
 export type ModelType = keyof typeof rows;
 

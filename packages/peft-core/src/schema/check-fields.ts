@@ -59,10 +59,7 @@ export function throwFaults(faults: Fault[]): void {
   throw new GraftError(
     first.code,
     reported.map((fault) => `${fault.path}: ${fault.message}`).join('; ') + more,
-    {
-      param: first.path,
-      details: reported.map(({ path, message }) => ({ path, message })),
-    },
+    { param: first.path, details: reported.map(({ path, message }) => ({ path, message })) },
   );
 }
 

@@ -53,10 +53,7 @@ export const tokenIndices = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 
 
 export const layersToTransform = Type.Union(
   [Type.Array(LayerIndex, { maxItems: 1024 }), LayerIndex, Type.Null()],
-  {
-    default: null,
-    description: 'Adapt only these layers (0-based). Only with a list of target_modules.',
-  },
+  { default: null, description: 'Adapt only these layers (0-based). Only with a list of target_modules.' },
 );
 
 export const layersPattern = Type.Union([Type.Array(Pattern, { maxItems: 32 }), Pattern, Type.Null()], {

@@ -118,10 +118,7 @@ test('MXFP4 without scales, of other shapes and types is refused by name', async
     ],
     [
       'signed',
-      {
-        'experts.wide_blocks': { ...golden.blocks, dtype: 'I8' },
-        'experts.wide_scales': u8(golden.scales),
-      },
+      { 'experts.wide_blocks': { ...golden.blocks, dtype: 'I8' }, 'experts.wide_scales': u8(golden.scales) },
       /"experts.wide_blocks" is stored as I8; MXFP4 is U8/,
     ],
   ] as [string, Record<string, Tensor>, RegExp][]) {

@@ -16,15 +16,6 @@ type Options = Pick<
   'early_stopping_patience' | 'early_stopping_threshold' | 'metric_for_best_model' | 'greater_is_better'
 >;
 
-/** The option that makes the end of a run depend on its best evaluation; null if neither is set. */
-export function tracksBest(
-  training: Partial<Pick<ResolvedTraining, 'early_stopping_patience' | 'load_best_model_at_end'>>,
-): 'early_stopping_patience' | 'load_best_model_at_end' | null {
-  // Jobs of earlier versions have none of these options.
-  if ((training.early_stopping_patience ?? null) !== null) return 'early_stopping_patience';
-  return training.load_best_model_at_end ? 'load_best_model_at_end' : null;
-}
-
 /**
  * Follows the evaluations of a run: which was the best, and whether patience has run out. The state depends only on the measurements
  * so far, so a resumed run rebuilds it from those in its checkpoint.

@@ -1,4 +1,3 @@
-import { scalarOf } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ValidationSet } from '../config/validation-sets.ts';
 import {
@@ -14,44 +13,42 @@ import {
   type TrainingExample,
   targetsOf,
 } from '../examples/index.ts';
-import { columnsOfSet, measuredOfSet, measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
+import { measuredOfSet, measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
 import type { Outcome } from '../objectives/objective.ts';
-import type { ObjectiveName } from '../objectives/objectives.ts';
 import { feedsOf, losses } from './objectives/losses.ts';
-import { addSums, type Evaluate, type EvaluationProgram } from './train-program.ts';
+import type { ReportOf } from './reports.ts';
+import { BatchTotals, type Evaluate, type EvaluationProgram } from './train-program.ts';
 
 /** Number of examples that is enough to show whether two models differ. */
 const VERIFICATION_EXAMPLES = 32;
 
-/** The examples that a model is measured on. */
+/** The examples that a model is measured on, and batches of them in which each is once; with several sets, each has its own batches. */
 export interface Measured {
   examples: TrainingExample[];
   measuredOn: 'validation' | 'training';
   /** The validation files that are also measured separately, in the order of their examples; null: none. */
   sets: readonly ValidationSet[] | null;
+  plan: BatchPlan;
 }
 
-/** The validation examples. Without any: the first training examples if an adapter is to be verified, else null. */
-export function measuredExamples(data: TrainingData, verify: boolean): Measured | null {
-  const { validation, validationSets: sets } = data;
-  if (validation.length > 0) return { examples: validation, measuredOn: 'validation', sets };
-  const examples = data.training.slice(0, VERIFICATION_EXAMPLES);
-  return verify ? { examples, measuredOn: 'training', sets: null } : null;
-}
-
-/** Batches that measure every example once; with several sets, each has its own. */
-export const planMeasured = (
-  { examples, sets }: Measured,
-  training: ResolvedTraining,
+/** Plans the validation examples. Without any: the first training examples if an adapter is to be verified, else null. */
+export function planMeasured(
+  { training, validation, validationSets }: TrainingData,
+  options: ResolvedTraining,
   layout: SequenceLayout,
-): BatchPlan => planMeasuring(examples, training, layout, sets?.map((set) => set.examples) ?? null);
+  verify = false,
+): Measured | null {
+  const isValidated = validation.length > 0;
+  if (!isValidated && !verify) return null;
+  const examples = isValidated ? validation : training.slice(0, VERIFICATION_EXAMPLES);
+  const sets = isValidated ? validationSets : null;
+  const counts = sets?.map((set) => set.examples) ?? null;
+  const plan = planMeasuring(examples, options, layout, counts);
+  return { examples, measuredOn: isValidated ? 'validation' : 'training', sets, plan };
+}
 
-/** The columns of sets in a checkpoint: the metrics of each that may choose the best model. */
-export const setColumns = (objective: ObjectiveName, sets: readonly ValidationSet[] | null): string[] =>
-  (sets ?? []).flatMap(({ name }) => columnsOfSet(name, objective));
-
-/** Measurements of a model besides its loss, by wire name: see `objectives/<name>/objective.ts`. */
-export type Metrics = Record<string, number>;
+/** Measurements of a model besides its loss, by wire name. */
+export type Metrics = ReportOf<'evaluation'>['metrics'];
 
 export interface Measurement {
   /** Mean over all labels, or over all examples to embed, by their weights. */
@@ -61,10 +58,6 @@ export interface Measurement {
   metrics: Metrics;
 }
 
-/** Checks whether pairs are ranked in pools; jobs of versions without `mini_batch_size` measure pairs batch by batch. */
-export const retrievesPairs = (training: Partial<Pick<ResolvedTraining, 'mini_batch_size'>>): boolean =>
-  training.mini_batch_size !== undefined;
-
 /** An outcome of one set, and the number of targets or of examples to embed that its means are over. */
 interface Counted {
   outcome: Outcome;
@@ -72,13 +65,12 @@ interface Counted {
 }
 
 /**
- * Measures a model on every example of the plan, each once. The loss of several sets is the mean over the targets of all; the metrics
+ * Measures a model on every example, each once. The loss of several sets is the mean over the targets of all; the metrics
  * are those of all sets together, and of each set as `eval_<name>_<metric>`.
  */
 export function evaluate(
   built: EvaluationProgram,
-  plan: BatchPlan,
-  { examples, sets }: Pick<Measured, 'examples' | 'sets'>,
+  { examples, sets, plan }: Measured,
   layout: SequenceLayout,
 ): Measurement {
   const { program, objective, varies } = built;
@@ -139,22 +131,18 @@ function measureBatches(
   { plan, examples, layout }: { plan: MeasuredPlan; examples: TrainingExample[]; layout: SequenceLayout },
   feedsOf: (batch: FilledBatch) => Parameters<typeof program.run<(typeof measure)['inputs'], never>>[1],
 ): Counted {
-  let loss = 0;
-  let correct = 0;
+  const totals = new BatchTotals();
   let count = 0;
   let weight = 0;
   const wanted: number[] = [];
   const predicted: number[] = [];
-  const sums: Record<string, number> = {};
   for (let step = 0; step < plan.steps; step++) {
     const batch = fillBatch(plan, examples, step, 0, layout, new TextNumbers(true));
     const out = program.run(measure, feedsOf(batch));
-    loss += scalarOf(out.loss);
-    correct += scalarOf(out.correct);
+    totals.add(out);
     const of = targetsOf(batch);
     count += of.count;
     weight += of.weight;
-    addSums(out, sums);
     if (!out.predictions) continue;
     const targets = losses[objective].wanted(batch);
     for (let k = 0; k < targets.length; k++) {
@@ -163,16 +151,13 @@ function measureBatches(
     }
   }
   const outcome = {
-    loss: loss / weight,
+    loss: totals.loss / weight,
     weight,
-    accuracy: measuresAccuracy(objective) ? correct / count : null,
+    accuracy: measuresAccuracy(objective) ? totals.correct / count : null,
     wanted,
     predicted,
     classes: layout.classes ?? 0,
-    means: meansOf(sums, count),
+    means: totals.means(count),
   };
   return { outcome, count };
 }
-
-export const meansOf = (sums: Readonly<Record<string, number>>, count: number): Outcome['means'] =>
-  Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / count]));

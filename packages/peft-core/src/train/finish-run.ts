@@ -1,14 +1,88 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { readSentencePrompts, type SentencePrompts, trainedPrompts } from '../base-model/sentence-prompts.ts';
 import { isQuantised } from '../config/index.ts';
 import { type WrittenFile, writeAdapter } from '../files.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
+import { systemCode } from './checkpoints/durable-files.ts';
+import { folderOfStep } from './checkpoints/manifest.ts';
 import { evaluate, type Measurement } from './evaluation.ts';
 import { peakMemory } from './machine/peak-memory.ts';
 import type { TrainingRun } from './open-run.ts';
-import type { BestEvaluation, RecordOf } from './records.ts';
-import { needsReference } from './reference.ts';
-import { holdAverage } from './update/average.ts';
+import type { RecordOf } from './records.ts';
+import type { BestEvaluation } from './reports.ts';
+import { AVERAGE } from './train-program.ts';
+
+/** Measures the model on the validation examples, if there are any. */
+export async function* evaluation(run: TrainingRun): AsyncGenerator<RecordOf<'evaluation'>> {
+  const { built, setup, measuring, step } = run;
+  if (measuring?.measuredOn !== 'validation') return;
+  const measurement = await withResult(run, () => {
+    const measured = evaluate(built, measuring, setup.layout);
+    const isBest = run.best.take({ step, ...measured });
+    if (isBest && run.options.training.load_best_model_at_end) run.bestAdapter = adapterOf(run).slice();
+    return measured;
+  });
+  run.measurement = measurement;
+  run.log.addEvaluation({ step, ...measurement });
+  run.found.push(...run.watch.takeEvaluation(measurement));
+  yield { type: 'evaluation', step, ...measurement };
+}
+
+function adapterOf({ built }: TrainingRun): Float32Array {
+  return built.program.read(['adapter']).get('adapter') as Float32Array;
+}
+
+/**
+ * Checks whether the adapter of this step is kept as a snapshot: at evaluations, or without them at the end of each training epoch.
+ * Not at a step that is published right away.
+ */
+function isSnapshotDue(run: TrainingRun, isEvaluated: boolean): boolean {
+  const { options, measuring, plan, step, best } = run;
+  if (!options.snapshotDir) return false;
+  const isOver = step === plan.steps || best.isPatienceLost;
+  if (isOver && publishedStepOf(run) === step) return false;
+  return measuring?.measuredOn === 'validation' ? isEvaluated : step % plan.stepsPerEpoch === 0;
+}
+
+/**
+ * Writes the files of the current adapter as `finishRun` would if the run ended here, if a snapshot is due. A storage fault loses the
+ * snapshot, but does not end the run.
+ */
+export async function* snapshot(
+  run: TrainingRun,
+  isEvaluated: boolean,
+): AsyncGenerator<RecordOf<'snapshot' | 'snapshot_lost'>> {
+  if (!isSnapshotDue(run, isEvaluated)) return;
+  const { step, options, log, trainedTokens, finalLoss } = run;
+  const dir = path.join(options.snapshotDir!, folderOfStep(step));
+  let files: WrittenFile[];
+  try {
+    files = await withResult(run, async () => await writeFiles(run, dir, step));
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true }).catch(() => {});
+    const reason = systemCode(error);
+    if (reason === null) throw error;
+    yield { type: 'snapshot_lost', step, reason };
+    return;
+  }
+  const validation = validationOf(run);
+  const accuracy = log.series.train.tokenAccuracy[step - 1]!;
+  yield {
+    type: 'snapshot',
+    step,
+    dir,
+    trainedTokens,
+    files,
+    best: bestOf(run),
+    trainingLoss: finalLoss,
+    trainingAccuracy: Number.isNaN(accuracy) ? null : accuracy,
+    validationLoss: validation?.loss ?? null,
+    validationAccuracy: validation?.tokenAccuracy ?? null,
+    metrics: validation?.metrics ?? {},
+  };
+}
 
 /** Measures the model to publish, unless the last measurement is of it, and writes the adapter's files. */
 export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
@@ -18,7 +92,7 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
     await built.program.write([['adapter', run.bestAdapter!]]);
     run.measurement = null;
   } else if (options.training.ema_decay !== undefined) await holdAverage(run);
-  if (measuring) run.measurement ??= evaluate(built, measuring.plan, measuring, setup.layout);
+  if (measuring) run.measurement ??= evaluate(built, measuring, setup.layout);
   const { measurement } = run;
   const verified = options.verify && measuring && measurement ? verifiedLoss(run, measurement) : null;
   const validation = validationOf(run);
@@ -47,22 +121,22 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
 /** The loss that `verifyAdapter` has to find. It has no reference to compare with. */
 function verifiedLoss(run: TrainingRun, measurement: Measurement): number {
   const { built, setup, measuring } = run;
-  if (!needsReference(run)) return measurement.loss;
+  if (!setup.needsReference) return measurement.loss;
   const examples = measuring!.examples.map(({ reference: _, ...example }) => example);
-  return evaluate(built, measuring!.plan, { ...measuring!, examples }, setup.layout).loss;
+  return evaluate(built, { ...measuring!, examples }, setup.layout).loss;
 }
 
 /** The step whose adapter the run would publish if it ended now. */
-export function publishedStepOf({ options, best, step }: TrainingRun): number {
+function publishedStepOf({ options, best, step }: TrainingRun): number {
   return (options.training.load_best_model_at_end && best.best?.step) || step;
 }
 
-export function bestOf({ best }: TrainingRun): BestEvaluation | null {
+function bestOf({ best }: TrainingRun): BestEvaluation | null {
   return best.best && { metric: best.metric, ...best.best };
 }
 
 /** The last evaluation on validation examples. */
-export function validationOf({ measuring, measurement }: TrainingRun): Measurement | null {
+function validationOf({ measuring, measurement }: TrainingRun): Measurement | null {
   return measuring?.measuredOn === 'validation' ? measurement : null;
 }
 
@@ -77,7 +151,7 @@ async function promptsOf({ options, setup }: TrainingRun): Promise<SentencePromp
 }
 
 /** Writes the files of the adapter that the program holds, which is that of `step`. */
-export async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
+async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
   const { options, setup, built, log, baseDigest } = run;
   const { tokens, loss } = log.series.train;
   const { files } = await writeAdapter(folder, {
@@ -107,4 +181,28 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
     },
   });
   return files;
+}
+
+/**
+ * Runs `body` while the program holds the adapter that is measured and published: with `ema_decay` the average over all steps so far,
+ * not the adapter of the last step. Restores the state of training afterwards.
+ */
+async function withResult<T>(run: TrainingRun, body: () => T | Promise<T>): Promise<T> {
+  const { built, options } = run;
+  if (options.training.ema_decay === undefined) return await body();
+  const { program } = built;
+  // Copied, since later operations may overwrite the result of a read.
+  const trained = (program.read(['adapter']).get('adapter') as Float32Array).slice();
+  await holdAverage(run);
+  try {
+    return await body();
+  } finally {
+    await program.write([['adapter', trained]]);
+  }
+}
+
+/** Replaces the adapter with the average: only at the end, or within `withResult`. */
+async function holdAverage({ built: { program } }: TrainingRun): Promise<void> {
+  const average = (program.read([AVERAGE]).get(AVERAGE) as Float32Array).slice();
+  await program.write([['adapter', average]]);
 }

@@ -34,6 +34,14 @@ export function threadCount(env = process.env): number {
   return Number(env.TF_NUM_INTRAOP_THREADS) || availableParallelism();
 }
 
+/** How this process computes a run of that precision. */
+export const computedHere = (
+  precision: ResolvedTraining['precision'],
+): Pick<Requirements, 'precision' | 'threads'> => ({
+  precision: effectivePrecision(precision),
+  threads: threadCount(),
+});
+
 /**
  * Environment for a process that computes in `precision` and, if given, with `threads` threads; "auto" selects bf16 if the CPU has
  * instructions for it. Keeps allocator settings of `env`.

@@ -5,7 +5,6 @@
  */
 import type { InputSpecs, ProgramFunction, tf } from '@graft/tf-graph';
 import {
-  type BatchPlan,
   fillBatch,
   layoutOfBase,
   NO_TARGET,
@@ -14,43 +13,33 @@ import {
   type TrainingExample,
 } from '../examples/index.ts';
 import { withComputation } from '../nn/computation.ts';
-import type { Objective } from '../objectives/objective.ts';
-import { objectives } from '../objectives/objectives.ts';
 import { knowsAnswers } from '../objectives/preference/known-answers.ts';
 import { adapterTensors, attachAdapter } from '../peft-model/peft-model.ts';
-import { implementationHere } from './machine/implementation.ts';
-import { laterFunction } from './machine/later-functions.ts';
-import { batchInputs, feedsOf, losses, lossOptions } from './objectives/losses.ts';
+import { batchInputs, feedsOf, losses } from './objectives/losses.ts';
 import { forwardOf } from './objectives/passes.ts';
 import type { TrainingRun } from './open-run.ts';
-import type { RateDecision, TrainOptions } from './records.ts';
-import type { TrainingSetup } from './setup.ts';
+import type { RecordOf, TrainOptions } from './records.ts';
+import type { RateDecision } from './reports.ts';
 
-/** Progress of the pass, in examples. */
-export interface ReferenceProgress {
-  done: number;
-  of: number;
+/** Gives examples the reference that preference training compares them with, and decides the learning rate where that depends on it. */
+export function* compareWithReference(run: TrainingRun): Generator<RecordOf<'reference'>> {
+  const { setup, options } = run;
+  if (!setup.needsReference) return;
+  const examples = [...setup.data.training, ...setup.data.validation];
+  const isResumed = run.references !== null;
+  run.references ??= yield* computeReferences(run, examples);
+  for (const [i, example] of examples.entries())
+    example.reference = [run.references[2 * i]!, run.references[2 * i + 1]!];
+  const { training } = options;
+  const decided = decideRate(training, examples);
+  if (decided?.isKnown)
+    run.options = { ...options, training: { ...training, learning_rate: training.learning_rate_if_known! } };
+  const { length } = examples;
+  if (!isResumed) yield { type: 'reference', done: length, of: length, ...(decided && { decided }) };
 }
-
-export function needsReference({
-  setup,
-  options: { training },
-}: {
-  setup: Pick<TrainingSetup, 'objective'>;
-  options: Pick<TrainOptions, 'training'>;
-}): boolean {
-  const { passes }: Objective = objectives[setup.objective];
-  return passes.includes('reference') && training.preference?.reference_free !== true;
-}
-
-/** All examples of a run: those to train on, then those to validate with. */
-export const referencedExamples = ({ data }: TrainingRun['setup']): TrainingExample[] => [
-  ...data.training,
-  ...data.validation,
-];
 
 /** Decides the learning rate of a run by its pairs' references; null if nothing is to be decided. The same references give the same rate. */
-export function decideRate(
+function decideRate(
   { learning_rate_if_known: ifKnown }: TrainOptions['training'],
   examples: readonly TrainingExample[],
 ): RateDecision | null {
@@ -66,54 +55,43 @@ export function decideRate(
   return { ...figures, isKnown: knowsAnswers(figures) };
 }
 
-/** Gives the examples their `reference`, from a checkpoint's `(2 · examples)` values. */
-export function setReferences(examples: readonly TrainingExample[], values: Float32Array): void {
-  for (const [i, example] of examples.entries()) example.reference = [values[2 * i]!, values[2 * i + 1]!];
-}
-
 type Measure = ProgramFunction<InputSpecs, { logps: tf.Tensor }>;
 
-/** Computes the reference of all examples, batch by batch. Returns the values of `setReferences`. */
-export function* computeReferences(
-  run: Pick<TrainingRun, 'setup' | 'options' | 'built' | 'precision'>,
-  examples: readonly TrainingExample[],
-): Generator<ReferenceProgress, Float32Array> {
-  const { setup, options, built, precision } = run;
-  const { objective } = setup;
-  const { program, varies } = built;
-  const layout: SequenceLayout = options.initialAdapter ? setup.layout : { ...setup.layout, ...layoutOfBase };
-  const plan: BatchPlan = planMeasuring([...examples], options.training, layout);
-  const measure = laterFunction<Measure>(
-    built,
-    'reference',
-    JSON.stringify([plan.shape, lossOptions(objective, options.training), Boolean(options.initialAdapter)]),
-    (name) => {
-      const builder = built.builder;
-      const { model: policy } = built;
-      const model = options.initialAdapter
-        ? policy
-        : {
-            ...attachAdapter(builder, setup.architecture, policy.frozen, null, { form: 'folded', name: '' }),
-            stacks: policy.stacks,
-          };
-      const { classes } = layout;
-      const { activates } = model.attachment ?? {};
-      const inputs = batchInputs(objective, plan.shape, varies, { classes, activates });
-      return builder.function(name, inputs, (given) =>
-        withComputation({ precision, implementation: implementationHere() }, () => {
-          const context = {
-            model,
-            grid: plan.shape,
-            inputs: given,
-            parameters: adapterTensors(model),
-            training: null,
-            options: lossOptions(objective, options.training),
-          };
-          return { logps: losses[objective].logps!(forwardOf(context), given as never) };
-        }),
-      );
-    },
-  );
+/** Computes the reference of all examples, batch by batch. Returns `(2 · examples)` values: those of an example are side by side. */
+function* computeReferences(
+  { setup, options, built }: TrainingRun,
+  examples: TrainingExample[],
+): Generator<RecordOf<'reference'>, Float32Array> {
+  const { objective, computation } = setup;
+  const { builder, program, model: policy, varies } = built;
+  const continues = Boolean(options.initialAdapter);
+  const layout: SequenceLayout = continues ? setup.layout : { ...setup.layout, ...layoutOfBase };
+  const plan = planMeasuring(examples, options.training, layout);
+  const key = JSON.stringify([plan.shape, computation.options, continues]);
+  const measure = built.later<Measure>('reference', key, (name) => {
+    const model = continues
+      ? policy
+      : {
+          ...attachAdapter(builder, setup.architecture, policy.frozen, null, { form: 'folded', name: '' }),
+          stacks: policy.stacks,
+        };
+    const { classes } = layout;
+    const { activates } = model.attachment ?? {};
+    const inputs = batchInputs(objective, plan.shape, varies, { classes, activates });
+    return builder.function(name, inputs, (given) =>
+      withComputation(computation, () => {
+        const context = {
+          model,
+          grid: plan.shape,
+          inputs: given,
+          parameters: adapterTensors(model),
+          training: null,
+          options: computation.options,
+        };
+        return { logps: losses[objective].logps!(forwardOf(context), given as never) };
+      }),
+    );
+  });
   const values = new Float32Array(2 * examples.length);
   const pairs = plan.shape.pairs!;
   let done = 0;
@@ -127,7 +105,7 @@ export function* computeReferences(
       values[2 * example + 1] = own[pairs + k]!;
     }
     done += batch.pairs!.count;
-    yield { done, of: examples.length };
+    if (done < examples.length) yield { type: 'reference', done, of: examples.length };
   }
   return values;
 }

@@ -85,13 +85,7 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
   ],
   [
     'LORA from the error of nf4, with dropout',
-    {
-      peft_type: 'LORA',
-      r: 2,
-      target_modules: 'all-linear',
-      lora_dropout: 0.2,
-      init_lora_weights: 'loftq',
-    },
+    { peft_type: 'LORA', r: 2, target_modules: 'all-linear', lora_dropout: 0.2, init_lora_weights: 'loftq' },
     'fourBits',
   ],
   // From the inputs of layers, which are not read again.

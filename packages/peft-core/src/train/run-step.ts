@@ -1,16 +1,14 @@
-import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
+import { releaseMemory, scalarOf } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers, targetsOf } from '../examples/index.ts';
 import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
-import { meansOf } from './evaluation.ts';
 import { residentMemory } from './machine/peak-memory.ts';
 import { noiseFeeds } from './objectives/embedding-noise.ts';
 import { feedsOf } from './objectives/losses.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { RecordOf } from './records.ts';
-import { addSums } from './train-program.ts';
-import { optimizerScalars } from './update/optimizer.ts';
+import { BatchTotals } from './train-program.ts';
 
 /** Runs one optimizer step: all its micro-batches, then the update. Throws `training_diverged` when a loss is not a number. */
 export function runStep(run: TrainingRun): RecordOf<'step'> {
@@ -76,15 +74,8 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     const given = feedsOf(objective, batch, weight, varies, classWeights);
     return { ...given, ...noiseOf(batch, given.ids.length) };
   };
-  let loss = 0;
-  let correct = 0;
   let gradNorm = 0;
-  const sums: Record<string, number> = {};
-  const count = (out: { loss: RunOutput; correct: RunOutput }) => {
-    addSums(out, sums);
-    loss += scalarOf(out.loss);
-    correct += scalarOf(out.correct);
-  };
+  const totals = new BatchTotals();
   const seedOf = (i: number) => Int32Array.of(training.seed, step * passes + i);
   if ('cached' in update) {
     for (let i = 0; i < accumulation; i++) {
@@ -96,7 +87,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
         return [part];
       });
       if (parts.length === 0) continue;
-      count(update.cached.run(program, parts, feedsFor));
+      totals.add(update.cached.run(program, parts, feedsFor));
     }
   }
   for (const [i, batch] of 'cached' in update ? [] : batches.entries()) {
@@ -104,12 +95,13 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     const feeds = { ...feedsFor(batch), seed: seedOf(i) };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
-      count(out);
+      totals.add(out);
       gradNorm = scalarOf(out.norm);
-    } else if ('accumulate' in update) count(program.run(update.accumulate, feeds));
+    } else if ('accumulate' in update) totals.add(program.run(update.accumulate, feeds));
   }
   if ('apply' in update) gradNorm = scalarOf(program.run(update.apply, scalars).norm);
   const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
+  const { loss, correct } = totals;
   const tokenAccuracy = measuresAccuracy(objective) ? correct / labels : null;
   const metrics = metricsOf(objective, 'step', {
     loss,
@@ -118,7 +110,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     wanted: [],
     predicted: [],
     classes: setup.layout.classes ?? 0,
-    means: meansOf(sums, labels),
+    means: totals.means(labels),
   });
   return { loss, tokenAccuracy, gradNorm, learningRate, tokens, metrics };
 }
@@ -173,4 +165,19 @@ function rise(shape: Shape, progress: number): number {
 function fall(shape: Shape, progress: number, cycles = 0.5): number {
   if (shape === 'linear') return 1 - progress;
   return shape === 'cosine' ? 0.5 * (1 + Math.cos(2 * Math.PI * cycles * progress)) : 1 - Math.sqrt(progress);
+}
+
+/** The scalars of step `t` (from 1), see `StepInputs`. */
+export function optimizerScalars(
+  { adam_beta1: beta1, adam_beta2: beta2, ema_decay: decay }: ResolvedTraining,
+  learningRate: number,
+  t: number,
+) {
+  return {
+    // The average starts with the adapter after the first step.
+    ...(decay === undefined ? {} : { average_keeps: Float32Array.of(t === 1 ? 0 : decay) }),
+    learning_rate: Float32Array.of(learningRate),
+    step_size: Float32Array.of(learningRate / (1 - beta1 ** t)),
+    root_correction: Float32Array.of(Math.sqrt(1 - beta2 ** t)),
+  };
 }

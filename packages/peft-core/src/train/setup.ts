@@ -1,3 +1,4 @@
+import { usesGraftKernels } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import {
   type BatchLayout,
@@ -14,6 +15,7 @@ import {
 import { sequencePooling } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
+import type { Implementation } from '../nn/computation.ts';
 import { checkObjectiveOptions } from '../objectives/check-options.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { type ObjectiveName, objectiveFor } from '../objectives/objectives.ts';
@@ -26,11 +28,13 @@ import { loadTokenizerWith } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { invocationOf, leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
-import { tracksBest } from './best-model.ts';
-import { implementationHere } from './machine/implementation.ts';
+import { baseStorage } from '../weights/base-storage.ts';
+import { lossOptions } from './objectives/losses.ts';
+import { effectivePrecision } from './precision.ts';
 import type { TrainOptions } from './records.ts';
+import type { TrainProgramSpec } from './train-program.ts';
 
-/** The model with its head, the data, and how examples become the model's input. */
+/** Inputs of a run's computation: the model with its head, the data, how examples become the model's input, and how programs compute. */
 export interface TrainingSetup {
   architecture: Architecture;
   /** The base model's config.json, with the data's classes added. */
@@ -42,6 +46,12 @@ export interface TrainingSetup {
   layout: SequenceLayout;
   /** Why common prefixes of sequences are not computed once; null where they are. */
   whyNotShared: string | null;
+  /** How its programs compute. `storage`: of the frozen weights, in training. */
+  computation: Required<
+    Pick<TrainProgramSpec, 'classes' | 'options' | 'storage' | 'precision' | 'implementation' | 'retrieves'>
+  >;
+  /** True if examples are compared with the model as it was before training: preferences, unless reference_free. */
+  needsReference: boolean;
 }
 
 /** Throws faults of the data, those of `checkAgainstModel`, and those of reading the adapter that training starts from. */
@@ -61,7 +71,7 @@ export async function setUpTraining(
     | 'sharesBeginnings'
   >,
 ): Promise<TrainingSetup> {
-  const { base, peft } = options;
+  const { base, peft, training } = options;
   const task = peft.task_type;
   // Checked before the data is read, which may take long.
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
@@ -72,15 +82,15 @@ export async function setUpTraining(
     options.data ??
     (await readTrainingData({
       ...options,
-      tokenizer: loadTokenizerWith(base.tokenizerFiles, options.training.chat_template),
+      tokenizer: loadTokenizerWith(base.tokenizerFiles, training.chat_template),
       modelConfig: base.config,
       headLabels: startLabels,
     }));
   // Data that trials of a sweep share is what the objective needs already.
-  const data = options.data ?? examplesFor(read, objectiveFor(task, read.format, method), options.training);
+  const data = options.data ?? examplesFor(read, objectiveFor(task, read.format, method), training);
   const sets = data.validationSets?.map(({ name }) => name) ?? [];
-  checkObjectiveOptions(options.training, data.format, method, sets);
-  checkMeasured(options.training, data);
+  checkObjectiveOptions(training, data.format, method, sets);
+  checkMeasured(training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
       'unknown_label',
@@ -92,6 +102,7 @@ export async function setUpTraining(
     hasLabelSets = false,
     learnsPrompts = false,
     isUnpaired: keepsBatches = false,
+    passes,
   } = objectiveFor(task, data.format, method);
   const problemType = hasLabelSets ? { problem_type: 'multi_label_classification' } : {};
   const config = data.labels ? { ...withLabels(base.config, data.labels), ...problemType } : base.config;
@@ -100,10 +111,11 @@ export async function setUpTraining(
   const { vocabularySize } = architecture;
   const invocation = invocationOf(peft);
   const whyNever = unshareable(architecture, data, options);
-  const arrangement = arrangementFor(whyNever, () =>
+  const implementation = usesGraftKernels() ? 'kernels' : 'stock';
+  const arrangement = arrangementFor(implementation, whyNever, () =>
     cheapestOnStock(
       data.training,
-      options.training,
+      training,
       { virtualTokens, vocabularySize, learnsPrompts, keepsBatches, invocation },
       data.mixed,
     ),
@@ -123,13 +135,34 @@ export async function setUpTraining(
     keepsBatches,
     invocation,
   };
-  const classWeights = classWeightsOf(options.training.class_weights, data);
-  return { architecture, config, data, objective, classWeights, layout, whyNotShared };
+  const precision = effectivePrecision(training.precision);
+  return {
+    architecture,
+    config,
+    data,
+    objective,
+    classWeights: classWeightsOf(training.class_weights, data),
+    layout,
+    whyNotShared,
+    computation: {
+      classes: layout.classes,
+      options: lossOptions(objective, training),
+      storage: baseStorage(training.base_dtype, precision),
+      precision,
+      implementation,
+      retrieves: training.mini_batch_size !== undefined,
+    },
+    needsReference: passes.includes('reference') && training.preference?.reference_free !== true,
+  };
 }
 
 /** Kernels process a list of positions directly; `onStock` returns the best arrangement without them where prefixes may be shared. */
-function arrangementFor(whyNotShared: string | null, onStock: () => BatchLayout): BatchLayout {
-  const stock = implementationHere() === 'stock';
+function arrangementFor(
+  implementation: Implementation,
+  whyNotShared: string | null,
+  onStock: () => BatchLayout,
+): BatchLayout {
+  const stock = implementation === 'stock';
   if (whyNotShared === null) return stock ? onStock() : 'shared';
   return stock ? 'grid' : 'flat';
 }
@@ -196,9 +229,12 @@ function unshareable(
 }
 
 /** Only validation examples determine the best model and when to stop early. */
-function checkMeasured(training: TrainOptions['training'], { validation }: TrainingData): void {
-  const option = tracksBest(training);
-  if (option === null || validation.length > 0) return;
+function checkMeasured(training: Partial<TrainOptions['training']>, { validation }: TrainingData): void {
+  if (validation.length > 0) return;
+  // Jobs of earlier versions have none of these options.
+  const stops = (training.early_stopping_patience ?? null) !== null;
+  if (!stops && !training.load_best_model_at_end) return;
+  const option = stops ? 'early_stopping_patience' : 'load_best_model_at_end';
   throw new GraftError(
     'invalid_training_option',
     `training.${option}: needs validation data, and there are no examples to measure the model on`,

@@ -20,7 +20,7 @@ import { adapterTensors, attachAdapter, declarePeftModel, type PeftModel } from 
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import { noiseInputs } from './objectives/embedding-noise.ts';
-import { batchInputs, evaluated, losses, lossOf } from './objectives/losses.ts';
+import { batchInputs, losses, lossOf } from './objectives/losses.ts';
 import type {
   BatchOf,
   LossOptions,
@@ -29,10 +29,10 @@ import type {
   WholeMeasure,
 } from './objectives/objective-loss.ts';
 import { lossAndGradients } from './objectives/passes.ts';
-import { adamW, averaged, clipGradients } from './update/optimizer.ts';
-import { withSuffix } from './update/with-suffix.ts';
+import { applyGradients, type StepInputs } from './update/optimizer.ts';
 
-const GRAPH_OPTIONS = [
+/** Options of `training` that a graph contains. */
+export const GRAPH_OPTIONS = [
   'gradient_accumulation_steps',
   'gradient_checkpointing',
   'adam_beta1',
@@ -48,15 +48,6 @@ export type GraphOptions = Pick<
   ResolvedTraining,
   (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha' | 'ema_decay'
 >;
-
-export const graphKey = (training: GraphOptions): unknown[] => [
-  ...GRAPH_OPTIONS.map((name) => training[name]),
-  // The rate is fed to each step, but the graph contains the embeddings' rate relative to the peak.
-  training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
-  // The noise scale is fed, too.
-  Boolean(training.neftune_noise_alpha),
-  training.ema_decay !== undefined,
-];
 
 export interface TrainProgramSpec {
   architecture: Architecture;
@@ -83,8 +74,6 @@ export interface TrainProgramSpec {
   retrieves?: boolean;
 }
 
-type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec> &
-  ({ average_keeps: InputSpec } | Record<never, never>);
 type SumOutputs<T> = { [sum in `sum_${string}`]: T };
 type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor } & SumOutputs<tf.Tensor>;
 type StepOutputs = { norm: tf.Tensor };
@@ -95,15 +84,8 @@ type StepOutputs = { norm: tf.Tensor };
  */
 export type Update =
   | { step: ProgramFunction<PassInputs & StepInputs, PassOutputs & StepOutputs> }
-  | {
-      accumulate: ProgramFunction<PassInputs, PassOutputs>;
-      apply: ProgramFunction<StepInputs, StepOutputs>;
-    }
+  | { accumulate: ProgramFunction<PassInputs, PassOutputs>; apply: ProgramFunction<StepInputs, StepOutputs> }
   | { cached: MiniBatchPass; apply: ProgramFunction<StepInputs, StepOutputs> };
-
-/** The function of an update that takes the most memory and longest to prepare. */
-export const mainFunction = (update: Update) =>
-  'step' in update ? update.step : 'cached' in update ? update.cached.main : update.accumulate;
 
 /** Computes the losses of a batch and the values for metrics, or measures in the objective's own way. */
 export type Evaluate =
@@ -122,20 +104,18 @@ export interface EvaluationProgram {
 
 export interface TrainProgram extends EvaluationProgram {
   update: Update;
+  /** Names of the flat state variables, in the order of a checkpoint. */
+  state: readonly string[];
   /** Computes the adapter as stored in its files; null if the trained values are stored directly. */
   fold: FoldFunction | null;
   /** Declares further variables and functions beside the program's weights. */
   builder: ProgramBuilder;
+  /** Returns the function for `use` and `key`, which `declare` declares the first time, under the name that it is given. */
+  later<F>(use: string, key: string, declare: (name: string) => F): F;
 }
 
 /** Name of the flat variable with the moving average of the adapter over all steps. */
 export const AVERAGE = 'average';
-
-/** Names of the flat state variables, in the order of a checkpoint. */
-export const stateOf = ({ ema_decay: decay }: Pick<ResolvedTraining, 'ema_decay'>): readonly string[] => [
-  ...['adapter', 'exp_avg', 'exp_avg_sq'],
-  ...(decay === undefined ? [] : [AVERAGE]),
-];
 
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
   return untilUnused(spec, (varies) => trainProgram(spec, varies, eager));
@@ -161,13 +141,13 @@ function untilUnused<T>(
 
 function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): TrainProgram {
   const builder = new ProgramBuilder();
-  const model = declarePeftModel(
-    ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
-  );
+  const { architecture, peft, storage, form, implementation } = spec;
+  const model = declarePeftModel(builder, architecture, peft, storage, form, implementation);
   const functions = defineTraining(builder, model, spec, varies, '');
   const program = eager ? builder.buildEager() : builder.build({ compiled: compilesOperations() });
   const evaluate = evaluationOnDemand(builder, program, model, spec, varies, '');
-  return { program, model, objective: spec.objective, ...functions, evaluate, varies, builder };
+  const later = laterFunctions(builder, program, '');
+  return { program, model, objective: spec.objective, ...functions, evaluate, varies, builder, later };
 }
 
 /**
@@ -175,7 +155,7 @@ function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): 
  * program's own is the first. `baseForm` and storage are those of the program. If this throws, nothing more can be added to the program.
  */
 export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number: number): TrainProgram {
-  const { builder, program, model: first } = to;
+  const { builder, program: whole, model: first } = to;
   const suffix = `#${number}`;
   const { architecture, peft, form, objective } = spec;
   const attached = attachAdapter(builder, architecture, first.frozen, peft, {
@@ -184,9 +164,46 @@ export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number
   });
   const model = { ...attached, stacks: first.stacks };
   const functions = defineTraining(builder, model, spec, to.varies, suffix);
-  builder.extend(program);
-  const evaluate = evaluationOnDemand(builder, program, model, spec, to.varies, suffix);
-  return { ...to, program: withSuffix(program, suffix), model, objective, ...functions, evaluate };
+  builder.extend(whole);
+  const evaluate = evaluationOnDemand(builder, whole, model, spec, to.varies, suffix);
+  const program = withSuffix(whole, suffix);
+  const later = laterFunctions(builder, program, suffix);
+  return { ...to, program, model, objective, ...functions, evaluate, later };
+}
+
+/** The same program, in which an adapter that shares it finds its own variables under the unsuffixed names. */
+function withSuffix(program: Program, suffix: string): Program {
+  const own = (name: string) => name + suffix;
+  return {
+    add: (variables, functions) => program.add(variables, functions),
+    write: async (values) => {
+      for await (const [name, data] of values) await program.write([[own(name), data]]);
+    },
+    fill: async (fillings) => {
+      for await (const filling of fillings)
+        await program.fill([{ ...filling, names: filling.names.map(own) }]);
+    },
+    read: (names) => {
+      const values = program.read(names.map(own));
+      return new Map(names.map((name) => [name, values.get(own(name))!]));
+    },
+    prepare: (fn) => program.prepare(fn),
+    run: (fn, feeds) => program.run(fn, feeds),
+    close: () => program.close(),
+  };
+}
+
+/** Functions that a program gets after it was built. Jobs and trials that share the program share them. */
+function laterFunctions(builder: ProgramBuilder, program: Program, suffix: string): TrainProgram['later'] {
+  const functions = new Map<string, unknown>();
+  return <F>(use: string, key: string, declare: (name: string) => F): F => {
+    const name = `${use} ${key}`;
+    if (!functions.has(name)) {
+      functions.set(name, declare(`${use}_${functions.size + 1}${suffix}`));
+      builder.extend(program);
+    }
+    return functions.get(name) as F;
+  };
 }
 
 /** Declares the trained variables and the functions that train them. `suffix`: appended to their names. */
@@ -196,16 +213,14 @@ function defineTraining(
   spec: TrainProgramSpec,
   varies: boolean,
   suffix: string,
-): Pick<TrainProgram, 'update' | 'fold'> {
+): Pick<TrainProgram, 'update' | 'state' | 'fold'> {
   const { training, grid, objective, wholeBatch = null, classes, options = {} } = spec;
-  const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: `exp_avg${suffix}`, ...flat });
   const expAvgSq = builder.variable({ name: `exp_avg_sq${suffix}`, ...flat });
   const averages = training.ema_decay !== undefined;
   const average = averages ? builder.variable({ name: AVERAGE + suffix, ...flat }) : null;
-  const define: ProgramBuilder['function'] = (name, inputs, body) =>
-    builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
+  const define = definer(builder, spec, suffix);
 
   const scalar = { shape: [], dtype: 'float32' } as const;
   const stepInputs: StepInputs = {
@@ -227,34 +242,15 @@ function defineTraining(
       lossOf(objective, context),
     );
 
-  function applyGradients(gradients: tf.Tensor, step: InputTensors<StepInputs>): tf.Tensor {
-    const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
-    const scalars = {
-      learningRate: step.learning_rate,
-      stepSize: step.step_size,
-      rootCorrection: step.root_correction,
-    };
-    // Otherwise values computed from these alone would stay in memory through the whole step.
-    const late = { after: [gradients] };
-    const before = {
-      parameters: adapter.read(late),
-      expAvg: expAvg.read(late),
-      expAvgSq: expAvgSq.read(late),
-    };
-    const after = adamW(before, clipped, scalars, training, model.layout);
-    adapter.assign(after.parameters);
-    expAvg.assign(after.expAvg);
-    expAvgSq.assign(after.expAvgSq);
-    if (average && 'average_keeps' in step)
-      average.assign(averaged(average.read(late), after.parameters, step.average_keeps));
-    return norm;
-  }
+  const state = { parameters: model.adapter!, expAvg, expAvgSq, average };
+  const apply = (gradients: tf.Tensor, step: InputTensors<StepInputs>) =>
+    applyGradients(state, gradients, step, training, model.layout);
 
   function defineUpdate(): Update {
     if (training.gradient_accumulation_steps === 1 && wholeBatch === null) {
       const step = define('step', { ...passInputs, ...stepInputs }, (inputs) => {
         const { loss, correct, sums, gradients } = pass(inputs);
-        return { loss, correct, ...sumOutputs(sums), norm: applyGradients(gradients, inputs) };
+        return { loss, correct, ...sumOutputs(sums), norm: apply(gradients, inputs) };
       });
       return { step };
     }
@@ -270,7 +266,7 @@ function defineTraining(
 
   function defineApply(sum: Variable) {
     return define('apply', stepInputs, (inputs) => {
-      const norm = applyGradients(sum.read(), inputs);
+      const norm = apply(sum.read(), inputs);
       sum.assign(tf.zeros([model.layout.size]));
       return { norm };
     });
@@ -286,7 +282,8 @@ function defineTraining(
   const update = defineUpdate();
   const folded = model.fold;
   const fold = folded && define('fold', {}, () => Object.fromEntries(folded(adapterTensors(model))));
-  return { update, fold };
+  const names = ['adapter', 'exp_avg', 'exp_avg_sq', ...(averages ? [AVERAGE] : [])];
+  return { update, state: names, fold };
 }
 
 /**
@@ -319,14 +316,15 @@ const declareEvaluate = (
   const { objective, grid, classes, options = {} } = spec;
   const { activates } = model.attachment ?? {};
   const inputs = batchInputs(objective, grid, varies, { classes, activates });
-  const define: ProgramBuilder['function'] = (name, inputs, body) =>
-    builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
+  const define = definer(builder, spec, suffix);
   const { defineMeasure } = losses[objective];
   if (defineMeasure && spec.retrieves) return defineMeasure({ define, inputs, model, grid });
   return {
     measure: define('evaluate', inputs, (inputs) => {
-      const { sums = {}, predictions, ...rest } = evaluated(objective, { model, grid, inputs, options });
-      return { ...rest, predictions, ...sumOutputs(sums) };
+      const parameters = adapterTensors(model);
+      const context = { model, grid, inputs, options, parameters, training: null };
+      const { total: loss, sums = {}, predictions, ...rest } = lossOf(objective, context);
+      return { loss, ...rest, predictions, ...sumOutputs(sums) };
     }),
   };
 };
@@ -344,18 +342,13 @@ export function buildEvaluationProgram(
     | 'implementation'
     | 'grid'
     | 'retrieves'
-  > & {
-    peft: PeftConfig | null;
-    form: AttachmentForm;
-  },
+  > & { peft: PeftConfig | null; form: AttachmentForm },
 ): EvaluationProgram {
   return untilUnused(spec, (varies) => {
     const builder = new ProgramBuilder();
-    const model = declarePeftModel(
-      ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
-    );
+    const { architecture, peft, storage, form, implementation, objective } = spec;
+    const model = declarePeftModel(builder, architecture, peft, storage, form, implementation);
     const evaluate = declareEvaluate(builder, model, spec, varies, '');
-    const { objective } = spec;
     return { program: builder.build(), model, objective, evaluate: () => evaluate, varies };
   });
 }
@@ -364,16 +357,36 @@ export function buildEvaluationProgram(
 const sumOutputs = <T>(sums: Readonly<Record<string, T>>): SumOutputs<T> =>
   Object.fromEntries(Object.entries(sums).map(([name, sum]) => [`sum_${name}`, sum]));
 
-/** Adds the sums in the outputs of such a function to `to`. */
-export function addSums(outputs: SumOutputs<RunOutput>, to: Record<string, number>): void {
-  for (const [output, value] of Object.entries(outputs)) {
-    if (!output.startsWith('sum_')) continue;
-    const name = output.slice('sum_'.length);
-    to[name] = (to[name] ?? 0) + scalarOf(value);
+/** Sums of the outputs of such functions over batches. */
+export class BatchTotals {
+  loss = 0;
+  correct = 0;
+  readonly #sums: Record<string, number> = {};
+
+  add({ loss, correct, ...others }: { loss: RunOutput; correct: RunOutput }): void {
+    this.loss += scalarOf(loss);
+    this.correct += scalarOf(correct);
+    for (const [output, value] of Object.entries(others as SumOutputs<RunOutput>)) {
+      if (!output.startsWith('sum_')) continue;
+      const name = output.slice('sum_'.length);
+      this.#sums[name] = (this.#sums[name] ?? 0) + scalarOf(value);
+    }
+  }
+
+  /** `Loss.sums` divided by `count`. */
+  means(count: number): Record<string, number> {
+    return Object.fromEntries(Object.entries(this.#sums).map(([name, sum]) => [name, sum / count]));
   }
 }
 
-const computing = <T>(
-  { precision, implementation }: Pick<TrainProgramSpec, 'precision' | 'implementation'>,
-  body: () => T,
-): T => withComputation({ precision, implementation }, body);
+/** Defines functions that compute as `spec` says. `suffix`: appended to their names. */
+const definer =
+  (
+    builder: ProgramBuilder,
+    { precision, implementation }: Pick<TrainProgramSpec, 'precision' | 'implementation'>,
+    suffix: string,
+  ): ProgramBuilder['function'] =>
+  (name, inputs, body) =>
+    builder.function(name + suffix, inputs, (given) =>
+      withComputation({ precision, implementation }, () => body(given)),
+    );

@@ -79,10 +79,7 @@ for (const peft_type of ['PROMPT_TUNING', 'P_TUNING'])
     'the table of tokens trained beside virtual ones',
     { peft_type, modules_to_save: ['embed_tokens'] },
     llama,
-    {
-      param: 'peft.modules_to_save',
-      message: /model\.embed_tokens cannot be trained beside virtual tokens/,
-    },
+    { param: 'peft.modules_to_save', message: /model\.embed_tokens cannot be trained beside virtual tokens/ },
   );
 test('PREFIX_TUNING: the table of tokens may be trained beside a prefix', () =>
   check({ peft_type: 'PREFIX_TUNING', modules_to_save: ['embed_tokens'] }, llama));
@@ -107,11 +104,7 @@ refused(
   'halves of a T5 that differ',
   t5Prefix,
   { ...t5, num_decoder_layers: 3 },
-  {
-    code: 'unsupported_model',
-    param: 'model',
-    message: /the encoder's 2 layers, but the decoder has 3/,
-  },
+  { code: 'unsupported_model', param: 'model', message: /the encoder's 2 layers, but the decoder has 3/ },
 );
 refused(
   'heads of a T5 that are not as wide as the model',

@@ -140,9 +140,7 @@ function expandTargets(
     throw new GraftError(
       'target_modules_required',
       `there is no default for "${modelType}" models; name some`,
-      {
-        param: 'peft.target_modules',
-      },
+      { param: 'peft.target_modules' },
     );
   }
   if (typeof targets === 'string' && targets.toLowerCase() === 'all-linear') {

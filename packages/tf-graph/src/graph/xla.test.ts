@@ -29,11 +29,7 @@ function trained(compiled: boolean) {
   const { stdout, stderr } = spawnSync(
     process.execPath,
     ['--import', 'tsx', '--input-type=module', '--eval', training(compiled)],
-    {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '0' },
-    },
+    { cwd: import.meta.dirname, encoding: 'utf8', env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '0' } },
   );
   const losses: number[] = JSON.parse(stdout.trim() || '[]');
   assert.equal(losses.length, 5, stderr);

@@ -57,9 +57,7 @@ export function plannedTensors(
     throw new GraftError(
       'not_exportable',
       `${parameter.name} has no name in GGUF files; export it as merged`,
-      {
-        param: 'format',
-      },
+      { param: 'format' },
     );
   });
   const model: QuantisedModel = {

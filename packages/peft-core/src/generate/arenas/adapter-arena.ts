@@ -3,7 +3,7 @@ import type { HostTensor } from '../../files.ts';
 import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
 import { transpose } from '../../tensors/transpose.ts';
 import type { LowRankUpdate } from '../../tuners/tuner.ts';
-import { type PlacedRange, Ranges, type UpdateArena } from './update-arena.ts';
+import { type PlacedAdapter, type PlacedRange, Ranges, type UpdateArena } from './update-arena.ts';
 
 /** Number of values per write; pieces of the arena are multiples of it. */
 const CHUNK = 1 << 16;
@@ -53,10 +53,6 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     this.#write = (begin, values) => program.run(write, { begin: Int32Array.of(begin), values });
   }
 
-  get modules(): number {
-    return this.#modules.size;
-  }
-
   /** Fills the arena with zeros, without taking its memory yet; call once before the first `place`. */
   async clear(program: Program): Promise<void> {
     await program.fill([{ names: [this.#variable.name] }]);
@@ -67,8 +63,8 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     tensor: (name: string) => HostTensor,
     forget: (gone: PlacedUpdates) => void,
   ): PlacedUpdates | null {
-    const places = new Int32Array(this.modules * 3);
-    const scales = new Float32Array(this.modules);
+    const places = new Int32Array(this.#modules.size * 3);
+    const scales = new Float32Array(this.#modules.size);
     const parts: Float32Array[] = [];
     let size = 0;
     const append = (data: Float32Array): number => {
@@ -101,6 +97,30 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
 
   touch(placed: PlacedUpdates): void {
     this.#ranges.touch(placed);
+  }
+
+  /** Inputs of a function that applies the updates of at most `count` adapters. */
+  inputs(count: number) {
+    const { size } = this.#modules;
+    return {
+      places: { shape: [count, size, 3], dtype: 'int32' } as const,
+      scales: { shape: [count, size], dtype: 'float32' } as const,
+    };
+  }
+
+  /** Feeds of these inputs for rows with these updates, and the index of each row's adapter among them; −1 for none. */
+  feeds(updates: readonly (PlacedAdapter | null)[], count: number) {
+    // Only this arena places adapters of its program.
+    const adapters = [...new Set(updates.flatMap((each) => each ?? []))] as PlacedUpdates[];
+    const { size } = this.#modules;
+    const places = new Int32Array(count * size * 3);
+    const scales = new Float32Array(count * size);
+    for (const [i, adapter] of adapters.entries()) {
+      places.set(adapter.places, i * size * 3);
+      scales.set(adapter.scales, i * size);
+    }
+    const owners = updates.map((each) => (each ? adapters.indexOf(each as PlacedUpdates) : -1));
+    return { owners, places, scales };
   }
 
   /** `runtime` with linear modules that add each row's own update. */

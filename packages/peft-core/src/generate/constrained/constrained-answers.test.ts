@@ -163,9 +163,7 @@ describe('several answers at once', () => {
   });
 
   test('are not slowed by a schema that takes long to prepare', async () => {
-    const hostile = {
-      anyOf: Array.from({ length: 20 }, (_, i) => ({ type: 'string', maxLength: 250 + i })),
-    };
+    const hostile = { anyOf: Array.from({ length: 20 }, (_, i) => ({ type: 'string', maxLength: 250 + i })) };
     const slow = ask({ response_format: { type: 'json_schema', schema: hostile }, max_tokens: 5 }).catch(
       () => null,
     );

@@ -33,9 +33,7 @@ export function toolsOf(
     throw new GraftError(
       'invalid_value',
       `'tool_choice' names '${tool_choice.name}', which is not among 'tools'`,
-      {
-        param: 'tool_choice',
-      },
+      { param: 'tool_choice' },
     );
   return tools;
 }

@@ -228,13 +228,7 @@ async function open(
   const waiting: { resolve(): void; reject(reason: unknown): void }[] = [];
   const next = () => new Promise<void>((resolve, reject) => void waiting.push({ resolve, reject }));
   const opened = next();
-  const answer = {
-    owner: { team, weight: 1 },
-    format,
-    ends: [END],
-    mask: mask!,
-    version: version!,
-  };
+  const answer = { owner: { team, weight: 1 }, format, ends: [END], mask: mask!, version: version! };
   const id = host.start(answer, {
     onMask(milliseconds) {
       onCall(milliseconds);

@@ -221,10 +221,7 @@ export class GrammarHost {
     if (!this.#thread) {
       const { yields } = this.#options;
       const module = new URL('grammar-thread.ts', import.meta.url);
-      const thread = createThread<GrammarCall, GrammarAnswer>(module, HEAP_MB, {
-        idleMs: null,
-        yields,
-      });
+      const thread = createThread<GrammarCall, GrammarAnswer>(module, HEAP_MB, { idleMs: null, yields });
       this.#thread = thread;
       this.#work = idleWork();
       this.#loaded = thread

@@ -20,10 +20,7 @@ const styles = {
     write: (texts: readonly string[]) =>
       `<tool_call>\n<function=f>\n${texts.map((text) => `<parameter=a>\n${text}\n</parameter>\n`).join('')}</function>\n</tool_call>`,
   },
-  json: {
-    template: jsonTemplate,
-    write: (texts: readonly string[]): string => styles.python.write(texts),
-  },
+  json: { template: jsonTemplate, write: (texts: readonly string[]): string => styles.python.write(texts) },
   braces: {
     template: '<|tool_call>call:',
     write: (texts: readonly string[]) =>
@@ -75,11 +72,7 @@ const rows: Record<string, Row> = {
       braces: { [q('ab-1')]: 'ab-1' },
       pythonic: { '"ab-1"': 'ab-1' },
     },
-    refused: {
-      python: ['abc', 'ab\n12', ''],
-      braces: [q('abc'), q('ab\n1')],
-      pythonic: ['"abc"'],
-    },
+    refused: { python: ['abc', 'ab\n12', ''], braces: [q('abc'), q('ab\n1')], pythonic: ['"abc"'] },
   },
   'lengths and forms of strings count': {
     schema: {

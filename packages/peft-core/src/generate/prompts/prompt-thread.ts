@@ -50,13 +50,8 @@ function ownRules(chatTemplate: string, base: PromptRules): PromptRules & { turn
   return found;
 }
 /** The last tokenised text: all choices of one request have the same. */
-let last: {
-  team: string;
-  tokenizer: Tokenizer;
-  text: string;
-  options: EncodeOptions;
-  ids: number[];
-} | null = null;
+let last: { team: string; tokenizer: Tokenizer; text: string; options: EncodeOptions; ids: number[] } | null =
+  null;
 
 function encodeFor(team: string, { tokenizer }: PromptRules): Tokenizer['encode'] {
   return (text, options = {}) => {

@@ -29,13 +29,7 @@ const golden = JSON.parse(
   readFileSync(path.join(import.meta.dirname, 'testdata/state-space.json'), 'utf8'),
 ) as {
   scans: Case[];
-  convolution: {
-    tokens: number;
-    channels: number;
-    inputs: Convolution;
-    y: number[];
-    gradients: Convolution;
-  };
+  convolution: { tokens: number; channels: number; inputs: Convolution; y: number[]; gradients: Convolution };
 };
 
 const largest = (values: number[]) => Math.max(1, ...values.map(Math.abs));

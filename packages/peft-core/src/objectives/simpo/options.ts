@@ -13,11 +13,7 @@ export const simpoOptions = {
   properties: {
     beta: betaOf('factor of the mean log-probabilities. Default 2.'),
     simpo_gamma: Type.Optional(
-      Type.Number({
-        minimum: 0,
-        maximum: 100,
-        description: 'margin between the rewards. Default 0.5.',
-      }),
+      Type.Number({ minimum: 0, maximum: 100, description: 'margin between the rewards. Default 0.5.' }),
     ),
     cpo_alpha: Type.Optional(
       Type.Number({

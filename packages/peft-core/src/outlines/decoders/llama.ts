@@ -5,11 +5,7 @@ import { decoderGguf, missingOf } from '../gguf/decoder-gguf.ts';
 import type { PreTokenizer } from '../gguf/gguf-family.ts';
 
 /** From Llama 3's tokenizer.json. */
-const threeDigits: PreTokenizer = {
-  pattern: wordPattern('\\p{N}{1,3}'),
-  ignoreMerges: true,
-  addBos: true,
-};
+const threeDigits: PreTokenizer = { pattern: wordPattern('\\p{N}{1,3}'), ignoreMerges: true, addBos: true };
 
 /** Llama 2 and 3, and SmolLM2. Source: transformers, models/llama/configuration_llama.py and modeling_llama.py. */
 export const llama: DecoderRow = {
@@ -32,10 +28,7 @@ export const llama: DecoderRow = {
       smollm: { digitsApart: true },
     },
     missing: (outline) =>
-      missingOf(outline, {
-        biases: Object.values(decoderGguf.blockParts),
-        rotation: 'whole heads',
-      }),
+      missingOf(outline, { biases: Object.values(decoderGguf.blockParts), rotation: 'whole heads' }),
   },
   bias(config) {
     const attention = config.flag('attention_bias');

@@ -24,9 +24,7 @@ export const phi3: DecoderRow = {
   gguf: {
     ...decoderGguf,
     architecture: 'phi3',
-    preTokenizers: {
-      'gpt-4o': { pattern: casePattern("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", '\\p{N}{1,3}') },
-    },
+    preTokenizers: { 'gpt-4o': { pattern: casePattern("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", '\\p{N}{1,3}') } },
     namedWith: { name: 'Phi-3', pattern: /phi-?3/i, tokens: ['</s>', '<unk>', '<s>', '<|endoftext|>'] },
     blockParts: {
       attn_norm: 'input_layernorm',

@@ -21,11 +21,7 @@ export const qwen3Moe: DecoderRow = {
   gguf: {
     ...qwen3.gguf!,
     architecture: 'qwen3moe',
-    blockParts: {
-      ...qwen3.gguf!.blockParts,
-      ffn_gate_inp: 'mlp.gate',
-      ...expertPartsOfGguf,
-    },
+    blockParts: { ...qwen3.gguf!.blockParts, ffn_gate_inp: 'mlp.gate', ...expertPartsOfGguf },
     expertTensors: expertTensorsOfGguf,
     config: (header) => ({
       ...qwen3.gguf!.config(header),

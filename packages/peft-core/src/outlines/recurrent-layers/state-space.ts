@@ -23,10 +23,7 @@ export function stateSpaceRecurrence(config: Record<string, unknown>, fields: Co
     valueSize,
     reach: fields.size('mamba_d_conv', undefined, 64),
     projections: 'one',
-    bias: {
-      convolution: fields.flag('mamba_conv_bias', true),
-      projections: fields.flag('mamba_proj_bias'),
-    },
+    bias: { convolution: fields.flag('mamba_conv_bias', true), projections: fields.flag('mamba_proj_bias') },
   };
 }
 

@@ -55,8 +55,7 @@ export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSe
   const varies = usesLists(architecture, prefix);
   const most = Math.max(MAX_POSITIONS, longest);
   const lengths = [...LENGTHS.filter((n) => n < most), most];
-  const places = arena && ({ shape: [MAX_SEQUENCES, arena.modules, 3], dtype: 'int32' } as const);
-  const scales = arena && ({ shape: [MAX_SEQUENCES, arena.modules], dtype: 'float32' } as const);
+  const { places, scales } = arena?.inputs(MAX_SEQUENCES) ?? {};
 
   const scoreOn = builder.onDemand(program, (tokens: number) => {
     const perPosition = { shape: [tokens], dtype: 'int32', ...(varies ? { varies } : {}) } as const;
@@ -69,8 +68,8 @@ export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSe
         spans: { shape: [MAX_SEQUENCES, 4], dtype: 'int32' } as const,
         read: rows === 'all' ? undefined : ({ shape: [MAX_SEQUENCES], dtype: 'int32' } as const),
         owners: arena ? perPosition : undefined,
-        places: places ?? undefined,
-        scales: scales ?? undefined,
+        places,
+        scales,
       },
       ({ ids, positions, segments, spans, read, owners, places, scales }) =>
         traceForServing({}, () => {
@@ -100,29 +99,30 @@ export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSe
     const tokens = varies ? most : lengths.find((length) => length >= count)!;
     const size = varies ? count : tokens;
     const ints = () => new Int32Array(size);
-    const feeds = { ids: ints(), positions: ints(), segments: ints(), owners: ints().fill(-1) };
+    const feeds = { ids: ints(), positions: ints(), segments: ints() };
+    const owners = ints().fill(-1);
     const spans = new Int32Array(MAX_SEQUENCES * 4);
     const read = new Int32Array(MAX_SEQUENCES);
-    const adapters = [...new Set(sequences.flatMap(({ updates }) => updates ?? []))];
+    const updates = sequences.map((sequence) => sequence.updates);
+    const adapters = arena?.feeds(updates, MAX_SEQUENCES);
     let start = 0;
-    for (const [i, { ids, updates, first = 0 }] of sequences.entries()) {
+    for (const [i, { ids, first = 0 }] of sequences.entries()) {
       const end = start + ids.length;
       feeds.ids.set(ids, start);
       for (let at = start; at < end; at++) feeds.positions[at] = prefix + at - start;
       feeds.segments.fill(i + 1, start, end);
-      if (updates) feeds.owners.fill(adapters.indexOf(updates), start, end);
+      if (adapters) owners.fill(adapters.owners[i]!, start, end);
       spans.set([start, end, 0, 0], 4 * i);
       read[i] = rows === 'last' ? end - 1 : start + first;
       start = end;
     }
-    const { owners, ...others } = feeds;
     const { scores } = program.run(scoreOn(tokens), {
-      ...others,
+      ...feeds,
       spans,
       read: rows === 'all' ? undefined : read,
-      ...(arena
-        ? { owners, ...placesOf(adapters, arena.modules) }
-        : { owners: undefined, places: undefined, scales: undefined }),
+      owners: arena ? owners : undefined,
+      places: adapters?.places,
+      scales: adapters?.scales,
     });
     const width = scores.shape[1]!;
     const values = scores.data as Float32Array;
@@ -133,14 +133,4 @@ export function scoreFunctions(parts: ScoreParts): (sequences: readonly ScoredSe
       return values.slice((row - own) * width, row * width);
     });
   };
-}
-
-function placesOf(adapters: readonly PlacedUpdates[], modules: number) {
-  const places = new Int32Array(MAX_SEQUENCES * modules * 3);
-  const scales = new Float32Array(MAX_SEQUENCES * modules);
-  for (const [i, adapter] of adapters.entries()) {
-    places.set(adapter.places, i * modules * 3);
-    scales.set(adapter.scales, i * modules);
-  }
-  return { places, scales };
 }

@@ -6,6 +6,7 @@ import { GraftError } from '../../errors.ts';
 import { type BaseModel, sequencePooling } from '../../files.ts';
 import { AdapterArena, type PlacedUpdates } from '../../generate/arenas/adapter-arena.ts';
 import {
+  alone,
   type LoadedModel,
   LoadedModels,
   type ModelUse,
@@ -73,16 +74,12 @@ interface Attached extends ShapeFunctions {
   run: ScoredModel['run'];
 }
 
-interface Loaded extends Model, LoadedModel<Attached> {
-  updates: PlacedUpdates | null;
-}
+interface Loaded extends Model, LoadedModel<Attached, PlacedUpdates> {}
 
 interface Built {
   builder: ProgramBuilder;
   program: Program;
   weights: SharedWeights;
-  /** For the low-rank updates of embeddings; made at the first. */
-  shared: Promise<{ arena: AdapterArena; attached: Attached }> | null;
 }
 
 /**
@@ -93,15 +90,14 @@ interface Built {
 export class ScoredModels {
   readonly #base: BaseModel;
   readonly #limits: ScoringLimits;
-  #built: Built | null = null;
   #attached = 0;
-  readonly #models: LoadedModels<string, Attached, Loaded>;
+  readonly #models: LoadedModels<string, Built, Attached, Loaded, PlacedUpdates>;
   #opening: Promise<unknown> = Promise.resolve();
 
   constructor(base: BaseModel, limits: ScoringLimits, shapes: Partial<ShapeLimits> = {}) {
     this.#base = base;
     this.#limits = limits;
-    this.#models = new LoadedModels(() => this.#free(), shapes);
+    this.#models = new LoadedModels(shapes);
   }
 
   /** Number of adapter shapes for which the program has functions. */
@@ -124,15 +120,7 @@ export class ScoredModels {
   }
 
   async close(): Promise<void> {
-    this.#models.close(new Error('the scorer was closed'));
-    await this.#opening.catch(() => null);
-    this.#free();
-  }
-
-  #free(): void {
-    this.#built?.program.close();
-    this.#built = null;
-    this.#models.clear();
+    await this.#models.close(new Error('the scorer was closed'));
   }
 
   /** Loads one model after another, since each adds to the program. */
@@ -151,18 +139,16 @@ export class ScoredModels {
     const { sentencePrompts } = adapter;
     const model = await this.#modelOf(architecture, labels, leading, sentencePrompts);
     const { severalLabels } = adapter;
-    const built = this.#program();
-    const placed =
-      model.kind === 'embedding'
-        ? await this.#models.place(adapter, architecture, () => this.#shared(built, architecture, model))
-        : null;
-    const loaded = { ...model, severalLabels, values: null, updates: null, users: 0 };
-    if (placed) return { ...loaded, attached: placed.shared.attached, updates: placed.updates };
-    const attach = () => this.#attach(built, architecture, model, config);
-    return {
-      ...loaded,
-      ...(await this.#models.attached(adapter, team, (attached) => attached.model, attach)),
-    };
+    const built = await this.#program();
+    const isTogether = model.kind === 'embedding' && usesLists(architecture, 0);
+    const loaded = await this.#models.load(
+      adapter,
+      architecture,
+      team,
+      isTogether ? () => this.#shared(built, architecture, model) : null,
+      () => this.#attach(built, architecture, model, config),
+    );
+    return { ...model, severalLabels, ...loaded };
   }
 
   async #openBase(task: ScoreTask): Promise<Loaded> {
@@ -178,10 +164,13 @@ export class ScoredModels {
     const prompts = task === 'embed' ? await readSentencePrompts(base.path) : null;
     const model = await this.#modelOf(architecture, labels, noPositions, prompts);
     const severalLabels = base.config.problem_type === 'multi_label_classification';
-    const built = this.#program();
-    const shared = task === 'embed' ? await this.#shared(built, architecture, model) : null;
-    const attached = shared?.attached ?? (await this.#attach(built, architecture, model, null));
-    return { ...model, severalLabels, attached, values: null, updates: null, users: 0 };
+    const built = await this.#program();
+    const shared =
+      task === 'embed' && usesLists(architecture, 0)
+        ? await this.#models.shared(() => this.#shared(built, architecture, model))
+        : null;
+    const attached = shared?.model ?? (await this.#attach(built, architecture, model, null));
+    return { ...model, severalLabels, ...alone(attached) };
   }
 
   async #modelOf(
@@ -207,13 +196,13 @@ export class ScoredModels {
     };
   }
 
-  #program(): Built {
-    if (this.#built) return this.#built;
-    const builder = new ProgramBuilder();
-    const program = builder.build();
-    const weights = new SharedWeights(builder, program, this.#base, this.#storage());
-    this.#built = { builder, program, weights, shared: null };
-    return this.#built;
+  #program(): Promise<Built> {
+    return this.#models.program(async () => {
+      const builder = new ProgramBuilder();
+      const program = builder.build();
+      const weights = new SharedWeights(builder, program, this.#base, this.#storage());
+      return { builder, program, weights };
+    });
   }
 
   /** On a GPU weights that are bfloat16 in the files stay so, since they have the same values, and are multiplied in float32. */
@@ -241,27 +230,19 @@ export class ScoredModels {
     const positions = longest + virtualTokens.length;
     const run = scoreFunctions({ builder, program, name, model, rows, longest: positions, arena });
     const write = async (values: Float32Array) => await program.write([[model.adapter!.name, values]]);
-    return { model, run, write, holds: null };
+    return { model, run, write };
   }
 
-  /** The plain base model with each row's own update; null if positions cannot be computed as a list. */
+  /** The plain base model with each row's own update. */
   async #shared(
     built: Built,
     architecture: Architecture,
     model: Pick<Model, 'rows' | 'longest' | 'virtualTokens'>,
   ) {
-    if (!usesLists(architecture, 0)) return null;
-    built.shared ??= (async () => {
-      const arena = new AdapterArena(
-        built.builder,
-        built.program,
-        architecture,
-        this.#limits.updateBytes / 4,
-      );
-      await arena.clear(built.program);
-      return { arena, attached: await this.#attach(built, architecture, model, null, arena) };
-    })();
-    return await built.shared;
+    const { builder, program } = built;
+    const arena = new AdapterArena(builder, program, architecture, this.#limits.updateBytes / 4);
+    await arena.clear(program);
+    return { arena, model: await this.#attach(built, architecture, model, null, arena) };
   }
 }
 

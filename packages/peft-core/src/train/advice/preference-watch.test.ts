@@ -11,9 +11,8 @@ import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { type TestTrainOptions, trainOptions, trainRecords } from '../../testing/train-adapter.ts';
 import type { TrainRecord } from '../records.ts';
-import { CurveWatch, type Finding } from './curve-watch.ts';
-import { preferenceAdvice } from './preference-advice.ts';
-import type { PreferenceFinding } from './preference-watch.ts';
+import { preferenceAdvice } from './advice.ts';
+import { CurveWatch, type Finding, type PreferenceFinding } from './curve-watch.ts';
 
 const at = tempFolder();
 let base: BaseModel;

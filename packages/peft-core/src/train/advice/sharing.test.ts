@@ -8,7 +8,7 @@ import { tinyFamilies } from '../../testing/tiny-families.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainOptions, trainRecords } from '../../testing/train-adapter.ts';
 import { effectivePrecision, threadCount } from '../precision.ts';
-import type { Sharing } from './sharing.ts';
+import type { Sharing } from '../reports.ts';
 
 let root: string;
 
@@ -124,11 +124,7 @@ const unshared: Record<string, { given: Parameters<typeof sharingOfRun>[0]; why:
   },
   'a caller who does without': { given: { sharesBeginnings: false }, why: /it was asked not to be/ },
   'an encoder': {
-    given: {
-      model: tinyFamilies.bert,
-      peft: { ...lora, task_type: 'FEATURE_EXTRACTION' },
-      lines: pairs,
-    },
+    given: { model: tinyFamilies.bert, peft: { ...lora, task_type: 'FEATURE_EXTRACTION' }, lines: pairs },
     why: /each token sees those after it, too/,
   },
   'an example of several texts': {

@@ -82,12 +82,21 @@ export class MetricLog {
     });
   }
 
+  /** The steps in order, each with the evaluation after it. */
+  *measurements(): Generator<{ step: Row; evaluation: Required<EvaluationRow> | null }> {
+    const { series } = this;
+    const { train, evaluation } = series;
+    let next = 0;
+    for (const i of train.loss.keys()) {
+      const step = Object.fromEntries(TRAIN.map((name) => [name, train[name][i]!])) as Row;
+      const isEvaluated = evaluation.step[next] === i + 1;
+      yield { step, evaluation: isEvaluated ? evaluationAt(series, next++) : null };
+    }
+  }
+
   /** Views of the current columns. */
   get series(): MetricSeries {
-    return {
-      train: this.#train.columns,
-      evaluation: this.#evaluation.columns as MetricSeries['evaluation'],
-    };
+    return { train: this.#train.columns, evaluation: this.#evaluation.columns as MetricSeries['evaluation'] };
   }
 }
 

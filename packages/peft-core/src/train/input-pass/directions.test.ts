@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attr, rawOp, tf } from '@graft/tf-graph';
 import { Random } from '../../random.ts';
-import { basisWidth, type Directions, withRows } from './directions.ts';
+import { basisWidth, type Directions, withRows } from './input-pass.ts';
 
 const random = new Random(3, 'test');
 const normal = (...shape: number[]) =>

@@ -2,7 +2,15 @@
  * Start values from the inputs of the adapted layers (EVA): a forward pass of the base model over the training examples, each at most once,
  * before the first step. Source: Paischer et al. 2024, arXiv:2410.07170; HF PEFT 0.21.2 (eva.py).
  */
-import { type InputSpecs, type ProgramFunction, type TypedArray, tf } from '@graft/tf-graph';
+import {
+  attr,
+  type InputSpecs,
+  type ProgramFunction,
+  rawOp,
+  type TypedArray,
+  tf,
+  withControlDependency,
+} from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
 import {
   type BatchPlan,
@@ -11,26 +19,16 @@ import {
   layoutOfBase,
   planInputs,
 } from '../../examples/index.ts';
+import type { ModelRuntime } from '../../models/architecture.ts';
 import { withComputation } from '../../nn/computation.ts';
 import { takeRows } from '../../nn/rows.ts';
 import { attachAdapter } from '../../peft-model/peft-model.ts';
 import { Random } from '../../random.ts';
 import type { InputPass } from '../../tuners/tuner.ts';
-import { implementationHere } from '../machine/implementation.ts';
-import { laterFunction } from '../machine/later-functions.ts';
-import { batchInputs, feedsOf, lossOptions } from '../objectives/losses.ts';
+import { batchInputs, feedsOf } from '../objectives/losses.ts';
 import { forwardOf } from '../objectives/passes.ts';
 import type { TrainingRun } from '../open-run.ts';
-import { basisWidth, type Directions, withRows } from './directions.ts';
-import { observedRuntime } from './observed-runtime.ts';
-
-/** Progress in examples. */
-export interface InputProgress {
-  done: number;
-  of: number;
-}
-
-type Run = Pick<TrainingRun, 'setup' | 'options' | 'built' | 'precision'>;
+import type { RecordOf } from '../records.ts';
 
 /** Modules that read the same input, of which the first is observed. */
 interface InputGroup {
@@ -47,34 +45,42 @@ const PARTS = ['vectors', 'sizes', 'mean', 'spread'] as const;
 type Kept = Directions<Float32Array>;
 type Update = ProgramFunction<InputSpecs, Record<string, tf.Tensor>>;
 
-/** The pass that the adapter's start values need; null for other adapters. */
-export const inputPassOf = ({ built }: Pick<TrainingRun, 'built'>): InputPass | null =>
-  built.model.attachment?.inputs ?? null;
-
 /**
- * Computes the start values of the parameters of `pass`, by name. Throws `data_unfit_for_task` for data with too few positions, and
- * `invalid_peft_config` for inputs from which there are no directions.
+ * Sets the start values that come from the inputs of layers. A checkpoint has them, and so do an adapter's files. Throws
+ * `data_unfit_for_task` for data with too few positions, and `invalid_peft_config` for inputs from which there are no directions.
  */
-export function* startFromInputs(
-  run: Run,
+export async function* readInputs(run: TrainingRun): AsyncGenerator<RecordOf<'inputs'>> {
+  const { model, program } = run.built;
+  const pass = model.attachment?.inputs;
+  const { initialAdapter, initialParameters } = run.options;
+  if (!pass || run.resumedFrom !== null || initialAdapter || initialParameters) return;
+  const values = yield* startFromInputs(run, pass);
+  const flat = (program.read(['adapter']).get('adapter') as Float32Array).slice();
+  const parameters = model.layout.views(flat);
+  for (const [name, own] of values) parameters.get(name)!.data.set(own);
+  await program.write([['adapter', flat]]);
+}
+
+/** Computes the start values of the parameters of `pass`, by name. */
+function* startFromInputs(
+  run: TrainingRun,
   pass: InputPass,
-): Generator<InputProgress, Map<string, Float32Array>> {
+): Generator<RecordOf<'inputs'>, Map<string, Float32Array>> {
   const { setup, options, built } = run;
-  const { objective } = setup;
+  const { objective, computation } = setup;
   const seed = options.training.seed;
   const groups = groupsOf(run, pass);
   const layout = {
     ...setup.layout,
     ...layoutOfBase,
-    arrangement: implementationHere() === 'stock' ? ('grid' as const) : ('flat' as const),
+    arrangement: computation.implementation === 'stock' ? ('grid' as const) : ('flat' as const),
   };
   const { plan, examples } = planInputs(setup.data.training, options.training, layout);
   const places = Math.max(
     pass.onlyTargets ? plan.shape.labels : plan.shape.rows * plan.shape.tokens,
     ...groups.map(({ rank }) => 2 * rank),
   );
-  const update = laterFunction<Update>(
-    built,
+  const update = built.later<Update>(
     'inputs',
     JSON.stringify([plan.shape, places, groups.map(({ observed, rank }) => [observed, rank])]),
     (name) => declareUpdate(run, groups, plan, places, name),
@@ -113,15 +119,16 @@ export function* startFromInputs(
     }
     seen += count;
     ranks = ranksOf(groups, kept, pass);
-    if (step + 1 < plan.steps && !areFinal()) yield { done, of: examples.length };
+    if (step + 1 < plan.steps && !areFinal())
+      yield { type: 'inputs', done, of: examples.length, ended: false };
   }
   checkCount(seen, pass, groups);
-  yield { done, of: examples.length };
+  yield { type: 'inputs', done, of: examples.length, ended: true };
   return new Map(groups.flatMap((group, g) => valuesOf(group, ranks[g]!, kept[g]!, pass)));
 }
 
 /** Modules of a stack of the outline read one input. */
-function groupsOf({ setup: { architecture } }: Run, { modules }: InputPass): InputGroup[] {
+function groupsOf({ setup: { architecture } }: TrainingRun, { modules }: InputPass): InputGroup[] {
   const widths = new Map(architecture.modules.map(({ name, in: width }) => [name, width!]));
   const stacks = new Map(architecture.stacks.flatMap((stack) => stack.map((name) => [name, stack[0]!])));
   const groups = new Map<string, InputGroup>();
@@ -136,13 +143,13 @@ function groupsOf({ setup: { architecture } }: Run, { modules }: InputPass): Inp
 }
 
 function declareUpdate(
-  { setup, options, built, precision }: Run,
+  { setup, built }: TrainingRun,
   groups: InputGroup[],
   { shape: grid }: BatchPlan,
   places: number,
   name: string,
 ): Update {
-  const { objective, architecture } = setup;
+  const { objective, architecture, computation } = setup;
   const { builder, model: trained, varies } = built;
   const attached = attachAdapter(builder, architecture, trained.frozen, null, { form: 'folded', name: '' });
   const base = { ...attached, stacks: trained.stacks };
@@ -164,7 +171,7 @@ function declareUpdate(
     ),
   };
   return builder.function(name, inputs, (given) =>
-    withComputation({ precision, implementation: implementationHere() }, () => {
+    withComputation(computation, () => {
       // Every position is needed, also in the last block.
       const { label_positions: _, ...batch } = given;
       const outputs: Record<string, tf.Tensor> = {};
@@ -198,7 +205,7 @@ function declareUpdate(
         inputs: batch as never,
         parameters: new Map(),
         training: null,
-        options: lossOptions(objective, options.training),
+        options: computation.options,
       });
       for (const [module, { g }] of observed)
         if (!outputs[`vectors_${g}`])
@@ -340,4 +347,121 @@ function valuesOf(
     }
     return [parameter, own];
   });
+}
+
+/**
+ * A runtime that passes the input `(N, in)` of each linear module in `modules` to `observe`, which returns the tensors that it computes from it.
+ * A block's output is computed only after those of its modules, so that the inputs of one block are in memory at a time.
+ */
+function observedRuntime(
+  runtime: ModelRuntime,
+  modules: ReadonlySet<string>,
+  observe: (module: string, x: tf.Tensor) => tf.Tensor[],
+): ModelRuntime {
+  let computed: tf.Tensor[] = [];
+  const look = (module: string, x: tf.Tensor) => {
+    if (modules.has(module)) computed.push(...observe(module, x));
+  };
+  return {
+    ...runtime,
+    linear(module, x) {
+      look(module, x);
+      return runtime.linear(module, x);
+    },
+    linears(names, x) {
+      for (const name of names) look(name, x);
+      return runtime.linears(names, x);
+    },
+    block(path, x, body, others) {
+      const y = runtime.block(path, x, body, others);
+      const own = computed;
+      computed = [];
+      return withControlDependency(y, ...own);
+    },
+  };
+}
+
+/**
+ * The leading principal components of rows `(N, width)` that arrive in batches: after each batch, those of all rows so far, up to what lies
+ * outside the directions that are kept. Source: Ross et al. 2008, Incremental Learning for Robust Visual Tracking, section 3.3; HF PEFT
+ * 0.21.2, utils/incremental_pca.py.
+ */
+export interface Directions<T> {
+  /** Unit vectors `(rank, width)`, the most important first. Their signs are arbitrary. */
+  vectors: T;
+  /** Singular values `(rank)` of the rows minus their mean. */
+  sizes: T;
+  /** Mean of the rows `(width)`. */
+  mean: T;
+  /** Sum of the squares of the rows minus their mean, `()`. */
+  spread: T;
+}
+
+/** Inputs up to this width are decomposed exactly: that is as cheap. */
+const EXACT_WIDTH = 256;
+/** Power iterations, as in PEFT. */
+const ITERATIONS = 4;
+
+/** Number of columns of the random basis in which inputs of `width` are decomposed, as in PEFT; 0: they are decomposed exactly. */
+export const basisWidth = (rank: number, width: number): number =>
+  width <= EXACT_WIDTH ? 0 : Math.min(2 * rank, width);
+
+/**
+ * Adds a batch. `rows` `(N, width)` float32; `counted` `(N, 1)` has 1 for each row that counts, at least one, and 0 for the others. `seen` `()` is
+ * the number of rows that counted before; at 0 `before` must be zeros. `basis` is `(width, basisWidth)` random normal numbers; null where
+ * none are needed. A row that is not finite makes the mean not finite.
+ */
+export function withRows(
+  before: Directions<tf.Tensor>,
+  {
+    rows,
+    counted,
+    seen,
+    basis,
+  }: Record<'rows' | 'counted' | 'seen', tf.Tensor> & { basis: tf.Tensor | null },
+): Directions<tf.Tensor> {
+  const rank = before.vectors.shape[0]!;
+  const count = tf.sum(counted);
+  const total = tf.add(seen, count);
+  const average = tf.div(tf.sum(tf.mul(rows, counted), 0), count);
+  const shift = tf.sub(average, before.mean);
+  const added = tf.concat(
+    [
+      tf.mul(tf.sub(rows, average), counted),
+      tf.expandDims(tf.mul(shift, tf.sqrt(tf.div(tf.mul(seen, count), total))), 0),
+    ],
+    0,
+  );
+  const kept = tf.mul(tf.expandDims(before.sizes, 1), before.vectors);
+  const stacked = tf.concat([kept, added], 0) as tf.Tensor2D;
+  // A decomposition of values that are not finite may never end.
+  const finite = rawOp('SelectV2', [], [rawOp('IsFinite', [], [stacked])[0]!, stacked, tf.scalar(0)])[0]!;
+  const { s, v } = decomposed(finite as tf.Tensor2D, basis);
+  return {
+    vectors: tf.transpose(tf.slice(v, [0, 0], [-1, rank])),
+    sizes: tf.slice(s, [0], [rank]),
+    mean: tf.add(before.mean, tf.mul(shift, tf.div(count, total))),
+    spread: tf.add(before.spread, tf.sum(tf.square(added))),
+  };
+}
+
+/** Singular values and right singular vectors `(width, number of values)` of a matrix `(n, width)`. Source: Halko et al. 2009, arXiv:0909.4061. */
+function decomposed(matrix: tf.Tensor2D, basis: tf.Tensor | null): { s: tf.Tensor; v: tf.Tensor } {
+  if (basis === null) return singularValues(matrix);
+  let left = orthonormal(tf.matMul(matrix, basis as tf.Tensor2D));
+  for (let i = 0; i < ITERATIONS; i++) {
+    const right = orthonormal(tf.matMul(matrix, left, true));
+    left = orthonormal(tf.matMul(matrix, right));
+  }
+  return singularValues(tf.matMul(left, matrix, true));
+}
+
+function singularValues(matrix: tf.Tensor2D): { s: tf.Tensor; v: tf.Tensor } {
+  const options = [attr.bool('compute_uv', true), attr.bool('full_matrices', false)];
+  const [s, , v] = rawOp('Svd', options, [matrix]);
+  return { s: s!, v: v! };
+}
+
+function orthonormal(matrix: tf.Tensor2D): tf.Tensor2D {
+  return rawOp('Qr', [attr.bool('full_matrices', false)], [matrix])[0] as tf.Tensor2D;
 }

@@ -9,7 +9,6 @@ import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainOptions } from '../../testing/train-adapter.ts';
 import { setUpTraining } from '../setup.ts';
 import { buildTrainProgram } from '../train-program.ts';
-import { implementationHere } from './implementation.ts';
 
 let root: string;
 
@@ -35,7 +34,7 @@ test('the evaluation is traced at its first use, and once: a first step does not
     peft: { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] },
     training: {},
   });
-  const { architecture, objective, data, layout } = await setUpTraining(options);
+  const { architecture, objective, data, layout, computation } = await setUpTraining(options);
   const { shape } = planTraining(data.training, options.training, layout);
   const built = buildTrainProgram({
     architecture,
@@ -43,9 +42,9 @@ test('the evaluation is traced at its first use, and once: a first step does not
     peft: options.peft,
     form: 'trained',
     training: options.training,
+    ...computation,
     storage: 'float32',
     precision: 'fp32',
-    implementation: implementationHere(),
     grid: shape,
     evaluationGrid: shape,
   });

@@ -13,11 +13,10 @@ import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainOptions } from '../../testing/train-adapter.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { feedsOf } from '../objectives/losses.ts';
-import { learningRateAt } from '../run-step.ts';
+import { learningRateAt, optimizerScalars } from '../run-step.ts';
 import { setUpTraining } from '../setup.ts';
 import { startValues } from '../start-values.ts';
 import { buildTrainProgram } from '../train-program.ts';
-import { optimizerScalars } from '../update/optimizer.ts';
 
 const steps = 20;
 let root: string;

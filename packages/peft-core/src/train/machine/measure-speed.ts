@@ -1,7 +1,6 @@
-import { ProgramBuilder, tf } from '@graft/tf-graph';
+import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import { type MatmulPrecision, withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
-import { implementationHere } from './implementation.ts';
 
 // Sizes of a small model's step: they give the speed that jobs reach, and cost the trainer at most 20 MB.
 const smallModels = { tokens: 512, hidden: 576, wide: 1536 };
@@ -28,12 +27,13 @@ export async function measureSpeed(
   const input = builder.variable({ name: 'input', shape: [tokens, hidden] });
   const up = builder.variable({ name: 'up', shape: [hidden, wide], dtype });
   const down = builder.variable({ name: 'down', shape: [wide, hidden], dtype });
+  const implementation = usesGraftKernels() ? 'kernels' : 'stock';
   const program = builder.build();
   const productsOf = builder.onDemand(program, (pairs: number) =>
     builder.function(`${pairs} pairs`, {}, () => {
       let x = input.read();
       for (let i = 0; i < pairs; i++)
-        x = withComputation({ precision, implementation: implementationHere() }, () =>
+        x = withComputation({ precision, implementation }, () =>
           matmul(matmul(x, up.read({ stored: true })), down.read({ stored: true })),
         );
       // Returns one number: copying the whole product out must not count.

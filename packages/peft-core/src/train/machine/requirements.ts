@@ -1,6 +1,7 @@
 import { kernelSets, useKernels, usesGpu } from '@graft/tf-graph';
+import type { ResolvedTraining } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
-import { type Requirements, threadCount } from '../precision.ts';
+import { computedHere, type Requirements } from '../precision.ts';
 
 /**
  * Configures this process to compute as a run requires. Throws `requirements_not_met` if it cannot, because it was started for another
@@ -8,13 +9,13 @@ import { type Requirements, threadCount } from '../precision.ts';
  */
 export function meetRequirements(
   wanted: Requirements | undefined,
-  precision: Requirements['precision'],
+  trained: ResolvedTraining['precision'],
 ): void {
   if (!wanted) {
     useKernels();
     return;
   }
-  const threads = threadCount();
+  const { precision, threads } = computedHere(trained);
   if (wanted.threads !== threads || wanted.precision !== precision) {
     throw notMet(
       `the job is computed in ${wanted.precision} by ${wanted.threads} threads, and this worker's trainer in ${precision} by ${threads}`,

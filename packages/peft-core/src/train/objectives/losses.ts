@@ -2,7 +2,6 @@
 import { type InputSpec, type TypedArray, tf } from '@graft/tf-graph';
 import type { FilledBatch, GridShape } from '../../examples/index.ts';
 import type { ObjectiveName } from '../../objectives/objectives.ts';
-import { adapterTensors } from '../../peft-model/peft-model.ts';
 import { contrastiveLoss } from './contrastive/loss.ts';
 import { cosineLoss } from './cosine/loss.ts';
 import { dpoLoss } from './dpo/loss.ts';
@@ -107,13 +106,3 @@ export function lossOf(objective: ObjectiveName, context: LossContext): Loss {
 
 export const lossOptions = (objective: ObjectiveName, training: LossOptions): LossOptions =>
   Object.fromEntries((losses[objective].options ?? []).map((name) => [name, training[name]]));
-
-/** Losses of a batch, without dropout. */
-export function evaluated(
-  objective: ObjectiveName,
-  batch: Pick<LossContext, 'model' | 'grid' | 'inputs' | 'options'>,
-) {
-  const parameters = adapterTensors(batch.model);
-  const { total, ...rest } = lossOf(objective, { ...batch, parameters, training: null });
-  return { loss: total, ...rest };
-}

@@ -40,12 +40,7 @@ async function measured(name: string, lines: object[], sets: object[][] = []) {
     validationFile: file,
     exampleCount: lines.length,
     peft: { peft_type: 'LORA', r: 2, task_type, target_modules: ['q_proj', 'v_proj'] },
-    training: {
-      learning_rate: 1e-9,
-      batch_size: lines.length,
-      max_steps: 1,
-      precision: 'fp32',
-    },
+    training: { learning_rate: 1e-9, batch_size: lines.length, max_steps: 1, precision: 'fp32' },
     outputDir: at(`${name}-out`),
   });
   const validationFiles = sets.map((_, i) => ({ name: `set${i}`, path: at(`${name}-${i}.jsonl`) }));

@@ -11,18 +11,17 @@ import {
 } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import { examplesPerEpoch, type TrainingData } from '../../examples/index.ts';
-import { bestMetricOf, EVAL_LOSS, everyColumn } from '../../objectives/metrics.ts';
+import { bestMetricOf, columnsOfSet, EVAL_LOSS, everyColumn } from '../../objectives/metrics.ts';
 import { objectiveFor } from '../../objectives/objectives.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
 import { type CheckpointCandidate, folderOfTrial } from '../checkpoints/manifest.ts';
 import { evaluationAt, MetricLog, type MetricSeries } from '../checkpoints/metric-series.ts';
 import { loadNewest, type SkippedCheckpoint } from '../checkpoints/read-checkpoint.ts';
-import { setColumns } from '../evaluation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
 import { identityOf } from '../open-run.ts';
-import { effectivePrecision } from '../precision.ts';
-import type { TrainOptions } from '../records.ts';
+import type { SweepStretch, TrainOptions } from '../records.ts';
+import type { TrialRow } from '../reports.ts';
 import { setUpTraining } from '../setup.ts';
 import { readSweepCheckpoint, type StoredTrial } from './sweep-checkpoint.ts';
 import {
@@ -31,7 +30,6 @@ import {
   sweepProgress,
   type TrialProgress,
 } from './sweep-progress.ts';
-import type { SweepStretch, TrialRow } from './sweep-records.ts';
 
 /** Options of a sweep: those common to all trials, and the trials, which differ only in `peft` and `learning_rate`. */
 export interface SweepOptions
@@ -195,9 +193,8 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   );
   const dataOf = sharedData();
   const [first] = given as [TrainOptions, ...TrainOptions[]];
-  const precision = effectivePrecision(first.training.precision);
   // Kernels are part of the sweep's identity, so they are selected before it is computed.
-  meetRequirements(options.requirements, precision);
+  meetRequirements(options.requirements, first.training.precision);
   const data = await dataOf(first);
   if (data.validation.length === 0) {
     const message = 'sweep: needs validation data, and there are no examples to compare trials on';
@@ -206,7 +203,7 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   const { steps } = optimizerSteps(examplesPerEpoch(data), first.training);
   const { name: objective } = objectiveFor(first.peft.task_type, data.format, first.method);
   const baseDigest = await options.base.digest();
-  const identities = given.map((each) => identityOf(each, data, { baseDigest, precision }));
+  const identities = given.map((each) => identityOf(each, data, baseDigest));
   const identity = sha256(JSON.stringify({ sweep: identities }));
   const { checkpoint, passedOver } = await loadNewest(checkpoints.candidates, (candidate) =>
     readSweepCheckpoint(candidate, identity, work),
@@ -218,7 +215,7 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
       folder: path.join(work, folderOfTrial(i)),
       log: new MetricLog(kept?.series ?? null, [
         ...everyColumn,
-        ...setColumns(objective, data.validationSets),
+        ...(data.validationSets ?? []).flatMap((set) => columnsOfSet(set.name, objective)),
       ]),
       diverged: kept?.diverged ?? false,
       checkpoint: kept?.checkpoint ?? null,

@@ -25,7 +25,7 @@ import {
 } from '../checkpoints/manifest.ts';
 import { type MetricSeries, readSeries, tensorsOf } from '../checkpoints/metric-series.ts';
 import { verifyOwn } from '../checkpoints/read-checkpoint.ts';
-import { type WrittenCheckpoint, writeWhole } from '../checkpoints/write-whole.ts';
+import { type WrittenCheckpoint, writeWhole } from '../checkpoints/write-checkpoint.ts';
 
 const SWEEP_FILE = 'sweep.json';
 

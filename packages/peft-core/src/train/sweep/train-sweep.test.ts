@@ -95,12 +95,9 @@ async function filesOf(folder: string): Promise<string[]> {
 /** Counts how often a base model is loaded. */
 class CountingWarmModel extends WarmModel {
   loads = 0;
-  override async open(...[keys, load, add]: Parameters<WarmModel['open']>) {
-    const counted = async () => {
-      this.loads++;
-      return await load();
-    };
-    return await super.open(keys, counted, add);
+  override async load(...of: Parameters<WarmModel['load']>) {
+    this.loads++;
+    return await super.load(...of);
   }
 }
 

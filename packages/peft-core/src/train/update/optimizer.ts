@@ -1,43 +1,51 @@
-import { tf } from '@graft/tf-graph';
+import { type InputSpec, type InputTensors, tf, type Variable } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../../config/index.ts';
 import type { AdapterLayout, LayoutEntry } from '../../peft-model/adapter-layout.ts';
 
+/**
+ * Scalars of step t, from 1, computed in double precision on the host: the learning rate, learning rate / (1 − β₁ᵗ) and √(1 − β₂ᵗ); and with
+ * `ema_decay` the share of the average that stays.
+ */
+export type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec> &
+  ({ average_keeps: InputSpec } | Record<never, never>);
+
+/** Flat variables `(size)` that a step changes; `average`: null without `ema_decay`. */
 export interface OptimizerState {
-  parameters: tf.Tensor;
-  expAvg: tf.Tensor;
-  expAvgSq: tf.Tensor;
+  parameters: Pick<Variable, 'read' | 'assign'>;
+  expAvg: Variable;
+  expAvgSq: Variable;
+  average: Variable | null;
 }
 
-/** Scalars of one step, computed in double precision on the host. */
-export interface OptimizerStep {
-  learningRate: tf.Tensor;
-  /** learning rate / (1 − β₁ᵗ) */
-  stepSize: tf.Tensor;
-  /** √(1 − β₂ᵗ) */
-  rootCorrection: tf.Tensor;
-}
-
-/** The scalars of step `t` (from 1), by the names of the program's inputs. */
-export function optimizerScalars(
-  {
-    adam_beta1: beta1,
-    adam_beta2: beta2,
-    ema_decay: decay,
-  }: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2' | 'ema_decay'>,
-  learningRate: number,
-  t: number,
-) {
-  return {
-    // The average starts with the adapter after the first step.
-    ...(decay === undefined ? {} : { average_keeps: Float32Array.of(t === 1 ? 0 : decay) }),
-    learning_rate: Float32Array.of(learningRate),
-    step_size: Float32Array.of(learningRate / (1 - beta1 ** t)),
-    root_correction: Float32Array.of(Math.sqrt(1 - beta2 ** t)),
+/** Clips the gradients, and updates the adapter, Adam's moments and the average. Returns the norm of the gradients before. */
+export function applyGradients(
+  state: OptimizerState,
+  gradients: tf.Tensor,
+  step: InputTensors<StepInputs>,
+  training: OptimizerOptions,
+  layout: AdapterLayout,
+): tf.Tensor {
+  const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
+  // Otherwise values computed from these alone would stay in memory through the whole step.
+  const late = { after: [gradients] };
+  const before = {
+    parameters: state.parameters.read(late),
+    expAvg: state.expAvg.read(late),
+    expAvgSq: state.expAvgSq.read(late),
   };
+  const after = adamW(before, clipped, step, training, layout);
+  state.parameters.assign(after.parameters);
+  state.expAvg.assign(after.expAvg);
+  state.expAvgSq.assign(after.expAvgSq);
+  if (state.average && 'average_keeps' in step)
+    state.average.assign(averaged(state.average.read(late), after.parameters, step.average_keeps));
+  return norm;
 }
+
+type Moments = Record<'parameters' | 'expAvg' | 'expAvgSq', tf.Tensor>;
 
 /** Scales flat gradients to a norm of at most `max`, as torch's clip_grad_norm_ does; 0 disables this. Returns the original norm. */
-export function clipGradients(gradients: tf.Tensor, max: number): { clipped: tf.Tensor; norm: tf.Tensor } {
+function clipGradients(gradients: tf.Tensor, max: number): { clipped: tf.Tensor; norm: tf.Tensor } {
   const norm = tf.sqrt(tf.sum(tf.square(gradients)));
   if (max === 0) return { clipped: gradients, norm };
   const factor = tf.minimum(tf.div(max, tf.add(norm, 1e-6)), 1);
@@ -48,13 +56,13 @@ export function clipGradients(gradients: tf.Tensor, max: number): { clipped: tf.
  * AdamW with decoupled weight decay over flat vectors `(size)`, in torch.optim.AdamW's order of operations.
  * Source: Loshchilov and Hutter 2019, arXiv:1711.05101.
  */
-export function adamW(
-  state: OptimizerState,
+function adamW(
+  state: Moments,
   gradients: tf.Tensor,
-  step: OptimizerStep,
+  step: InputTensors<StepInputs>,
   training: OptimizerOptions,
   layout: AdapterLayout,
-): OptimizerState {
+): Moments {
   const { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: epsilon, weight_decay: decay } = training;
   const shares = rateShares(layout, training);
   const scaled = (rate: tf.Tensor) => (shares ? tf.mul(shares, rate) : rate);
@@ -63,13 +71,13 @@ export function adamW(
       ? state.parameters
       : tf.sub(
           state.parameters,
-          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), scaled(step.learningRate))),
+          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), scaled(step.learning_rate))),
         );
   const expAvg = tf.add(state.expAvg, tf.mul(tf.sub(gradients, state.expAvg), 1 - beta1));
   const expAvgSq = tf.add(tf.mul(state.expAvgSq, beta2), tf.mul(tf.square(gradients), 1 - beta2));
-  const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), step.rootCorrection), epsilon);
+  const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), step.root_correction), epsilon);
   return {
-    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), scaled(step.stepSize))),
+    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), scaled(step.step_size))),
     expAvg,
     expAvgSq,
   };
@@ -79,14 +87,14 @@ export function adamW(
  * Updates the average of flat vectors `(size)`; `keeps`, a scalar, is the decay. With 0 the result is `values`, bit for bit.
  * Source: torch, optim/swa_utils.py (AveragedModel, get_ema_multi_avg_fn).
  */
-export function averaged(average: tf.Tensor, values: tf.Tensor, keeps: tf.Tensor): tf.Tensor {
+function averaged(average: tf.Tensor, values: tf.Tensor, keeps: tf.Tensor): tf.Tensor {
   return tf.sub(values, tf.mul(tf.sub(values, average), keeps));
 }
 
 type OptimizerOptions = Pick<
   ResolvedTraining,
   | ('adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay')
-  | ('learning_rate' | 'loraplus_lr_ratio' | 'loraplus_lr_embedding')
+  | ('max_grad_norm' | 'learning_rate' | 'loraplus_lr_ratio' | 'loraplus_lr_embedding')
 >;
 
 /** Weight decay of each value. As in transformers' Trainer, biases and norms (tensors with one axis) are not decayed. */

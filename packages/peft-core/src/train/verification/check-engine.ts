@@ -67,9 +67,7 @@ function checkProduct(program: Program, fn: ProgramFunction<typeof sides, { prod
       throw new GraftError(
         'engine_unsound',
         `A product of whole numbers is ${value} instead of ${expected}.`,
-        {
-          fault: 'environment',
-        },
+        { fault: 'environment' },
       );
     }
   }

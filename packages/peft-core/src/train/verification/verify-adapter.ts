@@ -4,23 +4,11 @@ import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
 import { attach } from '../../tuners/registry.ts';
-import { type BaseStorage, baseStorage } from '../../weights/base-storage.ts';
+import type { BaseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
-import {
-  evaluate,
-  type Measured,
-  type Measurement,
-  type Metrics,
-  measuredExamples,
-  planMeasured,
-  retrievesPairs,
-} from '../evaluation.ts';
-import { implementationHere } from '../machine/implementation.ts';
+import { evaluate, type Measurement, type Metrics, planMeasured } from '../evaluation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
-import { lossOptions } from '../objectives/losses.ts';
-import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
-import { needsReference } from '../reference.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';
 import { startValues } from '../start-values.ts';
 import { buildEvaluationProgram } from '../train-program.ts';
@@ -81,7 +69,7 @@ export async function verifyAdapter(
   const { base, peft, training } = options;
   const prepared = await prepare(options);
   const { setup } = prepared;
-  const trainedOn = baseStorage(training.base_dtype, effectivePrecision(training.precision));
+  const trainedOn = setup.computation.storage;
   const starting = { seed: training.seed, baseStorage: training.base_dtype };
   let hasMoved = () => Promise.resolve(true);
   const { loss: reloadedLoss } = await measure(options, prepared, trainedOn, {
@@ -99,16 +87,10 @@ export async function verifyAdapter(
     },
   });
   const served =
-    options.served && !needsReference({ setup: prepared.setup, options })
-      ? await servedFigures(options, prepared, options.served)
-      : null;
+    options.served && !setup.needsReference ? await servedFigures(options, prepared, options.served) : null;
   const untrained =
     setup.architecture.taskHead.length > 0
-      ? {
-          peft,
-          form: 'trained' as const,
-          values: (model: PeftModel) => startValues(model, base, starting),
-        }
+      ? { peft, form: 'trained' as const, values: (model: PeftModel) => startValues(model, base, starting) }
       : { peft: null, form: 'folded' as const, values: null };
   const { loss: baseLoss } = await measure(options, prepared, served ? SERVED : trainedOn, untrained);
   const loss = served?.loss ?? reloadedLoss;
@@ -124,28 +106,22 @@ export async function measureServed(
   limit: ServedLimit,
 ): Promise<ServedFigures | null> {
   const prepared = await prepare(options);
-  return prepared.measuredOn === 'validation' && !needsReference({ setup: prepared.setup, options })
-    ? await servedFigures(options, prepared, limit)
-    : null;
+  const { data, needsReference } = prepared.setup;
+  return data.validation.length > 0 && !needsReference ? await servedFigures(options, prepared, limit) : null;
 }
 
-interface Prepared extends Measured {
+interface Prepared {
   setup: TrainingSetup;
   /** The adapter in the files. */
-  written: {
-    peft: VerificationOptions['peft'];
-    form: 'folded';
-    values: (model: PeftModel) => Float32Array;
-  };
+  written: { peft: VerificationOptions['peft']; form: 'folded'; values: (model: PeftModel) => Float32Array };
   adapterParameters: number;
 }
 
 async function prepare(options: VerificationOptions): Promise<Prepared> {
-  meetRequirements(options.requirements, effectivePrecision(options.training.precision));
+  meetRequirements(options.requirements, options.training.precision);
   const setup = await setUpTraining(options);
   const { config, tensors } = await readAdapter(options.adapterDir);
   return {
-    ...measuredExamples(setup.data, true)!,
     setup,
     written: { peft: config, form: 'folded', values: (model) => adapterValues(model, tensors) },
     adapterParameters: [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0),
@@ -158,11 +134,11 @@ async function servedFigures(
   { memoryBytes }: ServedLimit,
 ): Promise<ServedFigures | null> {
   const { setup, adapterParameters } = prepared;
-  const { shape } = planMeasured(prepared, options.training, setup.layout);
+  const { plan } = planMeasured(setup.data, options.training, setup.layout, true)!;
   const needed = measuringMemory({
     model: setup.architecture,
-    shape,
-    kernels: implementationHere() === 'kernels',
+    shape: plan.shape,
+    kernels: setup.computation.implementation === 'kernels',
     adapterParameters,
   });
   if (memoryBytes !== null && needed > memoryBytes) return null;
@@ -173,7 +149,7 @@ async function servedFigures(
 /** Measures one model. Closes its program before returning, so that two base models are never loaded at once. */
 async function measure(
   { base, training }: VerificationOptions,
-  { setup: { architecture, objective, layout }, ...measured }: Prepared,
+  { setup: { architecture, objective, data, layout, computation } }: Prepared,
   storage: BaseStorage,
   adapter: {
     peft: VerificationOptions['peft'] | null;
@@ -181,27 +157,22 @@ async function measure(
     values: ((model: PeftModel) => Float32Array | Promise<Float32Array>) | null;
   },
 ): Promise<Measurement> {
-  const precision = effectivePrecision(training.precision);
   const { peft, form } = adapter;
   const own = peft ? layout : { ...layout, ...layoutOfBase };
-  const plan = planMeasured(measured, training, own);
+  const measured = planMeasured(data, training, own, true)!;
   const built = buildEvaluationProgram({
     architecture,
     objective,
-    classes: layout.classes ?? 0,
-    options: lossOptions(objective, training),
+    ...computation,
     peft,
     form,
     storage,
-    precision,
-    implementation: implementationHere(),
-    grid: plan.shape,
-    retrieves: retrievesPairs(training),
+    grid: measured.plan.shape,
   });
   try {
     await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
     if (adapter.values) await built.program.write([['adapter', await adapter.values(built.model)]]);
-    return evaluate(built, plan, measured, own);
+    return evaluate(built, measured, own);
   } finally {
     built.program.close();
   }

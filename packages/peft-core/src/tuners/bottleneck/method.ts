@@ -41,11 +41,7 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   library: 'adapters',
   usual: { preset: 'seq_bn' },
   trials: {
-    languageModel: {
-      options: { preset: 'double_seq_bn', reduction_factor: 8 },
-      epochs: 3,
-      margin: 50,
-    },
+    languageModel: { options: { preset: 'double_seq_bn', reduction_factor: 8 }, epochs: 3, margin: 50 },
     classifier: { options: { preset: 'seq_bn' }, epochs: 10 },
   },
   schema: BottleneckConfigSchema,

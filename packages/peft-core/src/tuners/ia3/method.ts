@@ -51,10 +51,7 @@ export const ia3Method: Method<Ia3Config> = {
   paper: 'https://arxiv.org/abs/2205.05638',
   library: 'HF PEFT',
   usual: {},
-  trials: {
-    languageModel: { options: {}, epochs: 4, margin: 50 },
-    classifier: { options: {}, epochs: 10 },
-  },
+  trials: { languageModel: { options: {}, epochs: 4, margin: 50 }, classifier: { options: {}, epochs: 10 } },
   schema: Ia3ConfigSchema,
   unimplemented: {},
   faults: ia3Faults,

@@ -31,10 +31,7 @@ export function scaledModules(config: ScaledOptions, model: ModelOutline): Scale
       'target_modules',
       `IA3 scales linear layers, and ${unfit.slice(0, 4).join(', ')} ${unfit.length > 1 ? 'are' : 'is'} none`,
     );
-  return names.map((name) => ({
-    module: byName.get(name)!,
-    scales: isInput(name) ? 'input' : 'output',
-  }));
+  return names.map((name) => ({ module: byName.get(name)!, scales: isInput(name) ? 'input' : 'output' }));
 }
 
 /** The config as PEFT writes it: nulls become the architecture's defaults. Throws `target_modules_required` if it has none. */

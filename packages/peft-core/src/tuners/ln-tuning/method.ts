@@ -31,9 +31,7 @@ export const lnTuningMethod: Method<LnTuningConfig> = {
   paper: 'https://arxiv.org/abs/2312.11420',
   library: 'HF PEFT',
   usual: {},
-  trials: {
-    languageModel: { options: {}, epochs: 4, margin: 50 },
-  },
+  trials: { languageModel: { options: {}, epochs: 4, margin: 50 } },
   schema: LnTuningConfigSchema,
   unimplemented: {},
   faults: modulePatternFaults,

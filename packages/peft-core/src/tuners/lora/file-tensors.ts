@@ -21,10 +21,7 @@ export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTe
     });
   tensors.push(
     ...trainedBiases(saved.modules, config.bias, model, wrappedModules(names, adapted.experts)).map(
-      ({ key, shape }) => ({
-        name: key,
-        shape,
-      }),
+      ({ key, shape }) => ({ name: key, shape }),
     ),
   );
   for (const target of targets) {

@@ -63,15 +63,8 @@ export const loraMethod: Method<LoraConfig> = {
   servedBy: loraRuntimes,
   usual: usualLora,
   trials: {
-    languageModel: {
-      options: usualLora,
-      epochs: 3,
-      margin: 50,
-    },
-    classifier: {
-      options: { r: 16, lora_alpha: 32, target_modules: ['query', 'value'] },
-      epochs: 10,
-    },
+    languageModel: { options: usualLora, epochs: 3, margin: 50 },
+    classifier: { options: { r: 16, lora_alpha: 32, target_modules: ['query', 'value'] }, epochs: 10 },
   },
   schema: LoraConfigSchema,
   unimplemented: UNIMPLEMENTED_OPTIONS,
@@ -85,10 +78,7 @@ export const loraMethod: Method<LoraConfig> = {
   choose: chooseLora,
   chosenWith: { target_parameters: 'target_modules' },
   forms: ['use_dora', 'use_rslora'],
-  costly: {
-    lora_alpha: 'it is 8',
-    ...costlyTargets,
-  },
+  costly: { lora_alpha: 'it is 8', ...costlyTargets },
   faults: loraFaults,
   idle: evaRequestFaults,
   neededBase: ({ init_lora_weights: init }) =>

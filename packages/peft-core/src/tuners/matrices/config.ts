@@ -22,11 +22,7 @@ import { type MatrixOptions, type MatrixTarget, matrixTargets } from './targets.
 export const updateOptions = {
   task_type: taskType,
   r: updateRank(8),
-  alpha: Type.Number({
-    exclusiveMinimum: 0,
-    default: 8,
-    description: 'The update is scaled by alpha / r.',
-  }),
+  alpha: Type.Number({ exclusiveMinimum: 0, default: 8, description: 'The update is scaled by alpha / r.' }),
   rank_dropout: dropoutProbability('Probability that an output of the update is dropped during training.'),
   module_dropout: dropoutProbability(
     'Probability that the whole update of a layer is dropped in a step of training.',

@@ -44,10 +44,7 @@ const MissConfigSchema = Type.Object(
     bias: trainedBiases('MiSS_only'),
     modules_to_save: modulesToSave,
   },
-  {
-    $id: 'MissConfig',
-    description: 'Matrix shard sharing. Source: Kang et al. 2024, arXiv:2409.15371.',
-  },
+  { $id: 'MissConfig', description: 'Matrix shard sharing. Source: Kang et al. 2024, arXiv:2409.15371.' },
 );
 
 export type MissConfig = Static<typeof MissConfigSchema>;

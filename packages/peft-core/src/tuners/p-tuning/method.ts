@@ -50,11 +50,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   library: 'HF PEFT',
   usual: { num_virtual_tokens: 20, encoder_hidden_size: 128 },
   trials: {
-    languageModel: {
-      options: { num_virtual_tokens: 20, encoder_hidden_size: 128 },
-      epochs: 6,
-      margin: 30,
-    },
+    languageModel: { options: { num_virtual_tokens: 20, encoder_hidden_size: 128 }, epochs: 6, margin: 30 },
   },
   schema: PTuningConfigSchema,
   unimplemented: {},

@@ -43,13 +43,7 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
   paper: 'https://arxiv.org/abs/2101.00190',
   library: 'HF PEFT',
   usual: { num_virtual_tokens: 20 },
-  trials: {
-    languageModel: {
-      options: { num_virtual_tokens: 10 },
-      epochs: 6,
-      margin: 30,
-    },
-  },
+  trials: { languageModel: { options: { num_virtual_tokens: 10 }, epochs: 6, margin: 30 } },
   schema: PrefixTuningConfigSchema,
   unimplemented: {},
   idle: ({ encoder_hidden_size: width = null, prefix_projection: projected }) =>

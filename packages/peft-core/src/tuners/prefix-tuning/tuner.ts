@@ -29,11 +29,7 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
     sharedByBlocks: [PROMPT, ...saved.parameters.map(({ name }) => name)],
     prefix: (context, site) => prefixOf(context, site, config.num_virtual_tokens, model),
     prefixLength: config.num_virtual_tokens,
-    written: {
-      ...config,
-      ...prefixSizes(model),
-      encoder_hidden_size: hiddenSizeOf(config, model),
-    },
+    written: { ...config, ...prefixSizes(model), encoder_hidden_size: hiddenSizeOf(config, model) },
   };
 }
 

@@ -16,11 +16,7 @@ import { drawProjections } from './projections.ts';
 import { projectionKeys, projectionShapes, type SharedSizes, sharedSizes, vectorNames } from './tensors.ts';
 
 /** VeRA: trained vectors between frozen random projections. Options, names and start values follow peft's VeraConfig. */
-export const veraTuner: Tuner<VeraConfig> = {
-  keyPrefix: 'base_model.model.',
-  keys: projectionKeys,
-  attach,
-};
+export const veraTuner: Tuner<VeraConfig> = { keyPrefix: 'base_model.model.', keys: projectionKeys, attach };
 
 function attach(config: VeraConfig, model: Architecture): Attachment {
   const targets = veraMethod.targets(config, model);
@@ -133,11 +129,7 @@ function projected(x: tf.Tensor, { a, b, rows, outputs }: UpdateParts): tf.Tenso
       const [dWide, dOutputs] = nestedGrads(scaledColumns)([wide, kept.outputs], dy);
       const dScaled = flowingMatmul(dWide!, usedRows(kept.b)); // (N, rank)
       const [dNarrow, dRows] = nestedGrads(scaledColumns)([narrow, kept.rows], dScaled);
-      return {
-        x: flowingMatmul(dNarrow!, firstColumns(kept.a, width)),
-        rows: dRows!,
-        outputs: dOutputs!,
-      };
+      return { x: flowingMatmul(dNarrow!, firstColumns(kept.a, width)), rows: dRows!, outputs: dOutputs! };
     },
   });
 }

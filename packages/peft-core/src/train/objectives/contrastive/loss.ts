@@ -53,10 +53,7 @@ function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
       { model, grid, inputs, options: {} },
       inputs,
       { checkpointing },
-      (context) => ({
-        total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)),
-        correct: tf.scalar(0),
-      }),
+      (context) => ({ total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)), correct: tf.scalar(0) }),
     );
     add(gradients);
     return { done: loss };

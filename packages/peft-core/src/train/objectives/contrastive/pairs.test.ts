@@ -13,7 +13,6 @@ import { scoreTexts } from '../../../score/score-texts.ts';
 import { writeTinyModel } from '../../../testing/tiny-model.ts';
 import { trainRecords } from '../../../testing/train-adapter.ts';
 import { loadWeights } from '../../../weights/load-weights.ts';
-import { implementationHere } from '../../machine/implementation.ts';
 import type { TrainOptions, TrainRecord } from '../../records.ts';
 import { setUpTraining } from '../../setup.ts';
 import { startValues } from '../../start-values.ts';
@@ -176,7 +175,7 @@ for (const checkpointing of [false, true]) {
       lora_dropout: 0.2,
     });
     const { base, peft } = options;
-    const { architecture, data, objective, layout } = await setUpTraining(options);
+    const { architecture, data, objective, layout, computation } = await setUpTraining(options);
     const plan = planTraining(data.training, options.training, layout);
     const built = buildTrainProgram({
       architecture,
@@ -184,9 +183,9 @@ for (const checkpointing of [false, true]) {
       peft,
       form: 'trained',
       training: options.training,
+      ...computation,
       storage: 'float32',
       precision: 'fp32',
-      implementation: implementationHere(),
       grid: plan.shape,
       evaluationGrid: null,
       wholeBatch: roundToLabels(6),

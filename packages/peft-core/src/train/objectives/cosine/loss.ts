@@ -17,9 +17,5 @@ function loss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
   const anchors = tf.slice(units, [0, 0], [count, width]);
   const cosines = tf.sum(tf.mul(anchors, tf.slice(units, [count, 0], [count, width])), -1);
   const losses = tf.square(tf.sub(cosines, inputs.scores));
-  return {
-    total: tf.sum(tf.mul(losses, inputs.label_scales)),
-    correct: tf.scalar(0),
-    predictions: cosines,
-  };
+  return { total: tf.sum(tf.mul(losses, inputs.label_scales)), correct: tf.scalar(0), predictions: cosines };
 }

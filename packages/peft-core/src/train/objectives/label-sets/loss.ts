@@ -34,11 +34,7 @@ function loss(
   const predictions = tf.cast(tf.greater(logits, 0), 'float32');
   const wrong = tf.sum(tf.abs(tf.sub(predictions, targets)), -1);
   const counted = tf.logicalAnd(tf.equal(wrong, 0), tf.greater(scales, 0));
-  return {
-    total: tf.sum(tf.mul(losses, scales)),
-    correct: tf.sum(tf.cast(counted, 'float32')),
-    predictions,
-  };
+  return { total: tf.sum(tf.mul(losses, scales)), correct: tf.sum(tf.cast(counted, 'float32')), predictions };
 }
 
 /** log(1 + eᶻ) − z · target for each element of `(K, C)`. */

@@ -41,10 +41,7 @@ function costsOf({ out, width, rank, transposed }: LoraTarget, init: string): St
   // Bases of the inputs and outputs: before, after and while they are made orthonormal.
   const narrow = 3 * rank * (out + width) + (iterations === null ? 0 : decompositionNumbers(rank, width));
   const products = iterations === null ? 1 : 2 * iterations + 2;
-  return {
-    bytes: FLOAT * (held + numbers + narrow),
-    work: WORK.narrow * products * 2 * numbers * rank,
-  };
+  return { bytes: FLOAT * (held + numbers + narrow), work: WORK.narrow * products * 2 * numbers * rank };
 }
 
 /**
