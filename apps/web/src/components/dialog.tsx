@@ -1,20 +1,27 @@
-import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { type ComponentChildren, createContext, type JSX } from 'preact';
+import { useContext, useEffect, useId, useRef } from 'preact/hooks';
 import { IconButton } from './forms/button.tsx';
 
-/** A modal dialog, open while mounted. Escape and a click on the backdrop close it. */
-export function Dialog({
-  title,
-  wide = false,
-  children,
-  onClose,
-}: {
+const Closing = createContext<() => void>(() => {});
+
+/** Provides the `onClose` of a dialog to the components in it. */
+export const Opened = ({ onClose, children }: { onClose: () => void; children: ComponentChildren }) => (
+  <Closing.Provider value={onClose}>{children}</Closing.Provider>
+);
+
+/** Returns what closes the dialog that a component is in. Outside of dialogs it does nothing. */
+export const useClose = (): (() => void) => useContext(Closing);
+
+interface DialogProps {
   title: string;
   /** For contents that need the width of a page. */
   wide?: boolean;
   children: ComponentChildren;
-  onClose: () => void;
-}) {
+}
+
+/** A modal dialog, open while mounted, in `<Opened>`. Escape and a click on the backdrop close it. */
+export function Dialog({ title, wide = false, children }: DialogProps) {
+  const onClose = useClose();
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => ref.current!.showModal(), []);

@@ -4,20 +4,11 @@ import { usePages } from './pages.ts';
 
 const pageSize = 100;
 
-export interface AdapterFilters {
-  search: string;
-  base: string;
-}
-
 /** Pages of the team's adapters, newest first. */
-export function useAdapters({ search, base }: AdapterFilters) {
-  const filters = { ...(search && { search }), ...(base && { base_model: base }) };
-  return usePages(
-    ['adapters', { search, base }],
-    () => graft.adapters.list({ limit: pageSize, ...filters }),
-    { keepPrevious: true },
-  );
-}
+export const useAdapters = (filters: { search?: string; base_model?: string }) =>
+  usePages(['adapters', filters], () => graft.adapters.list({ limit: pageSize, ...filters }), {
+    keepPrevious: true,
+  });
 
 export const useDeletedVersions = () =>
   usePages(['adapters', 'deleted'], () => graft.adapters.listDeleted({ limit: pageSize }));

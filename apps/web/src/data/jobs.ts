@@ -58,10 +58,7 @@ export function useJob(id: string, isLive = true) {
 }
 
 export const useAttempts = (id: string) =>
-  useQuery({
-    queryKey: ['attempts', id],
-    queryFn: () => graft.fineTuning.jobs.attempts(id),
-  });
+  useQuery({ queryKey: ['attempts', id], queryFn: () => graft.fineTuning.jobs.attempts(id) });
 
 /** Puts changed jobs into the cache. Lists that lack a matching new job are refetched. */
 export function mergeJobs(cache: QueryClient, jobs: readonly FineTuningJob[]): void {

@@ -9,38 +9,41 @@ export type XAxis = 'step' | 'time';
 interface Curve {
   name: string;
   colour: number;
-  value: (metric: JobMetric) => number | null;
-  /** Smoothing weight. Above 0, the raw values are drawn faintly behind. */
-  weight: number;
-  isSparse?: boolean;
+  /** Null: the row has none. */
+  value: (row: JobMetric) => number | null;
 }
 
-/** Chart lines of some metrics. Time counts from the first step of `since`. Curves without values are left out. */
-export function linesOf(
-  metrics: Series,
+const rowsOfKind = (series: Series, kind: JobMetric['kind']) => series.filter((row) => row.kind === kind);
+
+/** Loss of a training step; of a downsampled series, the mean of each bucket. */
+export const trainingLoss = ({ loss, stretch }: JobMetric): number => stretch?.loss_mean ?? loss;
+
+/** The line of a curve of training steps. With a smoothing `weight` above 0, the raw values are drawn faintly behind. */
+export const trainingLines = (series: Series, xAxis: XAxis, curve: Curve, weight: number): Line[] =>
+  linesOf(rowsOfKind(series, 'train'), xAxis, curve, weight);
+
+/** The line of a curve of evaluations, which are few. */
+export const evaluationLines = (series: Series, xAxis: XAxis, curve: Curve): Line[] =>
+  linesOf(rowsOfKind(series, 'evaluation'), xAxis, curve, 0, rowsOfKind(series, 'train')).map((line) => ({
+    ...line,
+    isSparse: true,
+  }));
+
+/** Time counts from the first step of `since`. A curve without values has no lines. */
+function linesOf(
+  rows: Series,
   xAxis: XAxis,
-  curves: readonly Curve[],
-  since: Series = metrics,
+  { name, colour, value }: Curve,
+  weight: number,
+  since = rows,
 ): Line[] {
   const start = since[0]?.created_at ?? 0;
-  const x = metrics.map((metric) => (xAxis === 'step' ? metric.step : metric.created_at - start));
-  return curves.flatMap(({ name, colour, value, weight, isSparse = false }) => {
-    const y = metrics.map(value);
-    if (y.every((each) => each === null)) return [];
-    const line = { name, colour, ...uniqueX(x, smooth(y, weight)), isSparse };
-    return weight === 0 ? [line] : [{ name, colour, ...uniqueX(x, y), isFaint: true }, line];
-  });
+  const x = rows.map((row) => (xAxis === 'step' ? row.step : row.created_at - start));
+  const y = rows.map(value);
+  if (y.every((each) => each === null)) return [];
+  const line = { name, colour, ...uniqueX(x, smooth(y, weight)) };
+  return weight === 0 ? [line] : [{ name, colour, ...uniqueX(x, y), isFaint: true }, line];
 }
-
-/** Training loss; of a downsampled series, the mean of each bucket. */
-export const lossLines = (
-  train: Series,
-  xAxis: XAxis,
-  weight: number,
-  name = 'training',
-  colour = 0,
-): Line[] =>
-  linesOf(train, xAxis, [{ name, colour, value: ({ loss, stretch }) => stretch?.loss_mean ?? loss, weight }]);
 
 /** Keeps the last of several steps with the same x (one second): uPlot needs strictly increasing values. */
 function uniqueX(x: readonly number[], y: readonly (number | null)[]): Pick<Line, 'x' | 'y'> {

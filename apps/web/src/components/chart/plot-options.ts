@@ -54,10 +54,7 @@ export function plotOptions(
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: {
       x: { time: false },
-      y: {
-        distr: isLog ? 3 : 1,
-        ...(isFromZero && { range: (_plot, _min, max) => [0, 1.1 * (max || 1)] }),
-      },
+      y: { distr: isLog ? 3 : 1, ...(isFromZero && { range: (_plot, _min, max) => [0, 1.1 * (max || 1)] }) },
     },
     axes: [
       {

@@ -169,6 +169,7 @@ export function Choice<Value extends string>({
   value,
   onValue,
   options,
+  error,
 }: Frame<Value> & { options: Options<Value> }) {
   const name = useId();
   return (
@@ -186,6 +187,7 @@ export function Choice<Value extends string>({
           <span>{text}</span>
         </label>
       ))}
+      <FieldError class="small" text={error} />
     </fieldset>
   );
 }

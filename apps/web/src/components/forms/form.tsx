@@ -2,7 +2,7 @@ import { GraftApiError } from '@graft/client';
 import { type QueryKey, useMutation, useQueryClient } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { Dialog } from '../dialog.tsx';
+import { Dialog, Opened, useClose } from '../dialog.tsx';
 import { Problem } from '../problem.tsx';
 import { toast, toastError } from '../toast.tsx';
 import { Button, type ButtonProps } from './button.tsx';
@@ -48,25 +48,37 @@ export function useAction<Input = void, Result = unknown>({
 type FieldName<Values, T> = { [Name in keyof Values]: Values[Name] extends T ? Name : never }[keyof Values] &
   string;
 
+/** The values, faults and request of a form. A form in a dialog closes the dialog when it is done, unless `staysOpen`. */
 export function useForm<Values extends object, Result>({
   initial,
   check = () => ({}),
   checksTyping = false,
+  staysOpen = false,
+  onDone,
   ...action
 }: {
   initial: Values;
   /** Errors by field that are found before the request. They are shown from the first submission on or, with `checksTyping`, at once. */
   check?: (values: Values) => { [Name in keyof Values]?: string };
   checksTyping?: boolean;
+  staysOpen?: boolean;
 } & Omit<Action<Values, Result>, 'quiet'>) {
   const [values, setValues] = useState(initial);
   const [isChecked, setIsChecked] = useState(checksTyping);
-  const { mutate, error, isPending } = useAction({ ...action, quiet: true });
-  const faults = check(values);
+  const close = useClose();
+  const { mutate, error, isPending } = useAction({
+    ...action,
+    quiet: true,
+    onDone: (result, input) => {
+      if (!staysOpen) close();
+      onDone?.(result, input);
+    },
+  });
+  const faults: Record<string, string | undefined> = check(values);
   const shown = new Set<string>();
   const set = (changes: Partial<Values>) => setValues((before) => ({ ...before, ...changes }));
-  /** The error of a field: the form's, or the API's about the parameter of this name. */
-  const errorAt = (name: keyof Values & string, param: string = name): string | null => {
+  /** The error of a field, or of a part of it such as `sources[0].weight`: the form's, or the API's about the parameter of this name. */
+  const errorAt = (name: string, param = name): string | null => {
     shown.add(param);
     if (isChecked && faults[name] !== undefined) return faults[name];
     return error instanceof GraftApiError && error.param === param ? error.message : null;
@@ -82,6 +94,11 @@ export function useForm<Values extends object, Result>({
       value: values[name] as Values[Name] & string,
       onValue: (value: Values[Name] & string) => set({ [name]: value } as unknown as Partial<Values>),
       error: errorAt(name, param),
+    }),
+    /** Properties of a checkbox. */
+    toggle: (name: FieldName<Values, boolean>) => ({
+      checked: values[name] as boolean,
+      onChecked: (on: boolean) => set({ [name]: on } as unknown as Partial<Values>),
     }),
     submit: () => {
       setIsChecked(true);
@@ -99,16 +116,18 @@ export interface FormState {
   otherError: () => unknown;
 }
 
-/** A form. An error that no field shows is below the fields, above the `footer` with the buttons. */
-export function Form({
-  form,
-  children,
-  footer,
-}: {
+interface FormProps {
   form: FormState;
   children: ComponentChildren;
+  /** Label of the button that submits, unless a `footer` has the buttons. */
+  action?: string;
+  /** The button stays disabled. */
+  disabled?: boolean;
   footer?: ComponentChildren;
-}) {
+}
+
+/** A form. An error that no field shows is below the fields, above the buttons. */
+export function Form({ form, children, action, disabled = false, footer }: FormProps) {
   const submit = (event: Event) => {
     event.preventDefault();
     form.submit();
@@ -118,6 +137,13 @@ export function Form({
     <form class="stack" onSubmit={submit} noValidate>
       {children}
       {error != null && <Problem error={error} />}
+      {action && (
+        <div>
+          <Button type="submit" busy={form.isPending} disabled={disabled}>
+            {action}
+          </Button>
+        </div>
+      )}
       {footer}
     </form>
   );
@@ -128,16 +154,15 @@ interface DialogProps {
   /** Label of the button that submits or confirms, such as "Invite" or "Cancel job". */
   action: string;
   children: ComponentChildren;
-  onClose: () => void;
 }
 
-export const FormDialog = ({ title, action, form, children, onClose }: DialogProps & { form: FormState }) => (
-  <Dialog title={title} onClose={onClose}>
+export const FormDialog = ({ title, action, form, children }: DialogProps & { form: FormState }) => (
+  <Dialog title={title}>
     <Form
       form={form}
       footer={
         <footer class="row dialog-actions">
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={useClose()}>Cancel</Button>
           <Button kind="main" type="submit" busy={form.isPending}>
             {action}
           </Button>
@@ -152,28 +177,22 @@ export const FormDialog = ({ title, action, form, children, onClose }: DialogPro
 type ConfirmProps<Result> = DialogProps & Omit<Action<void, Result>, 'quiet' | 'onError'>;
 
 /** Confirmation of an action that cannot be undone. The dialog closes when it is done, and shows its error. */
-export function Confirm<Result>({
-  title,
-  action,
-  children,
-  onClose,
-  onDone,
-  ...change
-}: ConfirmProps<Result>) {
+export function Confirm<Result>({ title, action, children, onDone, ...change }: ConfirmProps<Result>) {
+  const close = useClose();
   const { mutate, isPending, error } = useAction<void, Result>({
     ...change,
     quiet: true,
     onDone: (result) => {
-      onClose();
+      close();
       onDone?.(result);
     },
   });
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title}>
       {children}
       {error && <Problem error={error} />}
       <footer class="row dialog-actions">
-        <Button onClick={onClose}>Back</Button>
+        <Button onClick={close}>Back</Button>
         <Button kind="danger" busy={isPending} onClick={() => mutate()}>
           {action}
         </Button>
@@ -182,15 +201,12 @@ export function Confirm<Result>({
   );
 }
 
-export function DialogButton({
-  dialog,
-  ...button
-}: ButtonProps & { dialog: (close: () => void) => ComponentChildren }) {
+export function DialogButton({ dialog, ...button }: ButtonProps & { dialog: ComponentChildren }) {
   const [isOpen, setIsOpen] = useState(false);
   return (
     <>
       <Button {...button} onClick={() => setIsOpen(true)} />
-      {isOpen && dialog(() => setIsOpen(false))}
+      {isOpen && <Opened onClose={() => setIsOpen(false)}>{dialog}</Opened>}
     </>
   );
 }
@@ -199,6 +215,6 @@ export function DialogButton({
 export const ConfirmButton = <Result,>({
   button,
   ...confirm
-}: Omit<ConfirmProps<Result>, 'onClose'> & { button: ButtonProps }) => (
-  <DialogButton {...button} dialog={(close) => <Confirm {...confirm} onClose={close} />} />
+}: ConfirmProps<Result> & { button: ButtonProps }) => (
+  <DialogButton {...button} dialog={<Confirm {...confirm} />} />
 );

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { CodeBlock } from '../code-block.tsx';
-import { Dialog } from '../dialog.tsx';
+import { Dialog, useClose } from '../dialog.tsx';
 import { Button } from './button.tsx';
 
 interface SecretProps {
@@ -10,19 +10,18 @@ interface SecretProps {
   text: string;
   /** How to use it. */
   children: ComponentChildren;
-  onClose: () => void;
 }
 
 /** A secret that the API returns once. It is not stored, and lost when the dialog is closed. */
-export const Secret = ({ title, name, text, children, onClose }: SecretProps) => (
-  <Dialog title={title} onClose={onClose}>
+export const Secret = ({ title, name, text, children }: SecretProps) => (
+  <Dialog title={title}>
     <p>
       <strong>Copy it now.</strong> You will not be able to see it again.
     </p>
     <CodeBlock label={name} text={text} />
     {children}
     <footer class="row dialog-actions">
-      <Button kind="main" onClick={onClose}>
+      <Button kind="main" onClick={useClose()}>
         Done
       </Button>
     </footer>

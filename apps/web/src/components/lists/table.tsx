@@ -1,15 +1,17 @@
 import { Component, type ComponentChild, type ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { Button } from '../forms/button.tsx';
+import { Button, DownloadLink } from '../forms/button.tsx';
 import { DialogButton } from '../forms/form.tsx';
 
-/** A button of a row, which runs something or opens a dialog. */
+/** A button of a row, which runs something, opens a dialog or downloads a file. */
 export interface RowAction {
   text: string;
   kind?: 'quiet' | 'plain';
   busy?: boolean;
   run?: () => unknown;
-  dialog?: (close: () => void) => ComponentChildren;
+  dialog?: ComponentChildren;
+  /** URL of the file. */
+  download?: string;
 }
 
 export interface Column<Row> {
@@ -129,8 +131,14 @@ const RowActions = ({ actions }: { actions: readonly (RowAction | false)[] | Com
   </span>
 );
 
-function ActionButton({ text, kind = 'quiet', busy = false, run, dialog }: RowAction) {
+function ActionButton({ text, kind = 'quiet', busy = false, run, dialog, download }: RowAction) {
   const button = { small: true, kind, busy, children: text };
+  if (download)
+    return (
+      <DownloadLink small icon="download" href={download}>
+        {text}
+      </DownloadLink>
+    );
   return dialog ? (
     <DialogButton {...button} dialog={dialog} />
   ) : (

@@ -3,10 +3,16 @@ import { type RuntimeName, runtimeTitles } from '@graft/wire/lists';
 import { useLocation, useParams } from 'wouter-preact';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
-import { Button } from '../../components/forms/button.tsx';
 import { Select, TextField } from '../../components/forms/field.tsx';
-import { ConfirmButton, DialogButton, FormDialog, useAction, useForm } from '../../components/forms/form.tsx';
-import { Table } from '../../components/lists/table.tsx';
+import {
+  Confirm,
+  ConfirmButton,
+  DialogButton,
+  FormDialog,
+  useAction,
+  useForm,
+} from '../../components/forms/form.tsx';
+import { rowsOf, ShortListing } from '../../components/lists/listing.tsx';
 import { PageHead, PendingPage } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
@@ -78,7 +84,6 @@ function DeleteAll({ adapter: { id, name, tags } }: { adapter: Adapter }) {
   );
 }
 
-const pollMs = 5000;
 const { deployTargets } = graft;
 
 /** The runtimes that follow a tag of the adapter, with their states. Nothing for users who may not see them. */
@@ -89,88 +94,76 @@ function DeployTargets({ adapter }: { adapter: Adapter }) {
 function Targets({ adapter }: { adapter: Adapter }) {
   const canEdit = usePermission('deploy:write', 'admin');
   const key = ['adapter', adapter.id, 'deploy targets'];
-  const { data, error, refetch } = usePages(key, () => deployTargets.list({ adapter_id: adapter.id }), {
-    refetchInterval: pollMs,
+  const pages = usePages(key, () => deployTargets.list({ adapter_id: adapter.id }), {
+    refetchInterval: 5000,
   });
-  const rows = data?.pages.flatMap((page) => page.data) ?? [];
-  if (!canEdit && rows.length === 0) return null;
+  const retry = useAction({
+    run: ({ id, state }: DeployTarget) =>
+      state === 'disabled' ? deployTargets.update(id, { enabled: true }) : deployTargets.retry(id),
+    invalidates: [key],
+  });
+  if (!canEdit && rowsOf(pages).length === 0) return null;
   return (
     <section class="stack">
       <header class="section-head">
         <h2>Deploy targets</h2>
         {canEdit && (
-          <DialogButton
-            icon="add"
-            dialog={(close) => <DeployTargetForm adapter={adapter} invalidates={key} onClose={close} />}
-          >
+          <DialogButton icon="add" dialog={<DeployTargetForm adapter={adapter} invalidates={key} />}>
             Add target
           </DialogButton>
         )}
       </header>
-      {error && <Problem error={error} onRetry={refetch} />}
-      {rows.length > 0 ? (
-        <List rows={rows} queryKey={key} canEdit={canEdit} />
-      ) : (
-        data && <p class="soft">No runtime follows a tag of this adapter.</p>
-      )}
-    </section>
-  );
-}
-
-function List({ rows, queryKey, canEdit }: { rows: DeployTarget[]; queryKey: string[]; canEdit: boolean }) {
-  const retry = useAction({
-    run: ({ id, state }: DeployTarget) =>
-      state === 'disabled' ? deployTargets.update(id, { enabled: true }) : deployTargets.retry(id),
-    invalidates: [queryKey],
-  });
-  return (
-    <Table
-      label="Deploy targets"
-      minWidth="52rem"
-      rows={rows}
-      rowKey={({ id }) => id}
-      columns={[
-        {
-          head: 'Target',
-          cell: ({ name, url, runtime, created_by: maker }) => (
-            <>
-              <Cut text={name} />
-              <Cut text={`${runtime} at ${url}`} class="small soft" />
-              <Cut text={`made by ${maker ?? 'an unknown maker'}`} class="small soft" />
-            </>
-          ),
-        },
-        { head: 'Tag', width: '8rem', cell: ({ tag }) => <Tag name={tag} /> },
-        { head: 'State', width: '18rem', cell: (row) => <State target={row} /> },
-        {
-          head: 'Model',
-          width: '10rem',
-          cell: ({ served_model: model }) => model && <Cut isCode text={model} />,
-        },
-        {
-          head: 'Actions',
-          width: '12rem',
-          cell: (row) =>
-            canEdit && (
-              <span class="row">
-                <Button onClick={() => retry.mutate(row)}>
-                  {row.state === 'disabled' ? 'Enable' : 'Retry'}
-                </Button>
-                <ConfirmButton
-                  button={{ children: 'Delete' }}
-                  title={`Delete ${row.name}?`}
-                  action="Delete target"
-                  run={() => deployTargets.delete(row.id)}
-                  invalidates={[queryKey]}
-                  successMessage={() => `${row.name} deleted.`}
-                >
-                  <p>The runtime unloads the adapter, and its files are removed.</p>
-                </ConfirmButton>
-              </span>
+      <ShortListing
+        pages={pages}
+        label="Deploy targets"
+        minWidth="52rem"
+        emptyText="No runtime follows a tag of this adapter."
+        columns={[
+          {
+            head: 'Target',
+            cell: ({ name, url, runtime, created_by: maker }) => (
+              <>
+                <Cut text={name} />
+                <Cut text={`${runtime} at ${url}`} class="small soft" />
+                <Cut text={`made by ${maker ?? 'an unknown maker'}`} class="small soft" />
+              </>
             ),
-        },
-      ]}
-    />
+          },
+          { head: 'Tag', width: '8rem', cell: ({ tag }) => <Tag name={tag} /> },
+          { head: 'State', width: '18rem', cell: (row) => <State target={row} /> },
+          {
+            head: 'Model',
+            width: '10rem',
+            cell: ({ served_model: model }) => model && <Cut isCode text={model} />,
+          },
+          {
+            width: '12rem',
+            actions: (row) =>
+              canEdit && [
+                {
+                  text: row.state === 'disabled' ? 'Enable' : 'Retry',
+                  kind: 'plain',
+                  run: () => retry.mutate(row),
+                },
+                {
+                  text: 'Delete',
+                  dialog: (
+                    <Confirm
+                      title={`Delete ${row.name}?`}
+                      action="Delete target"
+                      run={() => deployTargets.delete(row.id)}
+                      invalidates={[key]}
+                      successMessage={() => `${row.name} deleted.`}
+                    >
+                      <p>The runtime unloads the adapter, and its files are removed.</p>
+                    </Confirm>
+                  ),
+                },
+              ],
+          },
+        ]}
+      />
+    </section>
   );
 }
 
@@ -200,15 +193,7 @@ function State({ target }: { target: DeployTarget }) {
 
 const runtimeOptions = Object.entries(runtimeTitles) as [RuntimeName, string][];
 
-function DeployTargetForm({
-  adapter,
-  invalidates,
-  onClose,
-}: {
-  adapter: Adapter;
-  invalidates: string[];
-  onClose: () => void;
-}) {
+function DeployTargetForm({ adapter, invalidates }: { adapter: Adapter; invalidates: string[] }) {
   const form = useForm({
     initial: {
       name: '',
@@ -219,18 +204,17 @@ function DeployTargetForm({
       folder: '',
       api_key: '',
     },
-    run: async ({ folder, api_key, ...fields }) =>
-      await graft.deployTargets.create({
+    run: ({ folder, api_key, ...fields }) =>
+      deployTargets.create({
         ...fields,
         adapter_id: adapter.id,
         ...(folder.trim() && { folder: folder.trim() }),
         ...(api_key && { api_key }),
       }),
     invalidates: [invalidates, ['audit']],
-    onDone: onClose,
   });
   return (
-    <FormDialog title="Add deploy target" action="Add" form={form} onClose={onClose}>
+    <FormDialog title="Add deploy target" action="Add" form={form}>
       <TextField label="Name" autofocus maxLength={64} {...form.field('name')} />
       <Select label="Runtime" {...form.field('runtime')} options={runtimeOptions} />
       <TextField

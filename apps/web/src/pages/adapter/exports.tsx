@@ -1,11 +1,9 @@
 import type { AdapterExport, AdapterExportFormat, AdapterVersion } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
-import { useState } from 'preact/hooks';
 import { Disclosure } from '../../components/disclosure.tsx';
-import { Button, DownloadLink } from '../../components/forms/button.tsx';
 import { Checkbox, Select, TextField } from '../../components/forms/field.tsx';
-import { ConfirmButton, Form, useAction, useForm } from '../../components/forms/form.tsx';
-import { Table } from '../../components/lists/table.tsx';
+import { Confirm, Form, useAction, useForm } from '../../components/forms/form.tsx';
+import { ShortListing } from '../../components/lists/listing.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
@@ -15,42 +13,94 @@ import { usePermission } from '../../data/session.ts';
 import { bytes } from '../../text/numbers.ts';
 
 const { exports } = graft.adapters;
-const pollMs = 1000;
 const keyOf = ({ adapter_id, version }: AdapterVersion) => ['adapter', adapter_id, 'exports', version];
 const isOpen = ({ status }: AdapterExport) => status === 'queued' || status === 'running';
+
+/** The exports of a version, read again while `isRefreshed` and one is not complete. */
+export const useExports = (version: AdapterVersion, isRefreshed = false) =>
+  usePages(keyOf(version), () => exports.list(version.adapter_id, version.version, { limit: 100 }), {
+    refetchInterval: isRefreshed && 1000,
+    while: isOpen,
+  });
 
 /** The exports of a version: a form for another one, and those that there are. */
 export function Exports({ version }: { version: AdapterVersion }) {
   const { adapter_id: id, version: number } = version;
-  const [polls, setPolls] = useState(true);
-  const { data, error, refetch } = usePages(keyOf(version), () => exports.list(id, number, { limit: 100 }), {
-    refetchInterval: polls && pollMs,
-  });
-  const rows = data?.pages.flatMap((page) => page.data) ?? [];
-  const isWaiting = data === undefined || rows.some(isOpen);
-  if (isWaiting !== polls) setPolls(isWaiting);
   const canWrite = usePermission('adapters:write');
+  const invalidates = [keyOf(version)];
+  const cancel = useAction({ run: (made: string) => exports.cancel(id, number, made), invalidates });
+  const keep = useAction({
+    run: (made: AdapterExport) => exports.keep(id, number, made.id, !made.keep),
+    invalidates,
+  });
   return (
     <div class="stack">
       {canWrite && <ExportForm key={version.id} version={version} />}
-      {error && <Problem error={error} onRetry={refetch} />}
-      {rows.length > 0 ? <List version={version} rows={rows} /> : data && <p class="soft">No exports.</p>}
+      <ShortListing
+        pages={useExports(version, true)}
+        label="Exports"
+        minWidth="48rem"
+        emptyText="No exports."
+        columns={[
+          { head: 'Format', cell: (made) => <Described made={made} /> },
+          {
+            head: 'Status',
+            cell: (made) => <Status status={made.status} done={partDone(made)} />,
+            width: '9rem',
+          },
+          {
+            head: 'Size',
+            cell: (made) => made.bytes !== null && bytes(made.bytes),
+            end: true,
+            width: '7rem',
+          },
+          { head: 'Created', cell: (made) => <Time at={made.created_at} />, width: '9rem' },
+          { head: 'Expires', cell: (made) => <Expiry made={made} />, width: '9rem' },
+          {
+            actions: (made) => [
+              made.download_path !== null && { text: 'Download', download: made.download_path },
+              canWrite &&
+                isOpen(made) && {
+                  text: 'Cancel',
+                  busy: cancel.isPending && cancel.variables === made.id,
+                  run: () => cancel.mutate(made.id),
+                },
+              canWrite &&
+                made.status === 'succeeded' && {
+                  text: made.keep ? 'Let expire' : 'Keep',
+                  busy: keep.isPending && keep.variables.id === made.id,
+                  run: () => keep.mutate(made),
+                },
+              canWrite &&
+                !isOpen(made) && {
+                  text: 'Delete',
+                  dialog: (
+                    <Confirm
+                      title={`Delete the export ${made.format}?`}
+                      action="Delete export"
+                      run={() => exports.delete(id, number, made.id)}
+                      invalidates={invalidates}
+                    >
+                      <p>Its files are removed. You can export the version again.</p>
+                    </Confirm>
+                  ),
+                },
+            ],
+          },
+        ]}
+      />
     </div>
   );
 }
 
 function ExportForm({ version }: { version: AdapterVersion }) {
   const { adapter_id: id, version: number } = version;
-  const {
-    data: formats,
-    error,
-    refetch,
-  } = useQuery({
+  const formats = useQuery({
     queryKey: ['adapter', id, 'export formats', number],
     queryFn: () => exports.formats(id, number),
   });
-  if (error) return <Problem error={error} onRetry={refetch} />;
-  return formats ? <FormatForm version={version} formats={formats} /> : null;
+  if (formats.error) return <Problem error={formats.error} onRetry={formats.refetch} />;
+  return formats.data ? <FormatForm version={version} formats={formats.data} /> : null;
 }
 
 function FormatForm({ version, formats }: { version: AdapterVersion; formats: AdapterExportFormat[] }) {
@@ -63,21 +113,12 @@ function FormatForm({ version, formats }: { version: AdapterVersion; formats: Ad
     run: (values) => exports.create(version.adapter_id, version.version, values),
     invalidates: [keyOf(version)],
   });
-  const { format: name, options, keep } = form.values;
+  const { format: name, options } = form.values;
   const format = formats.find((each) => each.name === name)!;
   const schemas = Object.entries((format.options.properties ?? {}) as Record<string, OptionSchema>);
   const size = format.bytes === null ? '' : ` At most ${bytes(format.bytes)}.`;
   return (
-    <Form
-      form={form}
-      footer={
-        <div>
-          <Button type="submit" busy={form.isPending} disabled={format.refusal !== null}>
-            Export
-          </Button>
-        </div>
-      }
-    >
+    <Form form={form} action="Export" disabled={format.refusal !== null}>
       <Select
         label="Format"
         {...form.field('format')}
@@ -98,37 +139,16 @@ function FormatForm({ version, formats }: { version: AdapterVersion; formats: Ad
                 schema={schema}
                 value={options[option]}
                 onValue={(value) => form.set({ options: { ...options, [option]: value } })}
-                error={form.errorAt('options', `options.${option}`)}
+                error={form.errorAt(`options.${option}`)}
               />
             ))}
           </div>
         </Disclosure>
       )}
-      <Checkbox label="Keep until deleted" checked={keep} onChecked={(on) => form.set({ keep: on })} />
+      <Checkbox label="Keep until deleted" {...form.toggle('keep')} />
     </Form>
   );
 }
-
-const List = ({ version, rows }: { version: AdapterVersion; rows: AdapterExport[] }) => (
-  <Table
-    label="Exports"
-    minWidth="48rem"
-    rows={rows}
-    rowKey={({ id }) => id}
-    columns={[
-      { head: 'Format', cell: (made) => <Described made={made} /> },
-      {
-        head: 'Status',
-        cell: (made) => <Status status={made.status} done={partDone(made)} />,
-        width: '9rem',
-      },
-      { head: 'Size', cell: (made) => made.bytes !== null && bytes(made.bytes), end: true, width: '7rem' },
-      { head: 'Created', cell: (made) => <Time at={made.created_at} />, width: '9rem' },
-      { head: 'Expires', cell: (made) => <Expiry made={made} />, width: '9rem' },
-      { actions: (made) => <Actions version={version} made={made} /> },
-    ]}
-  />
-);
 
 function Described({ made: { format, options, error, notes, files } }: { made: AdapterExport }) {
   const set = Object.entries(options).map(([name, value]) => `${name} ${String(value)}`);
@@ -166,44 +186,6 @@ const partDone = ({ progress }: AdapterExport) =>
 const Expiry = ({ made: { keep, expires_at: at } }: { made: AdapterExport }) =>
   keep ? <>Never</> : at === null ? null : <Time at={at} />;
 
-function Actions({ version, made }: { version: AdapterVersion; made: AdapterExport }) {
-  const { adapter_id: id, version: number } = version;
-  const invalidates = [keyOf(version)];
-  const canWrite = usePermission('adapters:write');
-  const cancel = useAction({ run: () => exports.cancel(id, number, made.id), invalidates });
-  const keep = useAction({ run: () => exports.keep(id, number, made.id, !made.keep), invalidates });
-  return (
-    <div class="row">
-      {made.download_path && (
-        <DownloadLink small icon="download" href={made.download_path}>
-          Download
-        </DownloadLink>
-      )}
-      {canWrite && isOpen(made) && (
-        <Button small kind="quiet" busy={cancel.isPending} onClick={() => cancel.mutate()}>
-          Cancel
-        </Button>
-      )}
-      {canWrite && made.status === 'succeeded' && (
-        <Button small kind="quiet" busy={keep.isPending} onClick={() => keep.mutate()}>
-          {made.keep ? 'Let expire' : 'Keep'}
-        </Button>
-      )}
-      {canWrite && !isOpen(made) && (
-        <ConfirmButton
-          button={{ kind: 'quiet', small: true, children: 'Delete' }}
-          title={`Delete the export ${made.format}?`}
-          action="Delete export"
-          run={() => exports.delete(id, number, made.id)}
-          invalidates={invalidates}
-        >
-          <p>Its files are removed. You can export the version again.</p>
-        </ConfirmButton>
-      )}
-    </div>
-  );
-}
-
 /** The part of an option's JSON Schema that the form shows. */
 interface OptionSchema {
   type?: string;
@@ -212,7 +194,7 @@ interface OptionSchema {
   description?: string;
 }
 
-interface Props {
+interface OptionProps {
   name: string;
   schema: OptionSchema;
   /** Undefined: the default. */
@@ -222,42 +204,21 @@ interface Props {
 }
 
 /** A field for an option of an export format: a selection, a checkbox, or text that is sent as a number where the option is one. */
-function ExportOption({ name, schema, value, onValue, error }: Props) {
+function ExportOption({ name, schema, value, ...field }: OptionProps) {
   const shown = value ?? schema.default;
-  const hint = schema.description ?? null;
-  if (schema.enum)
-    return (
-      <Select
-        label={name}
-        value={String(shown)}
-        onValue={onValue}
-        options={schema.enum}
-        hint={hint}
-        error={error}
-      />
+  const text = shown === undefined || shown === null ? '' : String(shown);
+  const frame = { label: name, value: text, hint: schema.description ?? null, ...field };
+  if (schema.enum) return <Select {...frame} options={schema.enum} />;
+  if (schema.type === 'boolean') {
+    const label = (
+      <>
+        {name} <span class="small soft">{schema.description}</span>
+      </>
     );
-  if (schema.type === 'boolean')
-    return (
-      <Checkbox
-        label={
-          <>
-            {name} <span class="small soft">{hint}</span>
-          </>
-        }
-        checked={shown === true}
-        onChecked={onValue}
-      />
-    );
+    return <Checkbox label={label} checked={shown === true} onChecked={field.onValue} />;
+  }
   const isNumber = schema.type === 'integer' || schema.type === 'number';
-  return (
-    <TextField
-      label={name}
-      value={shown === undefined || shown === null ? '' : String(shown)}
-      onValue={(text) => onValue(textValue(text, isNumber))}
-      hint={hint}
-      error={error}
-    />
-  );
+  return <TextField {...frame} onValue={(typed) => field.onValue(textValue(typed, isNumber))} />;
 }
 
 /** An empty text is the default. Text that is no number is sent as it is, so that the API names the fault. */

@@ -16,7 +16,7 @@ export function Note(props: NoteProps) {
     <div class="note tight">
       {note && <p>{note}</p>}
       {canWrite && (
-        <DialogButton kind="quiet" small dialog={(close) => <NoteDialog {...props} onClose={close} />}>
+        <DialogButton kind="quiet" small dialog={<NoteDialog {...props} />}>
           {note ? `Edit ${subject} note` : `Add ${subject} note`}
         </DialogButton>
       )}
@@ -24,15 +24,14 @@ export function Note(props: NoteProps) {
   );
 }
 
-function NoteDialog({ subject, note, save, onClose }: NoteProps & { onClose: () => void }) {
+function NoteDialog({ subject, note, save }: NoteProps) {
   const form = useForm({
     initial: { note: note ?? '' },
     run: ({ note }) => save(note.trim() || null),
     invalidates: adapterKeys,
-    onDone: onClose,
   });
   return (
-    <FormDialog title={`Edit ${subject} note`} action="Save" form={form} onClose={onClose}>
+    <FormDialog title={`Edit ${subject} note`} action="Save" form={form}>
       <TextArea
         label="Note"
         hint="Visible to the team. Leave empty to remove the note."

@@ -1,43 +1,60 @@
-import type { AdapterExport, AdapterPublication, AdapterVersion } from '@graft/client';
-import { useState } from 'preact/hooks';
-import { Button } from '../../components/forms/button.tsx';
+import type { AdapterPublication, AdapterVersion } from '@graft/client';
 import { Checkbox, Select, TextField } from '../../components/forms/field.tsx';
-import { ConfirmButton, Form, useForm } from '../../components/forms/form.tsx';
-import { Table } from '../../components/lists/table.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Confirm, Form, useForm } from '../../components/forms/form.tsx';
+import { rowsOf, ShortListing } from '../../components/lists/listing.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { usePermission } from '../../data/session.ts';
+import { useExports } from './exports.tsx';
 
-const { publications, exports } = graft.adapters;
-const pollMs = 1000;
+const { publications } = graft.adapters;
 const keyOf = ({ adapter_id, version }: AdapterVersion) => ['adapter', adapter_id, 'publications', version];
-const isOpen = ({ status }: AdapterPublication) => status === 'queued' || status === 'running';
 
 /** Where a version and its exports are published on the Hugging Face Hub, with a form for another repository. */
 export function Publications({ version }: { version: AdapterVersion }) {
   const { adapter_id: id, version: number } = version;
-  const [polls, setPolls] = useState(true);
-  const { data, error, refetch } = usePages(
-    keyOf(version),
-    () => publications.list(id, number, { limit: 100 }),
-    { refetchInterval: polls && pollMs },
-  );
-  const rows = data?.pages.flatMap((page) => page.data) ?? [];
-  const isWaiting = data === undefined || rows.some(isOpen);
-  if (isWaiting !== polls) setPolls(isWaiting);
+  const pages = usePages(keyOf(version), () => publications.list(id, number, { limit: 100 }), {
+    refetchInterval: 1000,
+    while: ({ status }) => status === 'queued' || status === 'running',
+  });
   const canWrite = usePermission('publications:write');
   return (
     <div class="stack">
       {canWrite && <PublishForm key={version.id} version={version} />}
-      {error && <Problem error={error} onRetry={refetch} />}
-      {rows.length > 0 ? (
-        <List version={version} rows={rows} canWrite={canWrite} />
-      ) : (
-        data && <p class="soft">No publications.</p>
-      )}
+      <ShortListing
+        pages={pages}
+        label="Publications"
+        minWidth="44rem"
+        emptyText="No publications."
+        columns={[
+          { head: 'Repository', cell: (publication) => <Described publication={publication} /> },
+          { head: 'Files', cell: ({ format }) => format ?? 'adapter', width: '8rem' },
+          { head: 'Status', cell: ({ status }) => <Status status={status} />, width: '9rem' },
+          { head: 'Created', cell: ({ created_at: at }) => <Time at={at} />, width: '9rem' },
+          {
+            actions: (publication) => [
+              canWrite && {
+                text: 'Delete',
+                dialog: (
+                  <Confirm
+                    title={`Delete the publication in ${publication.repository}?`}
+                    action="Delete publication"
+                    run={() => publications.delete(id, number, publication.id)}
+                    invalidates={[keyOf(version)]}
+                  >
+                    <p>
+                      Its record is removed, and it is stopped if it is not complete. Files that are on the
+                      Hub remain there.
+                    </p>
+                  </Confirm>
+                ),
+              },
+            ],
+          },
+        ]}
+      />
     </div>
   );
 }
@@ -45,15 +62,11 @@ export function Publications({ version }: { version: AdapterVersion }) {
 const ownFiles = 'own';
 
 function PublishForm({ version }: { version: AdapterVersion }) {
-  const { adapter_id: id, version: number } = version;
-  const made = usePages(['adapter', id, 'exports', number], () => exports.list(id, number, { limit: 100 }));
-  const finished = (made.data?.pages.flatMap((page) => page.data) ?? []).filter(
-    ({ status }: AdapterExport) => status === 'succeeded',
-  );
+  const finished = rowsOf(useExports(version)).filter(({ status }) => status === 'succeeded');
   const form = useForm({
     initial: { repository: '', export_id: ownFiles, public: false },
     run: ({ repository, export_id, public: isPublic }) =>
-      publications.create(id, number, {
+      publications.create(version.adapter_id, version.version, {
         repository: repository.trim(),
         export_id: export_id === ownFiles ? null : export_id,
         public: isPublic,
@@ -61,16 +74,7 @@ function PublishForm({ version }: { version: AdapterVersion }) {
     invalidates: [keyOf(version)],
   });
   return (
-    <Form
-      form={form}
-      footer={
-        <div>
-          <Button type="submit" busy={form.isPending}>
-            Publish
-          </Button>
-        </div>
-      }
-    >
+    <Form form={form} action="Publish">
       <TextField
         label="Repository"
         {...form.field('repository')}
@@ -86,59 +90,15 @@ function PublishForm({ version }: { version: AdapterVersion }) {
         options={[
           [ownFiles, 'The adapter itself'],
           ...finished.map(
-            ({ id: exportId, format, created_at: at }) =>
-              [exportId, `Export ${format}, ${new Date(at * 1000).toLocaleString()}`] as const,
+            ({ id, format, created_at: at }) =>
+              [id, `Export ${format}, ${new Date(at * 1000).toLocaleString()}`] as const,
           ),
         ]}
       />
-      <Checkbox
-        label="Permit a public repository"
-        checked={form.values.public}
-        onChecked={(on) => form.set({ public: on })}
-      />
+      <Checkbox label="Permit a public repository" {...form.toggle('public')} />
     </Form>
   );
 }
-
-const List = ({
-  version,
-  rows,
-  canWrite,
-}: {
-  version: AdapterVersion;
-  rows: AdapterPublication[];
-  canWrite: boolean;
-}) => (
-  <Table
-    label="Publications"
-    minWidth="44rem"
-    rows={rows}
-    rowKey={({ id }) => id}
-    columns={[
-      { head: 'Repository', cell: (publication) => <Described publication={publication} /> },
-      { head: 'Files', cell: ({ format }) => format ?? 'adapter', width: '8rem' },
-      { head: 'Status', cell: ({ status }) => <Status status={status} />, width: '9rem' },
-      { head: 'Created', cell: ({ created_at: at }) => <Time at={at} />, width: '9rem' },
-      {
-        actions: (publication) =>
-          canWrite && (
-            <ConfirmButton
-              button={{ kind: 'quiet', small: true, children: 'Delete' }}
-              title={`Delete the publication in ${publication.repository}?`}
-              action="Delete publication"
-              run={() => publications.delete(version.adapter_id, version.version, publication.id)}
-              invalidates={[keyOf(version)]}
-            >
-              <p>
-                Its record is removed, and it is stopped if it is not complete. Files that are on the Hub
-                remain there.
-              </p>
-            </ConfirmButton>
-          ),
-      },
-    ]}
-  />
-);
 
 function Described({ publication }: { publication: AdapterPublication }) {
   const { repository, url, error, public: isPublic } = publication;

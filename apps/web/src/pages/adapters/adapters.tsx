@@ -41,7 +41,7 @@ export function Adapters() {
   const [{ search, base, show }, set, field] = useQueryState({ search: '', base: '', show: 'kept' });
   const bases = useBaseModels();
   const canWrite = usePermission('adapters:write');
-  const adapters = useAdapters({ search, base });
+  const adapters = useAdapters({ ...(search && { search }), ...(base && { base_model: base }) });
   const isDeleted = show === 'deleted';
   const isFiltered = search !== '' || base !== '';
   return (

@@ -26,6 +26,15 @@ const hints: Record<CombinationType, string> = {
   magnitude_prune: 'Of each version the largest numbers. The versions need equal ranks.',
 };
 
+const numberFields = {
+  svd_rank: {
+    inputMode: 'numeric',
+    hint: 'Rank of the new version. Empty: the largest rank of the versions.',
+  },
+  density: { inputMode: 'decimal', hint: 'Share of the numbers that is kept, such as 0.5.' },
+  seed: { inputMode: 'numeric', hint: 'Seed of the random choice. Empty: 0.' },
+} as const;
+
 type Option = (typeof combinationOptions)[CombinationType][number];
 const optionsOf = (type: CombinationType): readonly Option[] => combinationOptions[type];
 const up = { href: '/adapters', text: 'Adapters' };
@@ -58,8 +67,7 @@ function CombineForm() {
   const { data: models = [] } = useModels();
   const form = useForm({
     initial: {
-      models: [a, b],
-      weights: ['1', '1'],
+      sources: [a, b].map((model) => ({ model, weight: '1' })),
       combination_type: 'svd' as CombinationType,
       svd_rank: '',
       density: '0.5',
@@ -69,9 +77,12 @@ function CombineForm() {
       note: '',
     },
     check: (values) => {
-      const fault = sourcesFault(values.models, models);
+      const fault = sourcesFault(
+        values.sources.map(({ model }) => model),
+        models,
+      );
       return {
-        ...(fault && { models: fault }),
+        ...(fault && { sources: fault }),
         ...(values.name.trim() === '' && { name: 'Enter the name of the adapter that gets the version.' }),
       };
     },
@@ -80,15 +91,10 @@ function CombineForm() {
     successMessage: ({ adapter_name, version }) => `Created version ${version} of ${adapter_name}.`,
     onDone: ({ adapter_id, version }) => go(`/adapters/${adapter_id}?version=${version}`),
   });
-  const { models: sources, weights, combination_type: type } = form.values;
-  const options = optionsOf(type);
-  const base = baseOf(
-    models,
-    sources.find((name) => baseOf(models, name)),
-  );
-  const at = (list: string[], index: number, value: string) =>
-    list.map((each, i) => (i === index ? value : each));
-  const without = (list: string[], index: number) => list.filter((_, i) => i !== index);
+  const { sources, combination_type: type } = form.values;
+  const base = sources.map(({ model }) => baseOf(models, model)).find((name) => name !== null) ?? null;
+  const setSource = (i: number, change: Partial<Source>) =>
+    form.set({ sources: sources.with(i, { ...sources[i]!, ...change }) });
   return (
     <Form
       form={form}
@@ -109,32 +115,32 @@ function CombineForm() {
               label={`Version ${i + 1}`}
               tuned
               base={base}
-              value={source}
-              onValue={(name) => form.set({ models: at(sources, i, name) })}
+              value={source.model}
+              onValue={(model) => setSource(i, { model })}
             />
             <TextField
               label={`Weight ${i + 1}`}
               inputMode="decimal"
-              value={weights[i]!}
-              onValue={(weight) => form.set({ weights: at(weights, i, weight) })}
-              error={form.errorAt('weights', `sources[${i}].weight`)}
+              value={source.weight}
+              onValue={(weight) => setSource(i, { weight })}
+              error={form.errorAt(`sources[${i}].weight`)}
             />
             {sources.length > COMBINED_ADAPTERS.least && (
               <IconButton
                 icon="close"
                 label={`Remove version ${i + 1}`}
-                onClick={() => form.set({ models: without(sources, i), weights: without(weights, i) })}
+                onClick={() => form.set({ sources: sources.toSpliced(i, 1) })}
               />
             )}
           </div>
         ))}
-        <FieldError class="small" text={form.errorAt('models', 'sources')} />
+        <FieldError class="small" text={form.errorAt('sources')} />
         <div>
           <Button
             small
             icon="add"
             disabled={sources.length >= COMBINED_ADAPTERS.most}
-            onClick={() => form.set({ models: [...sources, ''], weights: [...weights, '1'] })}
+            onClick={() => form.set({ sources: [...sources, { model: '', weight: '1' }] })}
           >
             Add version
           </Button>
@@ -146,36 +152,17 @@ function CombineForm() {
         options={(Object.keys(hints) as CombinationType[]).map((name) => [name, name])}
         hint={hints[type]}
       />
-      {options.includes('svd_rank') && (
-        <TextField
-          label="svd_rank"
-          inputMode="numeric"
-          hint="Rank of the new version. Empty: the largest rank of the versions."
-          {...form.field('svd_rank')}
-        />
-      )}
-      {options.includes('density') && (
-        <TextField
-          label="density"
-          inputMode="decimal"
-          hint="Share of the numbers that is kept, such as 0.5."
-          {...form.field('density')}
-        />
-      )}
-      {options.includes('majority_sign_method') && (
-        <Select
-          label="majority_sign_method"
-          {...form.field('majority_sign_method')}
-          options={{ total: 'total: the sign of the sum', frequency: 'frequency: the sign that most have' }}
-        />
-      )}
-      {options.includes('seed') && (
-        <TextField
-          label="seed"
-          inputMode="numeric"
-          hint="Seed of the random choice. Empty: 0."
-          {...form.field('seed')}
-        />
+      {optionsOf(type).map((option) =>
+        option === 'majority_sign_method' ? (
+          <Select
+            key={option}
+            label={option}
+            {...form.field(option)}
+            options={{ total: 'total: the sign of the sum', frequency: 'frequency: the sign that most have' }}
+          />
+        ) : (
+          <TextField key={option} label={option} {...numberFields[option]} {...form.field(option)} />
+        ),
       )}
       <TextField
         label="Name"
@@ -205,26 +192,25 @@ function sourcesFault(names: readonly string[], models: readonly Model[]): strin
     : `${first} adapts ${baseOf(models, first)} and ${other} adapts ${baseOf(models, other)}: choose versions of one base model.`;
 }
 
-interface Values {
-  models: string[];
-  weights: string[];
-  combination_type: CombinationType;
-  svd_rank: string;
-  density: string;
-  majority_sign_method: string;
-  seed: string;
-  name: string;
-  note: string;
+interface Source {
+  model: string;
+  weight: string;
 }
 
+/** Values of the form. */
+type Values = Record<Option | 'name' | 'note', string> & {
+  sources: Source[];
+  combination_type: CombinationType;
+};
+
 /** The request, with only the options of the chosen type: the API refuses others. */
-function requestOf({ models, weights, name, note, ...values }: Values): Combination {
+function requestOf({ sources, name, note, ...values }: Values): Combination {
   const { combination_type: type } = values;
   const given = optionsOf(type).filter((option) => values[option].trim() !== '');
   const options = given.map((option) => [option, numberOrText(values[option])]);
   return {
     name: name.trim(),
-    sources: models.map((model, i) => ({ model, weight: numberOrText(weights[i]!) as number })),
+    sources: sources.map(({ model, weight }) => ({ model, weight: numberOrText(weight) as number })),
     combination_type: type,
     ...Object.fromEntries(options),
     ...(note.trim() && { note: note.trim() }),

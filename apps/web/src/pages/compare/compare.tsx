@@ -15,10 +15,10 @@ import { toastError } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
 import { useJobOptions } from '../../data/job-options.ts';
 import { isFinished, jobKey } from '../../data/jobs.ts';
-import { metricsOf } from '../../data/metrics.ts';
+import { metricsOf, metricValue } from '../../data/metrics.ts';
 import { saveFile } from '../../data/save-file.ts';
 import { seriesOptions } from '../../data/series.ts';
-import type { XAxis } from '../../data/series-lines.ts';
+import { trainingLoss, type XAxis } from '../../data/series-lines.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
 import { metricFormats } from '../../text/metric-formats.ts';
@@ -27,8 +27,8 @@ import { chartPng, chartSvg } from './chart-svg.ts';
 import {
   type Compared,
   type ComparedLines,
+  comparedEvaluations,
   comparedLines,
-  metricLines,
   uniqueNames,
 } from './compared-lines.ts';
 import { FinalMetrics } from './final-metrics.tsx';
@@ -148,7 +148,10 @@ function preferenceCharts(
     some.map(({ job }) => job),
   )
     .filter(({ better, measured }) => better !== null && measured.includes('evaluation'))
-    .map((metric) => ({ metric, lines: metricLines(compared, metric, xAxis) }))
+    .map((metric) => ({
+      metric,
+      lines: comparedEvaluations(compared, xAxis, (row) => metricValue(metric, row)),
+    }))
     .filter(({ lines }) => lines.length > 0);
 }
 
@@ -262,7 +265,7 @@ function toCsv(compared: readonly Compared[]): string {
   const names = uniqueNames(compared);
   const rows = compared.flatMap(({ job, series }, i) =>
     series.map((row) => {
-      const loss = row.stretch?.loss_mean ?? row.loss;
+      const loss = trainingLoss(row);
       const metrics = [row.token_accuracy, row.learning_rate, row.grad_norm];
       return [job.id, names[i], row.kind, row.step, row.epoch, loss, ...metrics].map(cell).join();
     }),

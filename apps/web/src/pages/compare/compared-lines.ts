@@ -1,8 +1,7 @@
 import type { FineTuningJob, JobMetric } from '@graft/client';
 import type { Line } from '../../components/chart/plot-options.ts';
-import { type Metric, metricValue } from '../../data/metrics.ts';
 import type { Series } from '../../data/series.ts';
-import { linesOf, lossLines, type XAxis } from '../../data/series-lines.ts';
+import { evaluationLines, trainingLines, trainingLoss, type XAxis } from '../../data/series-lines.ts';
 import { jobName } from '../../text/job-names.ts';
 
 export interface Compared {
@@ -12,48 +11,27 @@ export interface Compared {
   colour: number;
 }
 
-export interface ComparedLines {
-  training: Line[];
-  evaluation: Line[];
-}
+export type ComparedLines = ReturnType<typeof comparedLines>;
 
 /** One line per job and chart. */
-export function comparedLines(compared: readonly Compared[], xAxis: XAxis, weight: number): ComparedLines {
+export function comparedLines(compared: readonly Compared[], xAxis: XAxis, weight: number) {
   const names = uniqueNames(compared);
-  return {
-    training: compared.flatMap(({ series, colour }, i) =>
-      lossLines(
-        series.filter(({ kind }) => kind === 'train'),
-        xAxis,
-        weight,
-        names[i]!,
-        colour,
-      ),
-    ),
-    evaluation: compared.flatMap(({ series, colour }, i) =>
-      linesOf(
-        series.filter(({ kind }) => kind === 'evaluation'),
-        xAxis,
-        [{ name: names[i]!, colour, value: ({ loss }) => loss, weight: 0, isSparse: true }],
-        series,
-      ),
-    ),
-  };
+  const training = compared.flatMap(({ series, colour }, i) =>
+    trainingLines(series, xAxis, { name: names[i]!, colour, value: trainingLoss }, weight),
+  );
+  return { training, evaluation: comparedEvaluations(compared, xAxis, ({ loss }) => loss) };
 }
 
-export function metricLines(compared: readonly Compared[], metric: Metric, xAxis: XAxis): Line[] {
+/** A line per job of a value of evaluations. */
+export function comparedEvaluations(
+  compared: readonly Compared[],
+  xAxis: XAxis,
+  value: (row: JobMetric) => number | null,
+): Line[] {
   const names = uniqueNames(compared);
-  return compared.flatMap(({ series, colour }, i) => {
-    const evaluations = series.filter(({ kind }) => kind === 'evaluation');
-    const value = (row: JobMetric) => metricValue(metric, row);
-    if (evaluations.every((row) => value(row) === null)) return [];
-    return linesOf(
-      evaluations,
-      xAxis,
-      [{ name: names[i]!, colour, value, weight: 0, isSparse: true }],
-      series,
-    );
-  });
+  return compared.flatMap(({ series, colour }, i) =>
+    evaluationLines(series, xAxis, { name: names[i]!, colour, value }),
+  );
 }
 
 /** Display names. Jobs with the same name get the end of their id. */

@@ -63,10 +63,10 @@ const ExampleList = ({ ids, error }: { ids?: string[]; error?: unknown }) => (
   />
 );
 
-function ExampleForm({ onClose }: { onClose: () => void }) {
+function ExampleForm() {
   const form = useForm({ initial: { name: '' }, run: () => Promise.reject(fault) });
   return (
-    <FormDialog title="Create item" action="Create" form={form} onClose={onClose}>
+    <FormDialog title="Create item" action="Create" form={form}>
       <TextField label="Item name" {...form.field('name')} />
     </FormDialog>
   );
@@ -222,21 +222,21 @@ export function Components() {
         <Button onClick={() => toast('Job paused.', { label: 'Undo', run: nothing })}>Success toast</Button>
         <Button onClick={() => toastError(fault)}>Error toast</Button>
         <DialogButton
-          dialog={(close) => (
-            <Confirm title="Cancel job?" action="Cancel job" run={() => Promise.resolve()} onClose={close}>
+          dialog={
+            <Confirm title="Cancel job?" action="Cancel job" run={() => Promise.resolve()}>
               <p>The job stops immediately. Progress since its last checkpoint is lost.</p>
             </Confirm>
-          )}
+          }
         >
           Confirmation
         </DialogButton>
-        <DialogButton dialog={(close) => <ExampleForm onClose={close} />}>Form</DialogButton>
+        <DialogButton dialog={<ExampleForm />}>Form</DialogButton>
         <DialogButton
-          dialog={(close) => (
-            <Secret title="API key" name="API key" text={long} onClose={close}>
+          dialog={
+            <Secret title="API key" name="API key" text={long}>
               <p>How to use it.</p>
             </Secret>
-          )}
+          }
         >
           Secret
         </DialogButton>

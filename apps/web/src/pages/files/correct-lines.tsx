@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { Dialog } from '../../components/dialog.tsx';
+import { Dialog, Opened } from '../../components/dialog.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { Checkbox, TextArea, TextField } from '../../components/forms/field.tsx';
 import { linesText } from '../../components/invalid-lines.tsx';
@@ -19,19 +19,21 @@ export function CorrectLines(file: InvalidFile) {
         Correct lines…
       </Button>
       {state.isOpen && (
-        <Dialog wide title={`Correct invalid lines of ${file.name}`} onClose={state.close}>
-          <p class="soft wrap-anywhere">
-            Edit each line as one JSON object, or leave it out. The corrected copy is saved as a new file, and{' '}
-            {file.name} stays as it is.
-          </p>
-          {state.correction ? (
-            <Editor {...state} correction={state.correction} />
-          ) : state.isReading ? (
-            <Meter value={state.share} label={`Reading ${file.name}`} />
-          ) : (
-            state.error != null && <Problem error={state.error} onRetry={state.reload} />
-          )}
-        </Dialog>
+        <Opened onClose={state.close}>
+          <Dialog wide title={`Correct invalid lines of ${file.name}`}>
+            <p class="soft wrap-anywhere">
+              Edit each line as one JSON object, or leave it out. The corrected copy is saved as a new file,
+              and {file.name} stays as it is.
+            </p>
+            {state.correction ? (
+              <Editor {...state} correction={state.correction} />
+            ) : state.isReading ? (
+              <Meter value={state.share} label={`Reading ${file.name}`} />
+            ) : (
+              state.error != null && <Problem error={state.error} onRetry={state.reload} />
+            )}
+          </Dialog>
+        </Opened>
       )}
     </>
   );

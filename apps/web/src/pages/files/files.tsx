@@ -111,10 +111,7 @@ function List({ canUpload }: { canUpload: boolean }) {
           { head: 'Examples', cell: ({ examples }) => count(examples), end: true, width: '7rem' },
           { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
           { head: 'Uploaded', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
-          {
-            width: '15.5rem',
-            actions: (file) => <Actions file={file} canUpload={canUpload} />,
-          },
+          { width: '15.5rem', actions: (file) => <Actions file={file} canUpload={canUpload} /> },
         ]}
       />
       {files.hasNextPage && <ShowMore query={files} />}
@@ -201,10 +198,7 @@ function Unfinished() {
 }
 
 function Uploads({ uploads }: { uploads: readonly UploadObject[] }) {
-  const discard = useAction({
-    run: (id: string) => graft.uploads.cancel(id),
-    invalidates: [['uploads']],
-  });
+  const discard = useAction({ run: (id: string) => graft.uploads.cancel(id), invalidates: [['uploads']] });
   return (
     <ul class="files-uploads">
       {uploads.map(({ id, filename, received_bytes, bytes: total, expires_at }) => (

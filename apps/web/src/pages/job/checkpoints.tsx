@@ -79,11 +79,7 @@ function Actions({ job, checkpoint }: CheckpointProps) {
       </PlaygroundLink>
       <CopyButton text={name} label="Copy name" />
       {canPromote && (
-        <DialogButton
-          small
-          icon="up"
-          dialog={(close) => <Promote job={job} checkpoint={checkpoint} onClose={close} />}
-        >
+        <DialogButton small icon="up" dialog={<Promote job={job} checkpoint={checkpoint} />}>
           Promote
         </DialogButton>
       )}
@@ -97,20 +93,15 @@ const Step = ({ checkpoint: { step_number, best } }: { checkpoint: JobCheckpoint
   </>
 );
 
-function Promote({
-  job,
-  checkpoint: { id, step_number },
-  onClose,
-}: CheckpointProps & { onClose: () => void }) {
+function Promote({ job, checkpoint: { id, step_number } }: CheckpointProps) {
   const form = useForm({
     initial: { name: jobName(job), note: '' },
     run: ({ name, note }) =>
       graft.fineTuning.jobs.checkpoints.promote(job.id, id, { name, ...(note && { note }) }),
     successMessage: ({ version, adapter_name }) => `Promoted to version ${version} of ${adapter_name}.`,
-    onDone: onClose,
   });
   return (
-    <FormDialog title={`Promote step ${count(step_number)}`} action="Promote" form={form} onClose={onClose}>
+    <FormDialog title={`Promote step ${count(step_number)}`} action="Promote" form={form}>
       <p>Creates the next version of an adapter. The version is kept when the job is deleted.</p>
       <TextField label="Adapter" maxLength={64} {...form.field('name')} />
       <TextArea label="Note" rows={2} {...form.field('note')} />

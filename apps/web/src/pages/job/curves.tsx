@@ -6,7 +6,14 @@ import type { Line } from '../../components/chart/plot-options.ts';
 import { Problem } from '../../components/problem.tsx';
 import { type Metric, metricValue, useMetrics } from '../../data/metrics.ts';
 import { type Series, useSeries } from '../../data/series.ts';
-import { linesOf, lossLines, rangeOf, windowSteps, type XAxis } from '../../data/series-lines.ts';
+import {
+  evaluationLines,
+  rangeOf,
+  trainingLines,
+  trainingLoss,
+  windowSteps,
+  type XAxis,
+} from '../../data/series-lines.ts';
 import { metricFormats } from '../../text/metric-formats.ts';
 import { measure } from '../../text/numbers.ts';
 
@@ -73,31 +80,21 @@ type Sets = NonNullable<FineTuningJob['validation_files']>;
 const noSets: Sets = [];
 
 function lossOf(series: Series, xAxis: XAxis, weight: number, sets: Sets): Line[] {
-  const train = series.filter(({ kind }) => kind === 'train');
+  const evaluation = { ...evaluationCurve, value: ({ loss }: JobMetric) => loss };
   return [
-    ...lossLines(train, xAxis, weight),
-    ...evaluationLines(series, xAxis, ({ loss }) => loss),
+    ...trainingLines(series, xAxis, { name: 'training', colour: 0, value: trainingLoss }, weight),
+    ...evaluationLines(series, xAxis, evaluation),
     ...setLines(series, xAxis, sets, 'loss'),
   ];
 }
 
+const evaluationCurve = { name: 'evaluation', colour: 1 };
+
 const setLines = (series: Series, xAxis: XAxis, sets: Sets, metric: string): Line[] =>
   sets.flatMap(({ name }, i) => {
     const value = ({ metrics }: JobMetric) => metrics[`eval_${name}_${metric}`] ?? null;
-    const isMeasured = series.some((row) => value(row) !== null);
-    return isMeasured ? evaluationLines(series, xAxis, value, { name, colour: i + 2 }) : [];
+    return evaluationLines(series, xAxis, { name, colour: i + 2, value });
   });
-
-function evaluationLines(
-  series: Series,
-  xAxis: XAxis,
-  value: (row: JobMetric) => number | null,
-  line = { name: 'evaluation', colour: 1 },
-): Line[] {
-  const train = series.filter(({ kind }) => kind === 'train');
-  const evaluations = series.filter(({ kind }) => kind === 'evaluation');
-  return linesOf(evaluations, xAxis, [{ ...line, value, weight: 0, isSparse: true }], train);
-}
 
 /** Metrics that are drawn differently. */
 const drawing: Record<
@@ -105,9 +102,7 @@ const drawing: Record<
   { isExact?: true; value?: typeof metricValue; legend?: (training: FineTuningJob['training']) => string }
 > = {
   learning_rate: { isExact: true, legend: () => 'learning rate' },
-  grad_norm: {
-    legend: ({ max_grad_norm: clip }) => (clip ? `before clipping at ${measure(clip)}` : 'norm'),
-  },
+  grad_norm: { legend: ({ max_grad_norm: clip }) => (clip ? `before clipping at ${measure(clip)}` : 'norm') },
   tokens_per_second: { legend: () => 'speed' },
   memory_bytes: {
     isExact: true,
@@ -124,18 +119,14 @@ function metricLines(
   training: FineTuningJob['training'],
 ): Line[] {
   const { isExact, value = metricValue, legend } = drawing[metric.name] ?? {};
-  const drawn = {
+  const curve = {
     name: legend?.(training) ?? 'training',
     colour: 0,
     value: (row: JobMetric) => value(metric, row),
-    weight: isExact ? 0 : weight,
   };
+  const evaluation = { ...evaluationCurve, value: (row: JobMetric) => metricValue(metric, row) };
   return [
-    ...linesOf(
-      series.filter(({ kind }) => kind === 'train'),
-      xAxis,
-      [drawn],
-    ),
-    ...evaluationLines(series, xAxis, (row) => metricValue(metric, row)),
+    ...trainingLines(series, xAxis, curve, isExact ? 0 : weight),
+    ...evaluationLines(series, xAxis, evaluation),
   ];
 }

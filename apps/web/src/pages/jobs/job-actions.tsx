@@ -2,6 +2,7 @@ import type { FineTuningJob } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
+import { Opened } from '../../components/dialog.tsx';
 import { Button, IconButton, LinkButton } from '../../components/forms/button.tsx';
 import { Checkbox, TextField } from '../../components/forms/field.tsx';
 import { Confirm, FormDialog, useForm } from '../../components/forms/form.tsx';
@@ -21,7 +22,6 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
   if (!usePermission('jobs:write')) return null;
   const { id, status } = job;
   const name = jobName(job);
-  const close = () => setDialog(null);
   const runWithUndo = (action: JobAction, message: string, undo: JobAction) =>
     jobAction.mutate(
       { id, action },
@@ -47,6 +47,35 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
     { text: 'Clone', icon: 'copy', isShown: true, run: () => setDialog('clone') },
     { text: 'Delete', icon: 'trash', isShown: isEnded, run: () => setDialog('delete') },
   ];
+  const dialogs = {
+    cancel: (
+      <Confirm
+        title={`Cancel ${name}?`}
+        action="Cancel job"
+        run={() => graft.fineTuning.jobs.cancel(id)}
+        onDone={(cancelled) => mergeJobs(cache, [cancelled])}
+      >
+        <p>A cancelled job cannot be resumed, only cloned. Its checkpoints and curves are kept.</p>
+      </Confirm>
+    ),
+    clone: <CloneDialog job={job} />,
+    delete: (
+      <Confirm
+        title={`Delete ${name}?`}
+        action="Delete job"
+        run={() => graft.fineTuning.jobs.delete(id)}
+        removes={[jobKey(id)]}
+        invalidates={[jobsKey]}
+        // The deleted job's page has nothing to show.
+        onDone={() => path.includes(id) && go('/jobs')}
+      >
+        <p>
+          Its events, curves and checkpoints are deleted permanently. Its adapter and your team's usage
+          records are kept.
+        </p>
+      </Confirm>
+    ),
+  };
   return (
     <span class="row job-actions">
       {buttons
@@ -62,46 +91,18 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
             </Button>
           );
         })}
-      {dialog === 'delete' && (
-        <Confirm
-          title={`Delete ${name}?`}
-          action="Delete job"
-          run={() => graft.fineTuning.jobs.delete(id)}
-          removes={[jobKey(id)]}
-          invalidates={[jobsKey]}
-          // The deleted job's page has nothing to show.
-          onDone={() => path.includes(id) && go('/jobs')}
-          onClose={close}
-        >
-          <p>
-            Its events, curves and checkpoints are deleted permanently. Its adapter and your team's usage
-            records are kept.
-          </p>
-        </Confirm>
-      )}
-      {dialog === 'cancel' && (
-        <Confirm
-          title={`Cancel ${name}?`}
-          action="Cancel job"
-          run={() => graft.fineTuning.jobs.cancel(id)}
-          onDone={(cancelled) => mergeJobs(cache, [cancelled])}
-          onClose={close}
-        >
-          <p>A cancelled job cannot be resumed, only cloned. Its checkpoints and curves are kept.</p>
-        </Confirm>
-      )}
-      {dialog === 'clone' && <CloneDialog job={job} onClose={close} />}
+      {dialog && <Opened onClose={() => setDialog(null)}>{dialogs[dialog]}</Opened>}
     </span>
   );
 }
 
 const validName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () => void }) {
+function CloneDialog({ job }: { job: FineTuningJob }) {
   const cache = useQueryClient();
   const [, go] = useLocation();
   const jobAction = useJobAction();
-  const { field, values, set, ...form } = useForm({
+  const { field, toggle, ...form } = useForm({
     initial: { suffix: job.suffix ?? '', hasNewSeed: false },
     checksTyping: true,
     check: ({ suffix }) =>
@@ -112,7 +113,6 @@ function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () => void
       graft.fineTuning.jobs.clone(job.id, { suffix: suffix || null, ...(hasNewSeed ? { seed: null } : {}) }),
     onDone: (created) => {
       mergeJobs(cache, [created]);
-      onClose();
       go(`/jobs/${created.id}`);
       toast(`${jobName(created)} created.`, {
         label: 'Undo',
@@ -121,7 +121,7 @@ function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () => void
     },
   });
   return (
-    <FormDialog title={`Clone ${jobName(job)}`} action="Clone" form={form} onClose={onClose}>
+    <FormDialog title={`Clone ${jobName(job)}`} action="Clone" form={form}>
       <p>Creates a new job with the same data and options. Automatic options are chosen again.</p>
       <TextField
         label="Name"
@@ -129,11 +129,7 @@ function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () => void
         maxLength={64}
         {...field('suffix')}
       />
-      <Checkbox
-        label={`New random seed (now ${job.seed})`}
-        checked={values.hasNewSeed}
-        onChecked={(hasNewSeed) => set({ hasNewSeed })}
-      />
+      <Checkbox label={`New random seed (now ${job.seed})`} {...toggle('hasNewSeed')} />
       <div class="row">
         <LinkButton small href={`/jobs/new?job=${job.id}`}>
           Edit all options

@@ -239,11 +239,7 @@ const columns: readonly Column<JobRow>[] = [
     width: '12rem',
     cell: ({ job, losses }) => <Loss name={jobName(job)} losses={losses} last={job.progress?.loss} />,
   },
-  {
-    head: 'Owner',
-    width: '7.5rem',
-    cell: ({ job, owner }) => <Cut text={owner} title={job.created_by} />,
-  },
+  { head: 'Owner', width: '7.5rem', cell: ({ job, owner }) => <Cut text={owner} title={job.created_by} /> },
   { head: 'Finished', width: '7.5rem', cell: ({ job }) => <JobEnd job={job} /> },
   { width: '7.5rem', actions: ({ job }) => <JobActions job={job} isSmall /> },
 ];

@@ -16,12 +16,12 @@ import {
   type FileRow,
   faultAt,
   fileRows,
-  partOf,
+  valueAt,
   withFileRows,
   withUpload,
   withValue,
 } from './draft.ts';
-import type { Form } from './option-field.tsx';
+import { type Form, textAt } from './option-field.tsx';
 import { useTrainingFiles } from './use-training-files.ts';
 
 export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
@@ -78,8 +78,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           <Select
             label="Mixture"
             hint="How an epoch mixes the training files."
-            error={faultAt(faults, 'training.mix_strategy')}
-            value={String(partOf(draft, 'training').mix_strategy ?? '')}
+            {...textAt(form, 'training.mix_strategy')}
             onValue={(strategy) => setDraft(withMix(draft, strategy))}
             options={mixtures}
           />
@@ -222,7 +221,7 @@ function ShareField({
         onValue={(name) => set(index, { name: name || undefined } as Partial<FileRow>)}
       />
     );
-  const isWeighted = String(partOf(draft, 'training').mix_strategy ?? '').startsWith('interleave');
+  const isWeighted = String(valueAt(draft, 'training.mix_strategy') ?? '').startsWith('interleave');
   const field = isWeighted ? 'weight' : 'epochs';
   return (
     <TextField

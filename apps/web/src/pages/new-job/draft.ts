@@ -1,5 +1,6 @@
-import type { JobCreateParams } from '@graft/client';
+import type { JobCreateParams, Wire } from '@graft/client';
 import { isPresent } from '../../text/numbers.ts';
+import { listProperties, type NamedSchema } from './schema.ts';
 
 /** An incomplete job request. */
 export type Draft = Record<string, unknown>;
@@ -12,15 +13,15 @@ export type Faults = ReadonlyMap<string, string>;
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A nested object of the draft, such as `peft`; empty if absent. */
-export const partOf = (draft: Draft, name: string): Record<string, unknown> => {
-  const part = draft[name];
-  return isRecord(part) ? part : {};
-};
+/** The value at a path such as `peft.r`; undefined if absent. */
+export const valueAt = (draft: object, path: string): unknown =>
+  path.split('.').reduce((whole: unknown, name) => (isRecord(whole) ? whole[name] : undefined), draft);
 
-/** An object at a path such as `training.preference`; empty if absent. */
-export const partAt = (draft: object, path: string): Record<string, unknown> =>
-  path.split('.').reduce((part, name) => partOf(part, name), draft as Draft);
+/** The object at a path such as `training.preference`; empty if absent. */
+export function partAt(draft: object, path: string): Draft {
+  const part = valueAt(draft, path);
+  return isRecord(part) ? part : {};
+}
 
 /** The draft with a value at a path such as `peft.r`. Undefined removes the value, and its parents if they become empty. */
 export function withValue(draft: Draft, path: string, value: unknown): Draft {
@@ -97,3 +98,47 @@ export function withUpload(draft: Draft, id: string): Draft {
     empty === -1 ? [...rows, { file: id }] : rows.with(empty, { ...rows[empty], file: id }),
   );
 }
+
+// The training method of a draft: `method.type`, and the options that only this method has.
+
+type Objective = Wire.FineTuningObjective;
+type TrainingMethod = Wire.FineTuningOptions['training_methods'][number];
+
+/** The methods for files of a format; null: all methods. */
+export const methodsFor = (objectives: readonly Objective[], format: string | null): string[] => [
+  ...new Set(
+    objectives
+      .filter(({ formats }) => format === null || formats.includes(format))
+      .map(({ method }) => method),
+  ),
+];
+
+/** The method of the draft, or the one that is used without: the first for the format. */
+export function methodOf(draft: Draft, objectives: readonly Objective[], format: string | null): string {
+  const { type } = partAt(draft, 'method');
+  return typeof type === 'string' ? type : (methodsFor(objectives, format)[0] ?? SUPERVISED);
+}
+
+/** The draft with a method. Hyperparameters of all methods are kept; options of preferences mean something else for another method. */
+export function withMethod(draft: Draft, type: string): Draft {
+  const { type: before } = partAt(draft, 'method');
+  const old = partAt(draft, `method.${before}.hyperparameters`);
+  const { beta: _, ...kept } = old;
+  const own = Object.keys(kept).length > 0 ? { [type]: { hyperparameters: kept } } : {};
+  return withValue({ ...draft, method: { type, ...own } }, 'training.preference', undefined);
+}
+
+/** The draft with a beta of its method, which it then names. */
+export function withBeta(draft: Draft, method: string, beta: unknown): Draft {
+  const named = isRecord(draft.method) ? draft : { ...draft, method: { type: method } };
+  return withValue(named, `method.${method}.hyperparameters.beta`, beta);
+}
+
+/** The options of `training.preference` that a method has. */
+export const preferenceOptions = (methods: readonly TrainingMethod[], type: string): NamedSchema[] =>
+  listProperties(methods.find((method) => method.type === type)?.preference ?? {}).map(([name, schema]) => [
+    name,
+    { ...schema, description: sentence(schema.description ?? '') },
+  ]);
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

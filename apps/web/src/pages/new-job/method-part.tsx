@@ -1,13 +1,10 @@
 import type { Wire } from '@graft/client';
-import { useId } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { FieldError, TextField } from '../../components/forms/field.tsx';
 import { count } from '../../text/numbers.ts';
-import { faultAt, partOf, withValue } from './draft.ts';
-import { type Form, OptionField, type PartProps } from './option-field.tsx';
+import { faultAt, partAt, valueAt, withValue } from './draft.ts';
+import { type Form, MethodChoice, OptionField, OptionFields, type PartProps } from './option-field.tsx';
 import { formatValue, listProperties, parseValue, type Schema } from './schema.ts';
-
-type Method = Wire.FineTuningMethod;
 
 /** The list of methods with a recommendation for each, and the options of the selected one, the most common first. */
 export function MethodPart({ form: baseForm, options, plan }: PartProps) {
@@ -15,8 +12,6 @@ export function MethodPart({ form: baseForm, options, plan }: PartProps) {
   // The fields show the default configuration. A change of one option adds the whole configuration to the draft.
   const draft = { peft: default_peft, ...baseForm.draft };
   const form: Form = { ...baseForm, draft };
-  const { setDraft, faults } = form;
-  const group = useId();
   if (model?.peft) {
     return (
       <p>
@@ -25,73 +20,59 @@ export function MethodPart({ form: baseForm, options, plan }: PartProps) {
       </p>
     );
   }
-  const peft = partOf(draft, 'peft');
+  const peft = partAt(draft, 'peft');
   const selected = String(peft.peft_type ?? default_peft.peft_type);
   const method = methods.find(({ peft_type }) => peft_type === selected);
-  const select = ({ peft_type, usual, usual_needs_model }: Method) => {
+  const select = (name: string) => {
+    const { peft_type, usual, usual_needs_model } = methods.find((each) => each.peft_type === name)!;
     const task = peft.task_type === undefined ? {} : { task_type: peft.task_type };
-    setDraft(withValue(draft, 'peft', { peft_type, ...task, ...(usual_needs_model ? {} : usual) }));
+    form.setDraft(withValue(draft, 'peft', { peft_type, ...task, ...(usual_needs_model ? {} : usual) }));
   };
   return (
     <>
-      <fieldset class="new-job-methods">
-        <legend class="visually-hidden">Method</legend>
-        {methods.map((each) => (
-          <label key={each.peft_type} data-off={!each.permitted}>
-            <input
-              type="radio"
-              name={group}
-              checked={each.peft_type === selected}
-              disabled={!each.permitted}
-              onChange={() => select(each)}
-            />
-            <span>
-              <strong>{each.title}</strong>
-              <span class="small">{each.permitted ? each.when : 'Not available to your team.'}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
-      <FieldError text={faultAt(faults, 'peft.peft_type')} />
+      <MethodChoice
+        label="Method"
+        methods={methods.map(({ peft_type, ...method }) => ({ name: peft_type, ...method }))}
+        selected={selected}
+        onSelect={select}
+      />
+      <FieldError text={faultAt(form.faults, 'peft.peft_type')} />
       {method && <MethodOptions key={selected} form={form} method={method} options={options} plan={plan} />}
     </>
   );
 }
 
-function MethodOptions({ form, method, options: { model }, plan }: PartProps & { method: Method }) {
-  const current = partOf(form.draft, 'peft');
-  const all = listProperties(method.options).filter(([name]) => name !== 'peft_type');
-  const isCommon = (name: string) =>
-    name === 'task_type' || name in method.usual || name === 'target_modules';
+function MethodOptions({
+  form,
+  method,
+  options: { model },
+  plan,
+}: PartProps & { method: Wire.FineTuningMethod }) {
   const used = plan?.peft as Record<string, unknown> | undefined;
-  const renderField = ([name, schema]: (typeof all)[number]) => {
-    if (method.module_options.includes(name))
-      return (
-        <ModuleField key={name} form={form} name={name} schema={schema} modules={model?.modules ?? []} />
-      );
-    return (
-      <OptionField
-        key={name}
-        form={form}
-        part="peft"
-        name={name}
-        schema={schema}
-        {...(used && used.peft_type === method.peft_type && { used: used[name] ?? null })}
-        reason={plan?.training_reasons[name]}
-      />
-    );
-  };
-  const rest = all.filter(([name]) => !isCommon(name));
-  const isOpen = rest.some(([name]) => name in current);
   return (
     <>
-      <div class="new-job-fields">{all.filter(([name]) => isCommon(name)).map(renderField)}</div>
-      {rest.length > 0 && (
-        <details class="new-job-more" open={isOpen}>
-          <summary>More {method.title} options</summary>
-          <div class="new-job-fields">{rest.map(renderField)}</div>
-        </details>
-      )}
+      <OptionFields
+        form={form}
+        part="peft"
+        title={method.title}
+        options={listProperties(method.options).filter(([name]) => name !== 'peft_type')}
+        isShown={(name) => ['task_type', 'target_modules'].includes(name) || name in method.usual}
+        field={([name, schema]) =>
+          method.module_options.includes(name) ? (
+            <ModuleField key={name} form={form} name={name} schema={schema} modules={model?.modules ?? []} />
+          ) : (
+            <OptionField
+              key={name}
+              form={form}
+              part="peft"
+              name={name}
+              schema={schema}
+              {...(used && used.peft_type === method.peft_type && { used: used[name] ?? null })}
+              reason={plan?.training_reasons[name]}
+            />
+          )
+        }
+      />
       <p class="small soft">
         <a href={method.paper} target="_blank" rel="noreferrer">
           About {method.title}
@@ -116,7 +97,7 @@ function ModuleField({
   modules: readonly Module[];
 }) {
   const path = `peft.${name}`;
-  const value = partOf(draft, 'peft')[name];
+  const value = valueAt(draft, path);
   const named = Array.isArray(value) ? (value as unknown[]) : [];
   const set = (next: unknown) => setDraft(withValue(draft, path, next));
   const toggle = (module: string) => {

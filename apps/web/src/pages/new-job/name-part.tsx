@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks';
 import { Select, TextArea, TextField } from '../../components/forms/field.tsx';
-import { type Draft, faultAt, partOf, withValue } from './draft.ts';
-import type { PartProps } from './option-field.tsx';
+import { type Draft, faultAt, partAt, withValue } from './draft.ts';
+import { type PartProps, textAt } from './option-field.tsx';
 
-export function NamePart({ form: { draft, setDraft, faults } }: PartProps) {
+export function NamePart({ form }: PartProps) {
+  const { draft, setDraft, faults } = form;
   // As typed: an incomplete line is no pair yet.
   const [metadata, setMetadata] = useState(() => formatPairs(draft));
   const set = (path: string, value: unknown) => setDraft(withValue(draft, path, value));
@@ -12,25 +13,21 @@ export function NamePart({ form: { draft, setDraft, faults } }: PartProps) {
       <TextField
         label="Name"
         hint="Name of the adapter, and part of the model name. Letters, digits, dots and dashes."
-        error={faultAt(faults, 'suffix')}
-        value={String(draft.suffix ?? '')}
-        onValue={(text) => set('suffix', text || undefined)}
+        {...textAt(form, 'suffix')}
       />
       <Select
         label="Priority"
         hint="Relative to your team’s other jobs."
-        error={faultAt(faults, 'priority')}
-        value={draft.priority === 'normal' ? '' : String(draft.priority ?? '')}
-        onValue={(value) => set('priority', value || undefined)}
+        {...textAt(form, 'priority')}
+        {...(draft.priority === 'normal' && { value: '' })}
         options={{ '': 'normal', high: 'high', low: 'low' }}
       />
       <TextField
         label="Seed"
         hint="The same seed and settings reproduce the same adapter."
         inputMode="numeric"
-        error={faultAt(faults, 'seed')}
         placeholder="42"
-        value={String(draft.seed ?? '')}
+        {...textAt(form, 'seed')}
         onValue={(text) => set('seed', /^\d+$/.test(text) ? Number(text) : text || undefined)}
       />
       <TextArea
@@ -49,7 +46,7 @@ export function NamePart({ form: { draft, setDraft, faults } }: PartProps) {
 }
 
 const formatPairs = (draft: Draft) =>
-  Object.entries(partOf(draft, 'metadata'))
+  Object.entries(partAt(draft, 'metadata'))
     .map(([key, value]) => `${key}=${value}`)
     .join('\n');
 

@@ -15,7 +15,7 @@ import { useModels } from '../../data/models.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { type Change, DataPart } from './data-part.tsx';
-import { type Draft, type Faults, fileRows, groupFaults, partOf } from './draft.ts';
+import { type Draft, type Faults, fileRows, groupFaults, partAt } from './draft.ts';
 import { EstimatePanel } from './estimate-panel.tsx';
 import { MethodPart } from './method-part.tsx';
 import { NamePart } from './name-part.tsx';
@@ -24,8 +24,7 @@ import { SweepPart } from './sweep-part.tsx';
 import { TextView } from './text-view.tsx';
 import { TrainingMethodPart } from './training-method-part.tsx';
 import { TrainingPart } from './training-part.tsx';
-import { useCheck } from './use-check.ts';
-import { useDraft } from './use-draft.ts';
+import { useCheck, useDraft } from './use-draft.ts';
 
 const up = { href: '/jobs', text: 'Jobs' };
 
@@ -147,7 +146,7 @@ function JobForm({
         error={check.error}
         onRetry={check.refetch}
         onChange={(training) =>
-          setDraft({ ...draft, training: { ...partOf(draft, 'training'), ...training } })
+          setDraft({ ...draft, training: { ...partAt(draft, 'training'), ...training } })
         }
         isBusy={create.isPending}
       />

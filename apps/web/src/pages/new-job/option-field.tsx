@@ -1,13 +1,30 @@
 import type { Wire } from '@graft/client';
+import type { ComponentChildren } from 'preact';
+import { useId } from 'preact/hooks';
 import { Select, TextField } from '../../components/forms/field.tsx';
-import { type Draft, type Faults, faultAt, partAt, withValue } from './draft.ts';
-import { acceptsNumber, formatValue, listChoices, parseValue, type Schema, valueLabel } from './schema.ts';
+import { type Draft, type Faults, faultAt, partAt, valueAt, withValue } from './draft.ts';
+import {
+  acceptsNumber,
+  formatValue,
+  listChoices,
+  type NamedSchema,
+  parseValue,
+  type Schema,
+  valueLabel,
+} from './schema.ts';
 
 export interface Form {
   draft: Draft;
   setDraft: (draft: Draft) => void;
   faults: Faults;
 }
+
+/** Properties of a field of text at a path of the draft. An empty text removes the value. */
+export const textAt = ({ draft, setDraft, faults }: Form, path: string) => ({
+  value: String(valueAt(draft, path) ?? ''),
+  error: faultAt(faults, path),
+  onValue: (text: string) => setDraft(withValue(draft, path, text || undefined)),
+});
 
 export interface PartProps {
   form: Form;
@@ -43,7 +60,7 @@ export function OptionField({
   reason?: string | undefined;
 }) {
   const path = `${part}.${name}`;
-  const value = partAt(draft, part)[name];
+  const value = valueAt(draft, path);
   const set = (next: unknown) => setDraft(withValue(draft, path, next));
   const fallback = used === undefined ? schema.default : used;
   const hint = (
@@ -75,6 +92,67 @@ export function OptionField({
       value={formatValue(value)}
       onValue={(text) => set(parseInput(text, schema))}
     />
+  );
+}
+
+interface OptionFieldsProps {
+  form: Form;
+  part: string;
+  /** Group of the options that are not shown at first, such as "training". */
+  title: string;
+  options: readonly NamedSchema[];
+  isShown: (name: string) => boolean;
+  field: (option: NamedSchema) => ComponentChildren;
+}
+
+/** Fields of a part's options: some are shown at first, the others below them, opened if the draft has one of them. */
+export function OptionFields({ form, part, title, options, isShown, field }: OptionFieldsProps) {
+  const current = partAt(form.draft, part);
+  const shown = options.filter(([name]) => isShown(name));
+  const rest = options.filter(([name]) => !isShown(name));
+  return (
+    <>
+      {shown.length > 0 && <div class="new-job-fields">{shown.map(field)}</div>}
+      {rest.length > 0 && (
+        <details class="new-job-more" open={rest.some(([name]) => name in current)}>
+          <summary>More {title} options</summary>
+          <div class="new-job-fields">{rest.map(field)}</div>
+        </details>
+      )}
+    </>
+  );
+}
+
+interface MethodChoiceProps {
+  label: string;
+  /** `when`: when to use it. */
+  methods: readonly { name: string; title: string; when: string; permitted?: boolean }[];
+  selected: string;
+  onSelect: (name: string) => void;
+}
+
+/** A card for each method, of which one is selected. */
+export function MethodChoice({ label, methods, selected, onSelect }: MethodChoiceProps) {
+  const group = useId();
+  return (
+    <fieldset class="new-job-methods">
+      <legend class="visually-hidden">{label}</legend>
+      {methods.map(({ name, title, when, permitted = true }) => (
+        <label key={name} data-off={!permitted}>
+          <input
+            type="radio"
+            name={group}
+            checked={name === selected}
+            disabled={!permitted}
+            onChange={() => onSelect(name)}
+          />
+          <span>
+            <strong>{title}</strong>
+            <span class="small">{permitted ? when : 'Not available to your team.'}</span>
+          </span>
+        </label>
+      ))}
+    </fieldset>
   );
 }
 

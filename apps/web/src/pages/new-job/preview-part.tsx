@@ -11,35 +11,20 @@ import { useDebouncedValue } from '../../data/use-debounced-value.ts';
 import { bytes, count, counted } from '../../text/numbers.ts';
 import { ReadingProgress, tokenFacts } from '../file/report.tsx';
 import { ExamplePreviews } from '../file/token-report.tsx';
-import { type Draft, type Faults, fileRows, groupFaults } from './draft.ts';
+import { type Draft, fileRows, groupFaults } from './draft.ts';
 import { useTrainingFiles } from './use-training-files.ts';
 
 /** Bytes of a file that is read as soon as it is chosen, in a second or so; a larger one is read on request. */
 const readAtOnce = 16 * 1024 * 1024;
 
 /** The training file that the page shows as the job would read it. */
-export interface JobPreview {
-  files: readonly { id: string; name: string; bytes: number | null }[];
-  /** Id of the shown file; empty without one. */
-  file: string;
-  setFile(id: string): void;
-  /** True where the file waits for `start`, because it is large. */
-  isLarge: boolean;
-  start(): void;
-  report: FileReport | null;
-  error: unknown;
-  retry(): unknown;
-  /** True where the report is of an earlier draft, or not ready. */
-  isStale: boolean;
-  /** Errors that only reading the file finds, such as those of a chat template. */
-  faults: Faults;
-}
+type JobPreview = ReturnType<typeof usePreview>;
 
 /**
  * The report of a training file for the draft, half a second after its last change. A newer draft waits until the report of the one
  * before is ready: the service computes one report of a team at a time. `isSound`: the API's check accepts its options.
  */
-export function usePreview(draft: Draft, isSound: boolean): JobPreview {
+export function usePreview(draft: Draft, isSound: boolean) {
   const known = useTrainingFiles();
   const ids = [...new Set(fileRows(draft, 'training').flatMap(({ file }) => file || []))];
   const files = ids.map((id) => {
@@ -75,15 +60,19 @@ export function usePreview(draft: Draft, isSound: boolean): JobPreview {
   const refused = report.error instanceof GraftApiError ? report.error : current?.error;
   return {
     files,
+    /** Id of the shown file; empty without one. */
     file,
     setFile,
+    /** True where the file waits for `start`, because it is large. */
     isLarge,
     start: () => setStarted(file),
     report: isOfFile ? (report.data ?? null) : null,
     error: report.error,
     retry: report.refetch,
+    /** True where the report is of an earlier draft, or not ready. */
     isStale: isUnderWay || !isNewest,
-    faults: isNewest && refused?.param ? groupFaults([refused]) : new Map(),
+    /** Errors that only reading the file finds, such as those of a chat template. */
+    faults: isNewest && refused?.param ? groupFaults([refused]) : new Map<string, string>(),
   };
 }
 

@@ -11,7 +11,9 @@ export interface Schema {
   properties?: Record<string, Schema>;
 }
 
-export const listProperties = (schema: unknown): [name: string, schema: Schema][] =>
+export type NamedSchema = [name: string, schema: Schema];
+
+export const listProperties = (schema: unknown): NamedSchema[] =>
   Object.entries((schema as Schema).properties ?? {});
 
 const listVariants = (schema: Schema): Schema[] => schema.anyOf?.flatMap(listVariants) ?? [schema];

@@ -1,12 +1,12 @@
 import { Checkbox, CheckboxGroup, FieldError } from '../../components/forms/field.tsx';
-import { isRecord, partOf, withValue } from './draft.ts';
+import { isRecord, partAt, withValue } from './draft.ts';
 import { type Form, OptionField, type PartProps } from './option-field.tsx';
 import { listProperties } from './schema.ts';
 
 export function SweepPart({ form, options, plan }: PartProps) {
   const { draft, setDraft, faults } = form;
   const isOn = isRecord(draft.sweep);
-  const sweep = partOf(draft, 'sweep');
+  const sweep = partAt(draft, 'sweep');
   const types = Array.isArray(sweep.peft_type) ? (sweep.peft_type as string[]) : [];
   // Only methods that learn from preferences have one.
   const hasBeta = 'beta' in sweep || plan?.training.preference !== undefined;

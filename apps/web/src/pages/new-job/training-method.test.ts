@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JobCreateParams, Wire } from '@graft/client';
 import { listedObjectives } from '@graft/peft-core/config';
-import { draftFromRequest } from './draft.ts';
-import { methodOf, methodsFor, preferenceOptions, withBeta, withMethod } from './training-method-part.tsx';
+import { draftFromRequest, methodOf, methodsFor, preferenceOptions, withBeta, withMethod } from './draft.ts';
 
 const objectives = listedObjectives as unknown as Wire.FineTuningObjective[];
 

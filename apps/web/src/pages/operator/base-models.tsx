@@ -37,7 +37,7 @@ export function BaseModels() {
     <section class="panel">
       <div class="section-head">
         <p class="soft">Teams see models that are ready, not hidden, and accessible to them.</p>
-        <DialogButton icon="add" kind="main" dialog={(close) => <AddBaseModel onClose={close} />}>
+        <DialogButton icon="add" kind="main" dialog={<AddBaseModel />}>
           Add base model
         </DialogButton>
       </div>
@@ -67,11 +67,7 @@ export function BaseModels() {
             head: 'Visible to',
             width: '9rem',
             cell: (model) => (
-              <DialogButton
-                small
-                kind="quiet"
-                dialog={(close) => <ModelAccess model={model} onClose={close} />}
-              >
+              <DialogButton small kind="quiet" dialog={<ModelAccess model={model} />}>
                 {describeAccess(model)}
               </DialogButton>
             ),
@@ -90,7 +86,23 @@ export function BaseModels() {
                   text: hidden ? 'Show' : 'Hide',
                   run: () => hide.mutate({ id, hidden: !hidden }),
                 },
-                { text: 'Remove', dialog: (close) => <Remove id={id} onClose={close} /> },
+                {
+                  text: 'Remove',
+                  dialog: (
+                    <Confirm
+                      title="Remove base model?"
+                      action="Remove"
+                      run={() => graft.admin.baseModels.delete(id)}
+                      invalidates={invalidates}
+                      successMessage={() => `${id} removed.`}
+                    >
+                      <p class="wrap-anywhere">
+                        Removes {id} and its downloaded files. A model in use by jobs or adapters cannot be
+                        removed; hide it instead.
+                      </p>
+                    </Confirm>
+                  ),
+                },
               ],
           },
         ]}
@@ -98,22 +110,6 @@ export function BaseModels() {
     </section>
   );
 }
-
-const Remove = ({ id, onClose }: { id: string; onClose: () => void }) => (
-  <Confirm
-    title="Remove base model?"
-    action="Remove"
-    run={() => graft.admin.baseModels.delete(id)}
-    invalidates={invalidates}
-    successMessage={() => `${id} removed.`}
-    onClose={onClose}
-  >
-    <p class="wrap-anywhere">
-      Removes {id} and its downloaded files. A model in use by jobs or adapters cannot be removed; hide it
-      instead.
-    </p>
-  </Confirm>
-);
 
 function describeAccess({ limited, allowed_teams, denied_teams }: BaseModelObject): string {
   if (limited) return allowed_teams.length === 1 ? '1 team' : `${allowed_teams.length} teams`;
@@ -150,8 +146,8 @@ function ModelStatus({ model }: { model: BaseModelObject }) {
 type Rule = 'everyone' | 'allow' | 'deny';
 
 /** Which teams can see a base model. For other teams it does not exist. */
-function ModelAccess({ model, onClose }: { model: BaseModelObject; onClose: () => void }) {
-  const { field, values, set, ...form } = useForm({
+function ModelAccess({ model }: { model: BaseModelObject }) {
+  const { field, values, ...form } = useForm({
     initial: { rule: 'everyone' as Rule, teams: '' },
     check: ({ rule, teams }) =>
       rule !== 'everyone' && splitWords(teams).length === 0
@@ -161,20 +157,18 @@ function ModelAccess({ model, onClose }: { model: BaseModelObject; onClose: () =
       rule === 'deny'
         ? graft.admin.baseModels.deny(model.id, splitWords(teams))
         : graft.admin.baseModels.allow(model.id, rule === 'everyone' ? null : splitWords(teams)),
-    invalidates: [['base-models']],
+    invalidates,
     successMessage: ({ id }) => `Access to ${id} updated.`,
-    onDone: onClose,
   });
   return (
-    <FormDialog title="Model access" action="Save" form={form} onClose={onClose}>
+    <FormDialog title="Model access" action="Save" form={form}>
       <p class="wrap-anywhere">
         {model.id} is visible to {model.limited ? model.allowed_teams.join(', ') || 'no team' : 'all teams'}
         {model.denied_teams.length > 0 && ` except ${model.denied_teams.join(', ')}`}.
       </p>
       <Choice
         label="Rule"
-        value={values.rule}
-        onValue={(rule) => set({ rule })}
+        {...field('rule')}
         options={{ everyone: 'All teams', allow: 'Allow some', deny: 'Deny some' }}
       />
       {values.rule !== 'everyone' && (
@@ -204,8 +198,8 @@ const sources: Record<Source, { label: string; placeholder: string; hint: string
   },
 };
 
-function AddBaseModel({ onClose }: { onClose: () => void }) {
-  const { field, values, set, ...form } = useForm({
+function AddBaseModel() {
+  const { field, values, ...form } = useForm({
     initial: { id: '', source: 'hub' as Source, location: '', revision: '' },
     run: ({ id, source, location, revision }) =>
       graft.admin.baseModels.add({
@@ -213,13 +207,12 @@ function AddBaseModel({ onClose }: { onClose: () => void }) {
         [source]: location.trim(),
         ...(source === 'hub' && revision.trim() !== '' && { revision: revision.trim() }),
       }),
-    invalidates: [['base-models']],
+    invalidates,
     successMessage: (model) => `Downloading ${model.id} in the background.`,
-    onDone: onClose,
   });
   const { source } = values;
   return (
-    <FormDialog title="Add base model" action="Add" form={form} onClose={onClose}>
+    <FormDialog title="Add base model" action="Add" form={form}>
       <TextField
         label="Name"
         autofocus
@@ -229,8 +222,7 @@ function AddBaseModel({ onClose }: { onClose: () => void }) {
       />
       <Choice
         label="Source"
-        value={source}
-        onValue={(source) => set({ source })}
+        {...field('source')}
         options={{ hub: 'Hugging Face Hub', folder: 'Folder', s3: 'S3 bucket' }}
       />
       <TextField {...sources[source]} spellcheck={false} {...field('location', source)} />

@@ -48,10 +48,7 @@ function QueueView({ slots, teams }: Wire.Queue) {
           rows={teams}
           rowKey={({ id }) => id}
           columns={[
-            {
-              head: 'Team',
-              cell: ({ name }) => <Cut text={name} />,
-            },
+            { head: 'Team', cell: ({ name }) => <Cut text={name} /> },
             { head: 'Weight', width: '5rem', end: true, cell: ({ weight }) => count(weight) },
             {
               head: 'Current and fair share',

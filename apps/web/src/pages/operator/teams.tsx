@@ -16,7 +16,7 @@ export function Teams() {
     <section class="panel">
       <div class="section-head">
         <p class="soft">Teams share the workers by weight, up to their limit of running jobs.</p>
-        <DialogButton icon="add" kind="main" dialog={(close) => <TeamForm onClose={close} />}>
+        <DialogButton icon="add" kind="main" dialog={<TeamForm />}>
           Create team
         </DialogButton>
       </div>
@@ -34,8 +34,8 @@ export function Teams() {
           {
             width: '15rem',
             actions: (team) => [
-              { text: 'Edit', dialog: (close) => <TeamForm existing={team} onClose={close} /> },
-              { text: 'Invite admin', dialog: (close) => <InvitationDialog team={team} onClose={close} /> },
+              { text: 'Edit', dialog: <TeamForm existing={team} /> },
+              { text: 'Invite admin', dialog: <InvitationDialog team={team} /> },
             ],
           },
         ]}
@@ -44,7 +44,7 @@ export function Teams() {
   );
 }
 
-function TeamForm({ existing, onClose }: { existing?: TeamObject; onClose: () => void }) {
+function TeamForm({ existing }: { existing?: TeamObject }) {
   const { weight = 1, running_limit = 8 } = existing ?? {};
   const form = useForm({
     initial: { name: '', weight: String(weight), running_limit: String(running_limit) },
@@ -57,14 +57,12 @@ function TeamForm({ existing, onClose }: { existing?: TeamObject; onClose: () =>
     invalidates: [['teams'], ['queue']],
     successMessage: ({ name }) =>
       existing ? `${name} updated.` : `${name} created. Invite its first admin.`,
-    onDone: onClose,
   });
   return (
     <FormDialog
       title={existing ? 'Edit team' : 'Create team'}
       action={existing ? 'Save' : 'Create'}
       form={form}
-      onClose={onClose}
     >
       {existing ? (
         <p class="wrap-anywhere">{existing.name}</p>

@@ -63,11 +63,7 @@ export function Workers() {
               </>
             ),
           },
-          {
-            head: 'Leases',
-            width: '12rem',
-            cell: (worker) => <Leases worker={worker} now={now} />,
-          },
+          { head: 'Leases', width: '12rem', cell: (worker) => <Leases worker={worker} now={now} /> },
           {
             head: 'Serves',
             width: '9rem',
@@ -110,7 +106,7 @@ export function Workers() {
               },
               (worker.quarantined_at === null || worker.leases.some(({ leaving }) => !leaving)) && {
                 text: worker.quarantined_at === null ? 'Quarantine' : 'Drain',
-                dialog: (close) => <QuarantineDialog worker={worker} onClose={close} />,
+                dialog: <QuarantineDialog worker={worker} />,
               },
             ],
           },
@@ -159,8 +155,8 @@ function WorkerStatus({ worker, now }: { worker: WorkerObject; now: number }) {
   return worker.draining ? <Badge tone="wait">stopping</Badge> : <Badge tone="good">ready</Badge>;
 }
 
-function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: () => void }) {
-  const { field, values, set, ...form } = useForm({
+function QuarantineDialog({ worker }: { worker: WorkerObject }) {
+  const { field, values, ...form } = useForm({
     initial: {
       reason: worker.quarantine_reason ?? '',
       mode: (worker.quarantined_at === null ? 'finish' : 'drain') as 'finish' | 'drain',
@@ -169,10 +165,9 @@ function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: 
       graft.admin.workers.quarantine(worker.id, reason.trim(), { drain: mode === 'drain' }),
     invalidates,
     successMessage: ({ hostname }) => `The worker on ${hostname} no longer accepts jobs.`,
-    onDone: onClose,
   });
   return (
-    <FormDialog title="Quarantine worker" action="Quarantine" form={form} onClose={onClose}>
+    <FormDialog title="Quarantine worker" action="Quarantine" form={form}>
       <p class="wrap-anywhere">
         {worker.hostname} gets no jobs until it is released. Completions go to other workers, if there are
         any.
@@ -187,8 +182,7 @@ function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: 
       <div class="tight">
         <Choice
           label="Running jobs"
-          value={values.mode}
-          onValue={(mode) => set({ mode })}
+          {...field('mode')}
           options={{ finish: 'Finish running jobs', drain: 'Drain' }}
         />
         <p class="small soft">

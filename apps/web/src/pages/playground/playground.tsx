@@ -3,6 +3,7 @@ import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
+import { DialogButton } from '../../components/forms/form.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { useModels, useSystemPrompt } from '../../data/models.ts';
 import { useMe, usePermission } from '../../data/session.ts';
@@ -10,12 +11,20 @@ import { useQueryState } from '../../router/query-state.ts';
 import { ModelField } from '../adapters/model-field.tsx';
 import { type Kind, pastAnswer, previousTurns } from './chat.ts';
 import { Composer } from './composer.tsx';
-import { historyKey, newChatId, readHistory, restoreTurns, storeChat, turnsToStore } from './history.ts';
+import {
+  historyKey,
+  newChatId,
+  readHistory,
+  restoreTurns,
+  type StoredChat,
+  storeChat,
+  turnsToStore,
+} from './history.ts';
 import { HistoryDialog } from './history-dialog.tsx';
 import { parseTools, toolsExample } from './parse-tools.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
 import { Settings } from './settings.tsx';
-import { modeOf } from './texts/mode.ts';
+import { modeOf } from './texts/texts.ts';
 import { TextsPanel } from './texts/texts-panel.tsx';
 import { Turns } from './turns.tsx';
 import { useChat } from './use-chat.ts';
@@ -47,7 +56,6 @@ function ChatPage() {
   const [edited, setEdited] = useState<string | null>(null);
   const [toolsText, setToolsText] = useState('');
   const { tools, fault: toolsFault } = parseTools(toolsText);
-  const [showsHistory, setShowsHistory] = useState(false);
   const { sampling, faults } = parseSampling(state);
   const probabilities = state.probabilities !== '';
   const names = [state.a || (models[0]?.id ?? ''), state.b].filter(Boolean);
@@ -80,6 +88,10 @@ function ChatPage() {
     if (stored) setToolsText(stored.tools ?? '');
   }, [state.talk]);
 
+  const openStored = ({ id, kind, turns }: StoredChat) => {
+    const [a, b] = turns.at(-1)?.answers ?? [];
+    set({ talk: id, kind, a: a?.model ?? null, b: b?.model ?? null });
+  };
   const submit = async (prompt: string) => {
     const system = (edited ?? (await trained.read()) ?? '').trim();
     shown.current ||= newChatId();
@@ -114,7 +126,9 @@ function ChatPage() {
         title="Playground"
         actions={
           <>
-            <Button onClick={() => setShowsHistory(true)}>History</Button>
+            <DialogButton dialog={<HistoryDialog storageKey={history} onOpen={openStored} />}>
+              History
+            </DialogButton>
             <Button icon="add" disabled={turns.length === 0} onClick={() => set({ talk: null })}>
               New chat
             </Button>
@@ -178,17 +192,6 @@ function ChatPage() {
           <Turns turns={turns} onRegenerate={regenerate} onResults={sendResults} />
           <Composer kind={kind} fault={fault} isGenerating={isGenerating} onSend={submit} onStop={stop} />
         </>
-      )}
-      {showsHistory && (
-        <HistoryDialog
-          storageKey={history}
-          onOpen={({ id, kind, turns }) => {
-            const [a, b] = turns.at(-1)?.answers ?? [];
-            set({ talk: id, kind, a: a?.model ?? null, b: b?.model ?? null });
-            setShowsHistory(false);
-          }}
-          onClose={() => setShowsHistory(false)}
-        />
       )}
     </>
   );

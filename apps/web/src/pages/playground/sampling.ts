@@ -1,13 +1,7 @@
 import type { Sampling } from './chat.ts';
 
 /** Sampling options as text, for the URL and the fields. */
-export const samplingDefaults = {
-  temperature: '0.7',
-  top_p: '1',
-  max_tokens: '256',
-  seed: '1',
-  stop: '',
-};
+export const samplingDefaults = { temperature: '0.7', top_p: '1', max_tokens: '256', seed: '1', stop: '' };
 export type SamplingText = typeof samplingDefaults;
 type Name = keyof SamplingText;
 

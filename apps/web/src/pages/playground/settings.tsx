@@ -2,7 +2,7 @@ import { Disclosure } from '../../components/disclosure.tsx';
 import { IconButton } from '../../components/forms/button.tsx';
 import { Checkbox, Choice, TextArea, TextField } from '../../components/forms/field.tsx';
 import { type parseSampling, randomSeed, type SamplingText } from './sampling.ts';
-import type { Mode } from './texts/mode.ts';
+import type { Mode } from './texts/texts.ts';
 
 interface SettingsProps {
   text: SamplingText;

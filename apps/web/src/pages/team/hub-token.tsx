@@ -1,12 +1,12 @@
 import type { Wire } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
-import { Button } from '../../components/forms/button.tsx';
 import { Checkbox, TextArea, TextField } from '../../components/forms/field.tsx';
 import { ConfirmButton, Form, useForm } from '../../components/forms/form.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
+import { splitWords } from '../../text/words.ts';
 
 const queryKey = ['integrations'];
 const invalidates = [queryKey, ['audit']];
@@ -82,23 +82,11 @@ function RulesForm({ rules }: { rules: Wire.PublishingRules }) {
   const form = useForm({
     initial: { repositories: rules.repositories.join('\n'), isPublic: rules.public },
     run: ({ repositories, isPublic }) =>
-      graft.team.setPublishing({
-        repositories: repositories.split(/[\s,]+/).filter((name) => name !== ''),
-        public: isPublic,
-      }),
+      graft.team.setPublishing({ repositories: splitWords(repositories), public: isPublic }),
     invalidates: [rulesKey, ['audit']],
   });
   return (
-    <Form
-      form={form}
-      footer={
-        <div>
-          <Button type="submit" busy={form.isPending}>
-            Save repositories
-          </Button>
-        </div>
-      }
-    >
+    <Form form={form} action="Save repositories">
       <TextArea
         label="Owners and repositories"
         rows={4}
@@ -106,11 +94,7 @@ function RulesForm({ rules }: { rules: Wire.PublishingRules }) {
         spellcheck={false}
         hint="One each line: acme, acme/support or acme/support-*."
       />
-      <Checkbox
-        label="Allow public publications"
-        checked={form.values.isPublic}
-        onChecked={(isPublic) => form.set({ isPublic })}
-      />
+      <Checkbox label="Allow public publications" {...form.toggle('isPublic')} />
     </Form>
   );
 }
@@ -123,16 +107,7 @@ function TokenForm() {
     onDone: () => form.set({ secret: '' }),
   });
   return (
-    <Form
-      form={form}
-      footer={
-        <div>
-          <Button type="submit" busy={form.isPending}>
-            Save token
-          </Button>
-        </div>
-      }
-    >
+    <Form form={form} action="Save token">
       <TextField
         label="Token"
         type="password"

@@ -8,7 +8,7 @@ import { graft } from '../../data/graft.ts';
 import { roleHint, roleOptions } from './roles.ts';
 
 /** Form to create an invitation to the user's team or, for the operator, of an admin to `team`; then shows its link once. */
-export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose: () => void }) {
+export function InvitationDialog({ team }: { team?: TeamObject }) {
   const [created, setCreated] = useState<CreatedInvitation | null>(null);
   const form = useForm({
     initial: { email: '', role: 'member' as Role, days: '7' },
@@ -19,6 +19,7 @@ export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose
         : graft.team.invitations.create({ email, role, expires_in: Number(days) * 86_400 });
     },
     invalidates: [['invitations'], ['audit']],
+    staysOpen: true,
     onDone: setCreated,
   });
   if (created) {
@@ -28,7 +29,6 @@ export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose
         name="Invitation link"
         // In the fragment, which browsers do not send to servers.
         text={`${location.origin}/invitations/accept#${created.token}`}
-        onClose={onClose}
       >
         <p>
           Send it to one person over a secure channel. The first person who opens it, in a browser or with{' '}
@@ -39,12 +39,7 @@ export function InvitationDialog({ team, onClose }: { team?: TeamObject; onClose
     );
   }
   return (
-    <FormDialog
-      title={team ? 'Invite admin' : 'Invite member'}
-      action="Create link"
-      form={form}
-      onClose={onClose}
-    >
+    <FormDialog title={team ? 'Invite admin' : 'Invite member'} action="Create link" form={form}>
       <TextField
         label="Email"
         type="email"

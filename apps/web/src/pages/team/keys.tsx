@@ -1,9 +1,10 @@
-import type { ApiKey, CreatedApiKey, Wire } from '@graft/client';
+import type { ApiKey, CreatedApiKey, Role, Wire } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Cut, NameAndId } from '../../components/cut.tsx';
-import { Checkbox, Select } from '../../components/forms/field.tsx';
+import { Opened } from '../../components/dialog.tsx';
+import { Checkbox, Select, TextField } from '../../components/forms/field.tsx';
 import { Confirm, DialogButton, FormDialog, useForm } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
@@ -11,7 +12,8 @@ import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMe, usePermission } from '../../data/session.ts';
-import { NewKey } from './new-key.tsx';
+import { splitWords } from '../../text/words.ts';
+import { expiryOptions, roleHint, roleOptions } from './roles.ts';
 
 /** API keys: admins see all keys of the team, others their own. */
 export function Keys() {
@@ -29,11 +31,7 @@ export function Keys() {
           when you create it.
         </p>
         {canEdit && (
-          <DialogButton
-            icon="add"
-            kind="main"
-            dialog={(close) => <NewKey onCreated={setCreated} onClose={close} />}
-          >
+          <DialogButton icon="add" kind="main" dialog={<NewKey onCreated={setCreated} />}>
             Create API key
           </DialogButton>
         )}
@@ -71,42 +69,28 @@ export function Keys() {
               isActive(key) && [
                 canRotate(key) && {
                   text: 'Rotate',
-                  dialog: (close) => <RotateKey apiKey={key} onCreated={setCreated} onClose={close} />,
+                  dialog: <RotateKey apiKey={key} onCreated={setCreated} />,
                 },
-                {
-                  text: 'Revoke',
-                  dialog: (close) => <RevokeKey apiKey={key} isOwn={key.id === me.key?.id} onClose={close} />,
-                },
+                { text: 'Revoke', dialog: <RevokeKey apiKey={key} isOwn={key.id === me.key?.id} /> },
               ],
           },
         ]}
       />
       {created && (
-        <Secret
-          title={`API key ${created.name}`}
-          name="API key"
-          text={created.key}
-          onClose={() => setCreated(null)}
-        >
-          <p>
-            Set it as <code>GRAFT_API_KEY</code> for programs. For the command line, use{' '}
-            <code>graft login</code>.
-          </p>
-        </Secret>
+        <Opened onClose={() => setCreated(null)}>
+          <Secret title={`API key ${created.name}`} name="API key" text={created.key}>
+            <p>
+              Set it as <code>GRAFT_API_KEY</code> for programs. For the command line, use{' '}
+              <code>graft login</code>.
+            </p>
+          </Secret>
+        </Opened>
       )}
     </section>
   );
 }
 
-function RevokeKey({
-  apiKey: { id, name },
-  isOwn,
-  onClose,
-}: {
-  apiKey: ApiKey;
-  isOwn: boolean;
-  onClose: () => void;
-}) {
+function RevokeKey({ apiKey: { id, name }, isOwn }: { apiKey: ApiKey; isOwn: boolean }) {
   const [keepsDescendants, setKeepsDescendants] = useState(false);
   const [keepsExits, setKeepsExits] = useState(false);
   const params = {
@@ -124,7 +108,6 @@ function RevokeKey({
       run={() => graft.team.keys.revoke(id, params)}
       invalidates={[['keys'], ['invitations'], ['webhooks'], ['integrations'], ['adapter'], ['audit']]}
       successMessage={({ revoked }) => describeRevocation(id, name, revoked)}
-      onClose={onClose}
     >
       <p class="wrap-anywhere">
         {name} stops working immediately and permanently{isOwn && ', and this session ends'}. This also
@@ -202,23 +185,18 @@ function KeyStatus({ apiKey: key }: { apiKey: ApiKey }) {
 function RotateKey({
   apiKey: { id, name },
   onCreated,
-  onClose,
 }: {
   apiKey: ApiKey;
   onCreated: (key: CreatedApiKey) => void;
-  onClose: () => void;
 }) {
   const form = useForm({
     initial: { overlap: '3600' },
     run: ({ overlap }) => graft.team.keys.rotate(id, { overlap: Number(overlap) }),
     invalidates: [['keys'], ['audit']],
-    onDone: (key) => {
-      onClose();
-      onCreated(key);
-    },
+    onDone: onCreated,
   });
   return (
-    <FormDialog title="Rotate API key" action="Rotate" form={form} onClose={onClose}>
+    <FormDialog title="Rotate API key" action="Rotate" form={form}>
       <p class="wrap-anywhere">
         Creates a new key with the permissions of {name}. Both keys work until the old one expires.
       </p>
@@ -227,6 +205,78 @@ function RotateKey({
         options={{ 0: 'Immediately', 3600: 'In 1 hour', 86400: 'In 1 day', 604800: 'In 7 days' }}
         {...form.field('overlap')}
       />
+    </FormDialog>
+  );
+}
+
+/** Presets of scopes; '' is all scopes of the role, 'own' a custom list. */
+const presets: readonly (readonly [string, string])[] = [
+  ['', 'All permissions of the role'],
+  ['completions:write models:read', 'Call models'],
+  ['files:read files:write jobs:read jobs:write models:read adapters:read', 'Train and download adapters'],
+  ['files:write', 'Upload files only'],
+  ['own', 'Custom scopes'],
+];
+
+/** Form for a new API key, which never has more permissions than its creator. */
+function NewKey({ onCreated }: { onCreated: (key: CreatedApiKey) => void }) {
+  const me = useMe();
+  const ownRoleIndex = roleOptions.findIndex(([role]) => role === me.role);
+  const { field, values, ...form } = useForm({
+    initial: {
+      name: '',
+      role: (me.role === 'viewer' ? 'viewer' : 'member') as Role,
+      owner: (me.person === null ? 'team' : 'person') as 'person' | 'team',
+      preset: '',
+      scopes: '',
+      models: '',
+      expires_in: expiryOptions[1]![0],
+    },
+    run: ({ name, role, owner, preset, scopes, models, expires_in }) =>
+      graft.team.keys.create({
+        name: name.trim(),
+        role,
+        owner,
+        // Without scopes the key has its creator's.
+        ...(preset !== '' && { scopes: splitWords(preset === 'own' ? scopes : preset) }),
+        ...(models.trim() !== '' && { models: splitWords(models) }),
+        ...(expires_in !== '' && { expires_in: Number(expires_in) }),
+      }),
+    invalidates: [['keys'], ['audit']],
+    onDone: onCreated,
+  });
+  return (
+    <FormDialog title="Create API key" action="Create" form={form}>
+      <TextField label="Name" autofocus maxLength={100} {...field('name')} />
+      <Select
+        label="Role"
+        options={roleOptions.slice(0, ownRoleIndex + 1)}
+        hint={roleHint}
+        {...field('role')}
+      />
+      {me.person !== null && me.role === 'admin' && (
+        <Select
+          label="Owner"
+          options={{ person: 'You: revoked when you leave the team', team: 'Team: for services' }}
+          {...field('owner')}
+        />
+      )}
+      <Select label="Permissions" options={presets} {...field('preset')} />
+      {values.preset === 'own' && (
+        <TextField
+          label="Scopes"
+          spellcheck={false}
+          hint="Separated by spaces, such as files:write jobs:read. Write scopes do not include read scopes."
+          {...field('scopes')}
+        />
+      )}
+      <TextField
+        label="Models"
+        spellcheck={false}
+        hint="Optional. Allowed model names or prefixes ending in *, separated by spaces."
+        {...field('models')}
+      />
+      <Select label="Expires" options={expiryOptions} {...field('expires_in')} />
     </FormDialog>
   );
 }

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Cut } from '../../components/cut.tsx';
+import { Opened } from '../../components/dialog.tsx';
 import { Checkbox, Select } from '../../components/forms/field.tsx';
 import { Confirm, DialogButton, useAction } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
@@ -77,7 +78,7 @@ export function Members() {
               actions: (member) => [
                 (canEdit || isMe(member)) && {
                   text: isMe(member) ? 'Leave' : 'Remove',
-                  dialog: (close) => <Remove member={member} isMe={isMe(member)} onClose={close} />,
+                  dialog: <Remove member={member} isMe={isMe(member)} />,
                 },
               ],
             },
@@ -87,16 +88,17 @@ export function Members() {
       {/* After the members are loaded, so that they do not push it down. */}
       {canInvite && !members.isPending && <Invitations />}
       {ownChange && (
-        <Confirm
-          title="Change your own role?"
-          action={`Change to ${ownChange.role}`}
-          run={() => graft.team.members.setRole(ownChange.member.id, ownChange.role)}
-          // Other pages and actions are now available.
-          onDone={() => void cache.resetQueries()}
-          onClose={() => setOwnChange(null)}
-        >
-          <p>Only another admin can undo this.</p>
-        </Confirm>
+        <Opened onClose={() => setOwnChange(null)}>
+          <Confirm
+            title="Change your own role?"
+            action={`Change to ${ownChange.role}`}
+            run={() => graft.team.members.setRole(ownChange.member.id, ownChange.role)}
+            // Other pages and actions are now available.
+            onDone={() => void cache.resetQueries()}
+          >
+            <p>Only another admin can undo this.</p>
+          </Confirm>
+        </Opened>
       )}
     </>
   );
@@ -117,15 +119,7 @@ const Member = ({ member: { name, email, disabled }, isMe }: { member: TeamMembe
   </>
 );
 
-function Remove({
-  member: { id, name, email },
-  isMe,
-  onClose,
-}: {
-  member: TeamMember;
-  isMe: boolean;
-  onClose: () => void;
-}) {
+function Remove({ member: { id, name, email }, isMe }: { member: TeamMember; isMe: boolean }) {
   const cache = useQueryClient();
   const [endsExits, setEndsExits] = useState(false);
   const isAdmin = usePermission('team:read', 'admin');
@@ -152,7 +146,6 @@ function Remove({
         return `${name} removed.${check}`;
       }}
       onDone={() => isMe && void cache.resetQueries()}
-      onClose={onClose}
     >
       <p class="wrap-anywhere">
         All keys of {name} ({email}) in this team are revoked immediately. Files, jobs and adapters are kept.
@@ -176,7 +169,7 @@ function Invitations() {
       <div class="section-head">
         <h2>Invitations</h2>
         {canEdit && (
-          <DialogButton icon="add" dialog={(close) => <InvitationDialog onClose={close} />}>
+          <DialogButton icon="add" dialog={<InvitationDialog />}>
             Invite member
           </DialogButton>
         )}
@@ -198,7 +191,17 @@ function Invitations() {
               canEdit &&
                 isOpen(row) && {
                   text: 'Revoke',
-                  dialog: (close) => <Revoke id={row.id} onClose={close} />,
+                  dialog: (
+                    <Confirm
+                      title="Revoke invitation?"
+                      action="Revoke invitation"
+                      run={() => graft.team.invitations.revoke(row.id)}
+                      invalidates={[['invitations'], ['audit']]}
+                      successMessage={() => 'Invitation revoked.'}
+                    >
+                      <p>The link stops working immediately. You can create a new one.</p>
+                    </Confirm>
+                  ),
                 },
             ],
           },
@@ -207,19 +210,6 @@ function Invitations() {
     </section>
   );
 }
-
-const Revoke = ({ id, onClose }: { id: string; onClose: () => void }) => (
-  <Confirm
-    title="Revoke invitation?"
-    action="Revoke invitation"
-    run={() => graft.team.invitations.revoke(id)}
-    invalidates={[['invitations'], ['audit']]}
-    successMessage={() => 'Invitation revoked.'}
-    onClose={onClose}
-  >
-    <p>The link stops working immediately. You can create a new one.</p>
-  </Confirm>
-);
 
 const isOpen = (row: Invitation) =>
   row.accepted_at === null && row.revoked_at === null && row.expires_at > Date.now() / 1000;

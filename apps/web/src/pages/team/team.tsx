@@ -1,4 +1,3 @@
-import { useParams } from 'wouter-preact';
 import { Cut } from '../../components/cut.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Sections } from '../../components/tabs.tsx';
@@ -8,8 +7,7 @@ import { HubToken } from './hub-token.tsx';
 import { Keys } from './keys.tsx';
 import { Limits } from './limits.tsx';
 import { Members } from './members.tsx';
-import { Deliveries } from './webhooks/deliveries.tsx';
-import { Webhooks } from './webhooks/webhooks.tsx';
+import { Webhooks } from './webhooks.tsx';
 
 /** The team's members, API keys, usage and limits, webhooks and audit log. */
 export function Team() {
@@ -21,7 +19,7 @@ export function Team() {
     {
       name: 'webhooks',
       text: 'Webhooks',
-      Content: WebhookSection,
+      Content: Webhooks,
       isUnlisted: !usePermission('webhooks:read', 'admin'),
     },
     {
@@ -45,9 +43,4 @@ export function Team() {
       <Sections label="Team sections" path="/team" sections={sections} />
     </>
   );
-}
-
-function WebhookSection() {
-  const { id } = useParams<{ id?: string }>();
-  return id === undefined ? <Webhooks /> : <Deliveries id={id} />;
 }

@@ -7,6 +7,7 @@ import { Problem } from '../../../components/problem.tsx';
 import { Waiting } from '../../../components/waiting.tsx';
 import { graft } from '../../../data/graft.ts';
 import { Classes } from './classes.tsx';
+import { cosines } from './texts.ts';
 
 /** Maximum number of texts: the table has a column for each. */
 const most = 24;
@@ -148,17 +149,5 @@ function Similarities({
         </tbody>
       </table>
     </div>
-  );
-}
-
-/** The cosine of every vector with every other, by row. */
-export function cosines(vectors: readonly (readonly number[])[]): number[][] {
-  const lengths = vectors.map((vector) => Math.hypot(...vector));
-  return vectors.map((a, i) =>
-    vectors.map((b, j) => {
-      const product = a.reduce((sum, x, k) => sum + x * b[k]!, 0);
-      const length = lengths[i]! * lengths[j]!;
-      return length === 0 ? 0 : product / length;
-    }),
   );
 }

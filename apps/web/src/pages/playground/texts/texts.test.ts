@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { modeOf } from './mode.ts';
-import { cosines } from './texts-panel.tsx';
+import { cosines, modeOf } from './texts.ts';
 
 test('cosines of vectors of any length, and of none', () => {
   const found = cosines([
