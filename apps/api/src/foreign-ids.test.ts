@@ -154,6 +154,7 @@ async function createModelObjects(team: Caller): Promise<typeof ids> {
 /** A valid body for routes that require one. */
 const bodies: Record<string, () => unknown> = {
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone': () => ({}),
+  'POST /v1/files/{file_id}/report': () => ({ model: 'tiny' }),
   'POST /v1/uploads/{upload_id}/parts': () => formOf('{}\n'),
   'POST /v1/uploads/{upload_id}/complete': () => ({ part_ids: [ids.part_id!.theirs] }),
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}': () => ({ priority: 'low' }),
@@ -273,28 +274,31 @@ test('an id in a body or a query string', async () => {
   const compare = (a: string, b: string) => `/v1/adapters/compare?${new URLSearchParams({ a, b })}`;
   type Send = (id: string) => [path: string, body?: unknown];
   /** Requests to routes that accept a job request. */
-  const takesJob = (name: string): Record<string, [of: string, send: Send]> => {
-    const path = `/v1/fine_tuning/${name}`;
+  const takesJob = (
+    route: string,
+    path = route.replace('{file_id}', file),
+  ): Record<string, [of: string, send: Send]> => {
     const job = { model: 'tiny', training_file: file };
     return {
-      [`POST ${path} training_file`]: ['file_id', (id) => [path, { ...job, training_file: id }]],
-      [`POST ${path} training_files`]: [
+      [`POST ${route} training_file`]: ['file_id', (id) => [path, { ...job, training_file: id }]],
+      [`POST ${route} training_files`]: [
         'file_id',
         (id) => [path, { model: 'tiny', training_files: [{ file }, { file: id }] }],
       ],
-      [`POST ${path} validation_file`]: ['file_id', (id) => [path, { ...job, validation_file: id }]],
-      [`POST ${path} validation_files`]: [
+      [`POST ${route} validation_file`]: ['file_id', (id) => [path, { ...job, validation_file: id }]],
+      [`POST ${route} validation_files`]: [
         'file_id',
         (id) => [path, { ...job, validation_files: [{ file }, { file: id }] }],
       ],
-      [`POST ${path} model`]: ['model', (id) => [path, { ...job, model: id }]],
-      [`POST ${path} start_from`]: ['model', (id) => [path, { ...job, start_from: id }]],
+      [`POST ${route} model`]: ['model', (id) => [path, { ...job, model: id }]],
+      [`POST ${route} start_from`]: ['model', (id) => [path, { ...job, start_from: id }]],
     };
   };
   const rows: Record<string, [of: string, send: Send]> = {
-    ...takesJob('jobs'),
-    ...takesJob('estimates'),
-    ...takesJob('checks'),
+    ...takesJob('/v1/fine_tuning/jobs'),
+    ...takesJob('/v1/fine_tuning/estimates'),
+    ...takesJob('/v1/fine_tuning/checks'),
+    ...takesJob('/v1/files/{file_id}/report'),
     'GET /v1/fine_tuning/options model': [
       'model',
       (id) => [`/v1/fine_tuning/options?${new URLSearchParams({ model: id })}`],

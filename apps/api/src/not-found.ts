@@ -24,11 +24,7 @@ const kinds = {
   operatorKey: { code: 'api_key_not_found', noun: 'active operator key', param: 'key_id' },
   person: { code: 'person_not_found', noun: 'person', param: 'person_id' },
   price: { code: 'price_not_found', noun: 'price', param: 'price_id' },
-  publication: {
-    code: 'publication_not_found',
-    noun: 'publication of the version',
-    param: 'publication_id',
-  },
+  publication: { code: 'publication_not_found', noun: 'publication of the version', param: 'publication_id' },
   session: { code: 'session_not_found', noun: 'session', param: 'session_id' },
   team: { code: 'team_not_found', noun: 'team', param: 'team_id' },
   upload: { code: 'upload_not_found', noun: 'upload', param: 'upload_id' },

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
 import { After, limit } from './list.ts';
 import { longestNote } from './lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, ref, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, ref, Time } from './schema.ts';
 
 /** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadAdapterSchema = input({
@@ -160,7 +160,7 @@ export const ComparisonSchema = named('AdapterComparison', {
   files: Type.Array(
     Type.Object({
       path: Type.String(),
-      status: Type.Enum(['same', 'changed', 'only_a', 'only_b'], { type: 'string' }),
+      status: oneOf(['same', 'changed', 'only_a', 'only_b']),
       a: FileDigest,
       b: FileDigest,
     }),
@@ -172,7 +172,7 @@ export const LineageSchema = named('AdapterLineage', {
   nodes: Type.Array(
     Type.Object({
       id: Type.String(),
-      type: Type.Enum(['base_model', 'adapter_version', 'job', 'file', 'checkpoint'], { type: 'string' }),
+      type: oneOf(['base_model', 'adapter_version', 'job', 'file', 'checkpoint']),
       label: nullable(Type.String(), {
         description: 'Display name. Null if the object was deleted; no details are available then.',
       }),
@@ -187,11 +187,7 @@ export const LineageSchema = named('AdapterLineage', {
     }),
   ),
   edges: Type.Array(
-    Type.Object({
-      from: Type.String(),
-      to: Type.String(),
-      kind: Type.Enum(['starts', 'feeds', 'makes'], { type: 'string' }),
-    }),
+    Type.Object({ from: Type.String(), to: Type.String(), kind: oneOf(['starts', 'feeds', 'makes']) }),
   ),
   truncated: Type.Boolean({
     description: 'Whether nodes were left out: at most 200 versions and 500 checkpoints are listed.',

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { After, limit } from './list.ts';
 import { maxKeySeconds, overlapSeconds, type Role, roles } from './lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, Time } from './schema.ts';
 
 export const RoleSchema = Type.Unsafe<Role>({
   type: 'string',
@@ -53,18 +53,15 @@ export const CreatedApiKeySchema = named('CreatedApiKey', {
 });
 
 /** `absent`: documents the value of a new key if the field is absent. */
-const limits = (absent: string) => ({
-  scopes: Type.Optional(
-    nullable(Type.Array(Type.String(), { maxItems: 64 }), {
+const limits = (absent: string) =>
+  optional({
+    scopes: nullable(Type.Array(Type.String(), { maxItems: 64 }), {
       description: `Scopes of the form \`<resource>:read\` or \`<resource>:write\`. Null: everything that the role allows. Default: ${absent}.`,
     }),
-  ),
-  models: Type.Optional(
-    nullable(Type.Array(Type.String(), { maxItems: 64 }), {
+    models: nullable(Type.Array(Type.String(), { maxItems: 64 }), {
       description: `Models that the key may train on and call: names, or prefixes ending in \`*\` such as \`ft:tiny:*\`. Null: all models. Default: ${absent}.`,
     }),
-  ),
-});
+  });
 
 export const ExpiresIn = Type.Integer({
   minimum: 1,
@@ -84,8 +81,7 @@ export const CreateApiKeySchema = namedInput('CreateApiKey', {
   ...limits('those of the caller'),
   expires_in: Type.Optional(nullable(ExpiresIn)),
   owner: Type.Optional(
-    Type.Enum(['person', 'team'], {
-      type: 'string',
+    oneOf(['person', 'team'], {
       description:
         '`person`: the key belongs to the caller and is revoked when their membership ends. `team`: the key belongs to the team and stays when people leave; only admins can create it. Default: `person` if the caller is a person, otherwise `team`.',
     }),
@@ -151,23 +147,19 @@ export const RevocationSchema = named('ApiKeyRevocation', {
   revoked: RevokedSchema,
 });
 
-export const RevokeApiKeyQuery = input({
-  descendants: Type.Optional(
-    Type.Enum(['revoke', 'keep'], {
-      type: 'string',
+export const RevokeApiKeyQuery = input(
+  optional({
+    descendants: oneOf(['revoke', 'keep'], {
       default: 'revoke',
       description:
         '`revoke`: also revokes all keys created with it, directly or indirectly, with their invitations, because a thief of the key knows the secrets of those keys. `keep`: revokes only the key and its own invitations.',
     }),
-  ),
-  exits: Type.Optional(
-    Type.Enum(['end', 'keep'], {
-      type: 'string',
+    exits: oneOf(['end', 'keep'], {
       description:
         '`end`: disables the webhook endpoints, integrations and deploy targets that the revoked keys made, and ends their publications: at most a request that is under way is still sent. `keep`: lists them. Default: `end`, and `keep` if descendants are kept.',
     }),
-  ),
-});
+  }),
+);
 
 export const ListApiKeysQuery = input({ after: After, limit: limit(20, 1000) });
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });

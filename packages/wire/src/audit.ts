@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { input, named, nullable, ref, Time } from './schema.ts';
+import { input, named, nullable, oneOf, optional, ref, Time } from './schema.ts';
 
 export const AuditEntrySchema = named('AuditEntry', {
   id: Type.String(),
@@ -32,28 +32,26 @@ const Moment = Type.Integer({
   description: 'Unix timestamp (in seconds).',
 });
 const filter = {
-  action: Type.Optional(
-    Type.String({
+  ...optional({
+    action: Type.String({
       maxLength: 100,
       description: 'Action such as `job.cancel`, or a prefix ending in `*` such as `job.*`.',
     }),
-  ),
-  actor: Type.Optional(
-    Type.String({
+    actor: Type.String({
       maxLength: 100,
       description: 'Id of the key or person that acted, `graft_admin`, or `graft`.',
     }),
-  ),
-  target: Type.Optional(Type.String({ maxLength: 256 })),
-  since: Type.Optional(Moment),
-  until: Type.Optional(Moment),
+    target: Type.String({ maxLength: 256 }),
+    since: Moment,
+    until: Moment,
+  }),
   after: After,
 };
 
 export const ListAuditQuery = input({ ...filter, limit: limit(20, 1000) });
 export const ExportAuditQuery = input({
   ...filter,
-  format: Type.Enum(['jsonl', 'csv'], { type: 'string', default: 'jsonl' }),
+  format: oneOf(['jsonl', 'csv'], { default: 'jsonl' }),
   limit: limit(10_000, 100_000),
 });
 
@@ -67,8 +65,7 @@ export const AuditChainSchema = named('AuditChain', {
 export const AuditFaultSchema = named('AuditFault', {
   sequence: Type.Integer(),
   entry_id: nullable(Type.String(), { description: 'Id of the entry. Null if it is missing.' }),
-  reason: Type.Enum(['missing', 'changed', 'unsealed', 'head'], {
-    type: 'string',
+  reason: oneOf(['missing', 'changed', 'unsealed', 'head'], {
     description:
       '`missing`: there is no entry with this number. `changed`: its content or the previous hash was changed after it was written. `unsealed`: it was inserted without being added to the chain. `head`: entries at the end are missing.',
   }),

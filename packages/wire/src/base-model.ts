@@ -1,18 +1,13 @@
 import { Type } from 'typebox';
 import { limit } from './list.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, Time } from './schema.ts';
 
-const ModelFileSchema = Type.Object({
-  path: Type.String(),
-  bytes: Type.Integer(),
-  sha256: Type.String(),
-});
+const ModelFileSchema = Type.Object({ path: Type.String(), bytes: Type.Integer(), sha256: Type.String() });
 
 export const BaseModelSchema = named('BaseModel', {
   id: Type.String({ description: 'Id to use as `model` in requests.' }),
   object: Type.Literal('base_model'),
-  source: Type.Enum(['bundled', 'operator', 'folder', 'hub', 's3'], {
-    type: 'string',
+  source: oneOf(['bundled', 'operator', 'folder', 'hub', 's3'], {
     description: 'Where the model is from. `operator`: the file GRAFT_BASE_MODELS.',
   }),
   location: nullable(Type.String(), {
@@ -24,8 +19,7 @@ export const BaseModelSchema = named('BaseModel', {
       'For a Hub model, the commit that `revision` referred to when the model was fetched. Null for other sources.',
   }),
   file: nullable(Type.String()),
-  state: Type.Enum(['configured', 'queued', 'fetching', 'ready', 'failed'], {
-    type: 'string',
+  state: oneOf(['configured', 'queued', 'fetching', 'ready', 'failed'], {
     description:
       'State of the model. `configured`: from the configuration rather than added. Teams can use models that are `configured` or `ready`.',
   }),
@@ -64,36 +58,32 @@ export const AddBaseModelSchema = namedInput('AddBaseModel', {
     pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$',
     description: 'Id to use as `model` in requests.',
   }),
-  folder: Type.Optional(
-    Type.String({
+  ...optional({
+    folder: Type.String({
       minLength: 1,
       maxLength: 1000,
       description: 'Absolute path, the same on every machine. Give exactly one of `folder`, `hub` and `s3`.',
     }),
-  ),
-  hub: Type.Optional(
-    Type.String({
+    hub: Type.String({
       minLength: 1,
       maxLength: 200,
       description: 'Id on the Hugging Face Hub: `organisation/name`.',
     }),
-  ),
-  s3: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 1000, description: 'Prefix in S3: `s3://bucket/prefix`.' }),
-  ),
-  revision: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 200, description: 'For a Hub model, a branch, tag or commit.' }),
-  ),
-  file: Type.Optional(
-    Type.String({
+    s3: Type.String({ minLength: 1, maxLength: 1000, description: 'Prefix in S3: `s3://bucket/prefix`.' }),
+    revision: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'For a Hub model, a branch, tag or commit.',
+    }),
+    file: Type.String({
       minLength: 1,
       maxLength: 200,
       description: 'Name of the GGUF file to use if there are several.',
     }),
-  ),
-  teams: Type.Optional({
-    ...TeamIds,
-    description: 'Ids of the only teams that can use the model. If omitted, all teams can.',
+    teams: {
+      ...TeamIds,
+      description: 'Ids of the only teams that can use the model. If omitted, all teams can.',
+    },
   }),
 });
 

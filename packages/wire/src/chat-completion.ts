@@ -8,16 +8,17 @@ import {
   samplingProperties,
   unsupported,
 } from './sampling.ts';
-import { input, named, namedInput, nullable, Time } from './schema.ts';
+import { input, MetadataSchema, named, namedInput, nullable, oneOf, optional, Time } from './schema.ts';
 import { UsageSchema } from './token-usage.ts';
 
-const TextPart = input({ type: Type.Literal('text'), text: Type.String() });
+const TextPart = input({
+  type: Type.Literal('text', { description: 'images, audio and files are not read' }),
+  text: Type.String(),
+});
 
 /** Clients send a response back unchanged, with all fields that a message of theirs has. */
 const EmptyPart = Type.Optional(
-  nullable(Type.Array(Type.Unknown(), { maxItems: 0 }), {
-    description: 'Accepted only if null or empty.',
-  }),
+  nullable(Type.Array(Type.Unknown(), { maxItems: 0 }), { description: 'Accepted only if null or empty.' }),
 );
 
 const Reasoning = Type.Optional(
@@ -38,29 +39,25 @@ const CallInMessage = input({
 });
 
 const MessageSchema = input({
-  role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool'], { type: 'string' }),
-  content: Type.Optional(
-    nullable(Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })]), {
+  role: oneOf(['system', 'developer', 'user', 'assistant', 'tool']),
+  ...optional({
+    content: nullable(Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })]), {
       description:
         'Text, or text parts that are concatenated. Null or absent only for an assistant message with `tool_calls`.',
     }),
-  ),
-  name: Type.Optional(
-    nullable(
+    name: nullable(
       Type.String({
         maxLength: 64,
         description: 'Name of the author; of the tool for a tool message. The chat template may use it.',
       }),
     ),
-  ),
-  tool_calls: Type.Optional(
-    nullable(Type.Array(CallInMessage, { maxItems: 128 }), {
+    tool_calls: nullable(Type.Array(CallInMessage, { maxItems: 128 }), {
       description: 'Tool calls of an assistant message.',
     }),
-  ),
-  tool_call_id: Type.Optional(
-    nullable(Type.String({ maxLength: 256 }), { description: 'Id of the call that a tool message answers.' }),
-  ),
+    tool_call_id: nullable(Type.String({ maxLength: 256 }), {
+      description: 'Id of the call that a tool message answers.',
+    }),
+  }),
   reasoning_content: Reasoning,
   reasoning: Reasoning,
   thinking: Reasoning,
@@ -76,14 +73,12 @@ export const unsupportedChatParameters = {
   audio: [],
   function_call: ['none'],
   functions: [],
-  metadata: [],
   modalities: [],
   moderation: [],
   prediction: [],
   prompt_cache_options: [],
   reasoning_effort: [],
   service_tier: ['auto', 'default'],
-  store: [false],
   verbosity: ['medium'],
   web_search_options: [],
 } as const;
@@ -115,34 +110,32 @@ export const CreateChatCompletionSchema = namedInput('CreateChatCompletion', {
   prompt_cache_key: Unused,
   prompt_cache_retention: Unused,
   safety_identifier: Unused,
-  logprobs: Type.Optional(
-    nullable(Type.Boolean(), { description: 'Whether to return the log probability of each output token.' }),
-  ),
-  top_logprobs: Type.Optional(
-    nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
+  ...optional({
+    logprobs: nullable(Type.Boolean(), {
+      description: 'Whether to return the log probability of each output token.',
+    }),
+    top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
       description: 'Number of most probable tokens to return for each position. Requires `logprobs`.',
     }),
-  ),
-  chat_template_kwargs: Type.Optional(
-    nullable(TemplateKwargsSchema, {
+    chat_template_kwargs: nullable(TemplateKwargsSchema, {
       description:
         'Variables for the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes. Variables that the template gets from elsewhere, such as `messages`, are not allowed. Those that an adapter was trained with (`training.chat_template_kwargs`) apply in addition.',
     }),
-  ),
-  tools: Type.Optional(
-    nullable(Type.Array(ToolParameterSchema, { maxItems: 128 }), {
+    tools: nullable(Type.Array(ToolParameterSchema, { maxItems: 128 }), {
       description: 'Functions that the answer may call. The chat template of the model must have tool calls.',
     }),
-  ),
-  tool_choice: Type.Optional(nullable(ToolChoiceSchema)),
-  parallel_tool_calls: Type.Optional(
-    nullable(Type.Boolean(), {
+    tool_choice: nullable(ToolChoiceSchema),
+    parallel_tool_calls: nullable(Type.Boolean(), {
       description:
         'Whether an answer may have several calls. With `false` it ends after the first. Default: true.',
     }),
-  ),
-  response_format: Type.Optional(nullable(ResponseFormatSchema)),
-  max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
+    response_format: nullable(ResponseFormatSchema),
+    metadata: nullable(MetadataSchema, { description: 'Labels of the request: checked, and not kept.' }),
+    store: nullable(Type.Boolean(), {
+      description: 'Accepted with either value: Graft keeps no chats, so none can be listed later.',
+    }),
+    max_completion_tokens: nullable(Type.Integer({ minimum: 1, maximum: 131_072 })),
+  }),
   ...unsupported(unsupportedChatParameters),
 });
 
@@ -158,11 +151,11 @@ export const ChatCompletionSchema = named('ChatCompletion', {
         role: Type.Literal('assistant'),
         content: nullable(Type.String(), { description: 'Null for an answer that only calls tools.' }),
         refusal: Type.Null(),
-        reasoning_content: Type.Optional(
-          Type.String({ description: 'What the model wrote before its content. Absent if there is none.' }),
-        ),
-        tool_calls: Type.Optional(
-          Type.Array(
+        ...optional({
+          reasoning_content: Type.String({
+            description: 'What the model wrote before its content. Absent if there is none.',
+          }),
+          tool_calls: Type.Array(
             Type.Object({
               id: Type.String(),
               type: Type.Literal('function'),
@@ -175,7 +168,7 @@ export const ChatCompletionSchema = named('ChatCompletion', {
             }),
             { description: 'Absent if the answer calls no tool.' },
           ),
-        ),
+        }),
       }),
       logprobs: nullable(ChatLogprobs, {
         description: 'Log probabilities of the output tokens. Null unless requested.',

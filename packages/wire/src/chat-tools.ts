@@ -1,6 +1,6 @@
 import { TOOL_NAME } from '@graft/peft-core/chat';
 import { Type } from 'typebox';
-import { input, nullable } from './schema.ts';
+import { input, nullable, oneOf, optional } from './schema.ts';
 
 const JsonSchema = Type.Record(Type.String(), Type.Unknown());
 const FunctionName = Type.String({ pattern: TOOL_NAME.source });
@@ -10,22 +10,20 @@ export const ToolParameterSchema = Type.Object({
   type: Type.Literal('function'),
   function: Type.Object({
     name: FunctionName,
-    description: Type.Optional(nullable(Type.String())),
-    parameters: Type.Optional(
-      nullable(JsonSchema, { description: 'JSON schema of the arguments. Default: none.' }),
-    ),
-    strict: Type.Optional(
-      nullable(Type.Boolean(), {
+    ...optional({
+      description: nullable(Type.String()),
+      parameters: nullable(JsonSchema, { description: 'JSON schema of the arguments. Default: none.' }),
+      strict: nullable(Type.Boolean(), {
         description:
           'Whether to refuse a schema with keywords that arguments are not guaranteed to follow. Arguments follow the schema, and it is checked, where `tool_choice` requires a call or `response_format` constrains the answer.',
       }),
-    ),
+    }),
   }),
 });
 
 export const ToolChoiceSchema = Type.Union(
   [
-    Type.Enum(['none', 'auto', 'required'], { type: 'string' }),
+    oneOf(['none', 'auto', 'required']),
     input({ type: Type.Literal('function'), function: input({ name: FunctionName }) }),
   ],
   {

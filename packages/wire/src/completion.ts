@@ -4,11 +4,7 @@ import { named, namedInput, nullable, Time } from './schema.ts';
 import { UsageSchema } from './token-usage.ts';
 
 /** Each parameter with the values that have no effect. */
-export const unsupportedCompletionParameters = {
-  best_of: [1],
-  echo: [false],
-  suffix: [''],
-} as const;
+export const unsupportedCompletionParameters = { best_of: [1], echo: [false], suffix: [''] } as const;
 
 export const CreateCompletionSchema = namedInput('CreateCompletion', {
   ...samplingProperties,
@@ -47,24 +43,15 @@ const choice = {
 
 export const CompletionSchema = named('Completion', {
   ...head,
-  choices: Type.Array(
-    Type.Object({
-      ...choice,
-      finish_reason: FinishReason,
-    }),
-  ),
+  choices: Type.Array(Type.Object({ ...choice, finish_reason: FinishReason })),
   usage: UsageSchema,
 });
 
 /** A chunk of a streamed response. */
 export const CompletionChunkSchema = named('CompletionChunk', {
   ...head,
-  choices: Type.Array(
-    Type.Object({
-      ...choice,
-      finish_reason: ChunkFinishReason,
-    }),
-    { description: 'Empty in the chunk that contains `usage`.' },
-  ),
+  choices: Type.Array(Type.Object({ ...choice, finish_reason: ChunkFinishReason }), {
+    description: 'Empty in the chunk that contains `usage`.',
+  }),
   usage: ChunkUsage,
 });

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { named, ref } from './schema.ts';
+import { named, optional, ref } from './schema.ts';
 
 /** An error in a line of a file, and all other lines with the same error. */
 export const LineFaultFields = {
@@ -10,15 +10,16 @@ export const LineFaultFields = {
     }),
   ),
   message: Type.String(),
-  count: Type.Optional(
-    Type.Integer({ minimum: 2, description: 'Number of lines with this fault, if there are several.' }),
-  ),
-  lines: Type.Optional(
-    Type.Array(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 2, maxItems: 2 }), {
+  ...optional({
+    count: Type.Integer({
+      minimum: 2,
+      description: 'Number of lines with this fault, if there are several.',
+    }),
+    lines: Type.Array(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 2, maxItems: 2 }), {
       description:
         'Lines with this fault, as ranges of first and last line, inclusive. If there are very many, later ranges are omitted.',
     }),
-  ),
+  }),
 };
 
 export const ErrorSchema = named('Error', {

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { LineFaultFields } from './error.ts';
 import { ColumnsSchema } from './file.ts';
 import { Counts } from './jobs/data-counts.ts';
-import { input, named, nullable, ref, Time } from './schema.ts';
+import { input, named, nullable, oneOf, optional, ref, Time } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
 
@@ -30,9 +30,7 @@ const Lengths = Type.Object({
   ),
 });
 
-const PartRole = Type.Enum(['template', 'system', 'developer', 'user', 'assistant', 'reasoning', 'tool'], {
-  type: 'string',
-});
+const PartRole = oneOf(['template', 'system', 'developer', 'user', 'assistant', 'reasoning', 'tool'], {});
 
 const Preview = Type.Object({
   line: count(),
@@ -46,8 +44,7 @@ const Preview = Type.Object({
   }),
   sequences: Type.Array(
     Type.Object({
-      role: Type.Enum(['text', 'input', 'target', 'prompt', 'chosen', 'rejected'], {
-        type: 'string',
+      role: oneOf(['text', 'input', 'target', 'prompt', 'chosen', 'rejected'], {
         description:
           '`input` and `target`: of an encoder-decoder. `prompt`, `chosen` and `rejected`: of a pair, whose completions the model sees after the prompt each. `text`: anything else.',
       }),
@@ -107,20 +104,14 @@ export const Tokens = named('FileReportTokens', {
   ),
   max_seq_length: count(),
   too_long: Type.Object(
-    {
-      count: count(),
-      listed: Type.Array(Type.Object({ line: count(), tokens: count() })),
-    },
+    { count: count(), listed: Type.Array(Type.Object({ line: count(), tokens: count() })) },
     {
       description:
         'Examples longer than `max_seq_length`. A job splits plain texts and rejects other examples, unless `training.overlong` says to truncate or skip them.',
     },
   ),
   special_tokens: Type.Object(
-    {
-      count: count(),
-      listed: Type.Array(Type.Object({ line: count(), count: count() })),
-    },
+    { count: count(), listed: Type.Array(Type.Object({ line: count(), count: count() })) },
     {
       description:
         'Special tokens in the content of messages, in prompts and in completions. A job treats them as plain text unless `training.allow_special_tokens` is true.',
@@ -257,11 +248,7 @@ const Job = Type.Object(
   },
 );
 
-const Fault = Type.Object({
-  code: Type.String(),
-  message: Type.String(),
-  param: nullable(Type.String()),
-});
+const Fault = Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) });
 
 export const FileReportSchema = named('FileReport', {
   object: Type.Literal('file.report'),
@@ -271,7 +258,7 @@ export const FileReportSchema = named('FileReport', {
     description: 'Maximum sequence length, as requested. Null if it was not given.',
   }),
   job: nullable(Job),
-  status: Type.Enum(['running', 'ready', 'failed'], { type: 'string' }),
+  status: oneOf(['running', 'ready', 'failed']),
   progress: nullable(Type.Object({ bytes: count(), total_bytes: count(), examples: count() })),
   report: nullable(ref(Result), { description: 'Result. Null until the report is ready.' }),
   error: nullable(Fault),
@@ -279,27 +266,23 @@ export const FileReportSchema = named('FileReport', {
   finished_at: nullable(Time),
 });
 
-export const FileReportQuery = input({
-  columns: Type.Optional(
-    Type.String({
+export const FileReportQuery = input(
+  optional({
+    columns: Type.String({
       maxLength: 8192,
       description:
         'JSON: which column of the file each field is in, such as {"prompt": "question"}. Default: the `columns` that the file was uploaded with.',
     }),
-  ),
-  model: Type.Optional(
-    Type.String({
+    model: Type.String({
       minLength: 1,
       maxLength: 256,
       description: 'Id of the base model to count tokens for. If omitted, tokens are not counted.',
     }),
-  ),
-  max_seq_length: Type.Optional(
-    Type.Integer({
+    max_seq_length: Type.Integer({
       minimum: 1,
       maximum: 1_048_576,
       description:
         'Maximum number of tokens of an example. Default: the maximum for training, which is the context length of the model.',
     }),
-  ),
-});
+  }),
+);

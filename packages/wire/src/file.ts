@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { After, createdBetween } from './list.ts';
-import { deletedSchema, input, named, namedInput, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, oneOf, Time } from './schema.ts';
 
 /** A mapping of columns; `parseColumns` checks it. */
 export const ColumnsSchema = Type.Record(Type.String(), Type.String(), {
@@ -17,7 +17,7 @@ export const FileSchema = named('File', {
   purpose: Type.String({
     description: 'Purpose of the file: `fine-tune`, or `fine-tune-results` for a file created by Graft.',
   }),
-  status: Type.Enum(['uploaded', 'processed', 'error'], { type: 'string' }),
+  status: oneOf(['uploaded', 'processed', 'error']),
   expires_at: Type.Null(),
   status_details: Type.Null(),
   sha256: Type.String({ description: 'SHA-256 of the content, hexadecimal.' }),
@@ -34,8 +34,7 @@ export const FileSchema = named('File', {
 
 /** Rule for a file with bad lines: `fail` refuses it, `skip` accepts it if it has examples. */
 export const OnBadLinesSchema = Type.Optional(
-  Type.Enum(['fail', 'skip'], {
-    type: 'string',
+  oneOf(['fail', 'skip'], {
     description:
       'fail: a file with a bad line is rejected, and the error lists the bad lines. skip: it is accepted if it has examples, for jobs with `training.on_bad_lines` skip; its report lists the bad lines. Default fail.',
   }),
@@ -80,7 +79,7 @@ export const ListFilesQuery = input({
   purpose: Type.Optional(Type.String({ maxLength: 64 })),
   filename: Type.Optional(Type.String({ maxLength: 512 })),
   ...createdBetween,
-  order: Type.Enum(['asc', 'desc'], { type: 'string', default: 'desc' }),
+  order: oneOf(['asc', 'desc'], { default: 'desc' }),
   after: After,
   limit: Type.Integer({
     minimum: 1,

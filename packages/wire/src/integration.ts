@@ -1,7 +1,17 @@
 import { Type } from 'typebox';
 import { makerFields } from './adapters/exit.ts';
 import { defaultUrls, integrationTypes, trackerTypes } from './lists.ts';
-import { deletedSchema, input, named, namedInput, namedSchemas, nullable, Time } from './schema.ts';
+import {
+  deletedSchema,
+  input,
+  named,
+  namedInput,
+  namedSchemas,
+  nullable,
+  oneOf,
+  optional,
+  Time,
+} from './schema.ts';
 
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
 const runName = Type.Optional(nullable(Name('Name of the run. Default: the id of the job.')));
@@ -10,9 +20,9 @@ const runName = Type.Optional(nullable(Name('Name of the run. Default: the id of
 export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
   input(
     {
-      type: Type.Enum([...trackerTypes], { type: 'string' }),
-      wandb: Type.Optional(
-        input({
+      type: oneOf(trackerTypes),
+      ...optional({
+        wandb: input({
           project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^/\\\\#?%:\\p{C}]+$' }),
           name: runName,
           entity: Type.Optional(
@@ -27,9 +37,7 @@ export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
           ),
           tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 50 })),
         }),
-      ),
-      mlflow: Type.Optional(
-        input({
+        mlflow: input({
           experiment: Name('Name of the experiment, which is created if it does not exist.'),
           name: runName,
           tags: Type.Optional(
@@ -41,20 +49,14 @@ export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
             }),
           ),
         }),
-      ),
-      trackio: Type.Optional(
-        input({
-          project: Type.String({
-            minLength: 1,
-            maxLength: 128,
-            pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$',
-          }),
+        trackio: input({
+          project: Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9 ._-]*$' }),
           name: runName,
           group: Type.Optional(
             nullable(Name('Group of the run. Runs of the same group are displayed together.')),
           ),
         }),
-      ),
+      }),
     },
     {
       $id: 'JobIntegration',
@@ -69,7 +71,7 @@ export const IntegrationSchema = named('Integration', {
   object: Type.Literal('integration'),
   created_at: Time,
   updated_at: Time,
-  type: Type.Enum([...integrationTypes], { type: 'string' }),
+  type: oneOf(integrationTypes),
   url: Type.String(),
   username: nullable(Type.String()),
   has_secret: Type.Boolean({
@@ -84,36 +86,30 @@ export const IntegrationSchema = named('Integration', {
 
 export const PutIntegrationSchema = namedInput(
   'SetIntegration',
-  {
-    url: Type.Optional(
+  optional({
+    url: Type.String({
+      minLength: 1,
+      maxLength: 2048,
+      description: `URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: ${defaultUrls.wandb}. Omit it for huggingface, whose URL the operator sets (HF_ENDPOINT).`,
+    }),
+    username: nullable(
       Type.String({
         minLength: 1,
-        maxLength: 2048,
-        description: `URL of the service: https, port 443 or 8443, on a public host. The operator can allow other URLs (GRAFT_INTEGRATION_ALLOW). Default for wandb: ${defaultUrls.wandb}. Omit it for huggingface, whose URL the operator sets (HF_ENDPOINT).`,
+        maxLength: 256,
+        pattern: '^[^:\\p{C}]+$',
+        description: 'User name for mlflow; `secret` is then the password.',
       }),
     ),
-    username: Type.Optional(
-      nullable(
-        Type.String({
-          minLength: 1,
-          maxLength: 256,
-          pattern: '^[^:\\p{C}]+$',
-          description: 'User name for mlflow; `secret` is then the password.',
-        }),
-      ),
+    secret: nullable(
+      Type.String({
+        minLength: 1,
+        maxLength: 4096,
+        pattern: '^[\\x21-\\x7e]+$',
+        description:
+          'API key, token or password. It is stored encrypted and never returned. If omitted, the stored secret is kept, provided that the URL has the same origin.',
+      }),
     ),
-    secret: Type.Optional(
-      nullable(
-        Type.String({
-          minLength: 1,
-          maxLength: 4096,
-          pattern: '^[\\x21-\\x7e]+$',
-          description:
-            'API key, token or password. It is stored encrypted and never returned. If omitted, the stored secret is kept, provided that the URL has the same origin.',
-        }),
-      ),
-    ),
-  },
+  }),
   { description: 'Omitted fields keep their values; null removes a value.' },
 );
 

@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox';
-import { nullable, ref } from './schema.ts';
+import { nullable, optional, ref } from './schema.ts';
 
 /** End of the year 9999, the limit of both Postgres and JavaScript. */
 const latest = 253_402_300_799;
@@ -24,19 +24,15 @@ export function limit(byDefault: number, maximum: number) {
 }
 
 /** Query parameters that limit a list by creation time. */
-export const createdBetween = {
-  created_after: Type.Optional(
-    Type.Integer({
-      minimum: 0,
-      maximum: latest,
-      description: 'Unix timestamp (in seconds). Only objects created at or after this time are returned.',
-    }),
-  ),
-  created_before: Type.Optional(
-    Type.Integer({
-      minimum: 0,
-      maximum: latest,
-      description: 'Unix timestamp (in seconds). Only objects created before this time are returned.',
-    }),
-  ),
-};
+export const createdBetween = optional({
+  created_after: Type.Integer({
+    minimum: 0,
+    maximum: latest,
+    description: 'Unix timestamp (in seconds). Only objects created at or after this time are returned.',
+  }),
+  created_before: Type.Integer({
+    minimum: 0,
+    maximum: latest,
+    description: 'Unix timestamp (in seconds). Only objects created before this time are returned.',
+  }),
+});

@@ -63,4 +63,22 @@ export function nullable<T extends TSchema>(schema: T, options: TSchemaOptions =
   return Type.Union([schema, Type.Null()], options);
 }
 
+/** The same properties, each optional. */
+export function optional<P extends TProperties>(properties: P) {
+  return Type.Partial(Type.Object(properties)).properties;
+}
+
+/** One of these strings. */
+export function oneOf<const V extends readonly string[]>(values: V, options: TSchemaOptions = {}) {
+  return Type.Unsafe<V[number]>(Type.Enum([...values], { type: 'string', ...options }));
+}
+
 export const Time = Type.Integer({ description: 'Unix timestamp (in seconds).' });
+
+export const MetadataSchema = Type.Unsafe<Record<string, string>>({
+  type: 'object',
+  maxProperties: 16,
+  propertyNames: { type: 'string', minLength: 1, maxLength: 64 },
+  additionalProperties: { type: 'string', maxLength: 512 },
+  description: 'Up to 16 key-value pairs of strings: keys of at most 64 characters, values of at most 512.',
+});

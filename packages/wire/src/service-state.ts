@@ -1,8 +1,7 @@
 import { Type } from 'typebox';
-import { named, nullable, Time } from './schema.ts';
+import { named, nullable, oneOf, Time } from './schema.ts';
 
-const Answers = Type.Enum(['ok', 'missing'], {
-  type: 'string',
+const Answers = oneOf(['ok', 'missing'], {
   description: '`ok`, or `missing` if there was no response within two seconds.',
 });
 
@@ -22,7 +21,7 @@ export const ServiceStateSchema = named('ServiceState', {
   }),
   queue: Type.Object({
     state: Answers,
-    backend: Type.Enum(['redis', 'postgres'], { type: 'string' }),
+    backend: oneOf(['redis', 'postgres']),
     waiting: nullable(
       Type.Integer({
         description:
@@ -51,10 +50,7 @@ export const ServiceStateSchema = named('ServiceState', {
     }),
     { description: 'Number of workers by state. Null if Postgres does not respond.' },
   ),
-  storage: Type.Enum(['folder', 's3'], {
-    type: 'string',
-    description: 'Where files, adapters and checkpoints are stored.',
-  }),
+  storage: oneOf(['folder', 's3'], { description: 'Where files, adapters and checkpoints are stored.' }),
 });
 
 export const TeamInQueueSchema = named('TeamInQueue', {

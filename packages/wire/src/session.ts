@@ -1,9 +1,8 @@
 import { Type } from 'typebox';
 import { RoleSchema } from './api-key.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, Time } from './schema.ts';
 
-const Method = Type.Enum(['oidc', 'key'], {
-  type: 'string',
+const Method = oneOf(['oidc', 'key'], {
   description:
     'How the session was created. `oidc`: sign-in at the provider. `key`: in exchange for an API key; the session has the permissions of the key and ends with it.',
 });
@@ -26,29 +25,25 @@ export const SessionSchema = named('Session', {
 export const SignedInSchema = Type.Object({ id: Type.String(), method: Method, expires_at: Time });
 export const TeamOfPersonSchema = Type.Object({ id: Type.String(), name: Type.String(), role: RoleSchema });
 
-export const SignInQuery = input({
-  return_to: Type.Optional(
-    Type.String({
+export const SignInQuery = input(
+  optional({
+    return_to: Type.String({
       description:
         'Path on this server to redirect to after sign-in. Default, also for any value that is not such a path: /v1/me.',
       maxLength: 4096,
     }),
-  ),
-  team: Type.Optional(
-    Type.String({
+    team: Type.String({
       maxLength: 100,
       description:
         'Id or name of the team to work in. Default: the first team assigned by a group of the provider, otherwise the first team joined.',
     }),
-  ),
-  reauthenticate: Type.Optional(
-    Type.Boolean({
+    reauthenticate: Type.Boolean({
       default: false,
       description:
         'Whether the provider must ask the person to authenticate again, which operators need every hour. The session keeps its team.',
     }),
-  ),
-});
+  }),
+);
 
 /** Parameters of the callback. The provider may add others. */
 export const CallbackQuery = Type.Object({

@@ -1,7 +1,7 @@
 import { peftTypes } from '@graft/peft-core/config';
 import { Type } from 'typebox';
 import { maxRunning } from './lists.ts';
-import { named, namedInput, nullable, Time } from './schema.ts';
+import { named, namedInput, nullable, oneOf, Time } from './schema.ts';
 
 const noLimit = 'Null: no limit.';
 /** A nullable amount up to the largest exact integer in JSON. */
@@ -33,7 +33,7 @@ const limits = {
   models: nullable(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }), {
     description: `Base models that jobs may train: ids, or prefixes ending in \`*\`. ${noLimit}`,
   }),
-  methods: nullable(Type.Array(Type.Enum(peftTypes, { type: 'string' }), { maxItems: peftTypes.length }), {
+  methods: nullable(Type.Array(oneOf(peftTypes), { maxItems: peftTypes.length }), {
     description: `\`peft_type\`s that jobs may use. ${noLimit}`,
   }),
   max_rank: count('Maximum rank of a job, including `rank_pattern`.', { minimum: 1 }),

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { RoleSchema } from './api-key.ts';
 import { After, limit } from './list.ts';
 import { invitationSeconds, maxRunning, maxWeight } from './lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, Time } from './schema.ts';
 import { SignedInSchema, TeamOfPersonSchema } from './session.ts';
 
 export const TeamSchema = named('Team', {
@@ -23,8 +23,7 @@ export const MemberSchema = named('TeamMember', {
   email: Type.String(),
   name: Type.String(),
   role: RoleSchema,
-  source: Type.Enum(['manual', 'oidc'], {
-    type: 'string',
+  source: oneOf(['manual', 'oidc'], {
     description:
       'What controls the membership. `manual`: admins of the team or the operator. `oidc`: the groups of the sign-in provider.',
   }),
@@ -71,23 +70,22 @@ export const PersonSchema = named('Person', {
 const PersonName = Type.String({ minLength: 1, maxLength: 100 });
 const Email = Type.String({ minLength: 3, maxLength: 254 });
 
-export const CreateInvitationSchema = namedInput('CreateInvitation', {
-  email: Type.Optional(
-    nullable(Email, {
+export const CreateInvitationSchema = namedInput(
+  'CreateInvitation',
+  optional({
+    email: nullable(Email, {
       description:
         'Email of the only person who can accept the invitation. Null or omitted: anyone with the link can.',
     }),
-  ),
-  role: Type.Optional(RoleSchema),
-  expires_in: Type.Optional(
-    Type.Integer({
+    role: RoleSchema,
+    expires_in: Type.Integer({
       minimum: 1,
       maximum: invitationSeconds.most,
       default: invitationSeconds.byDefault,
       description: 'Lifetime in seconds.',
     }),
-  ),
-});
+  }),
+);
 
 export const AcceptInvitationSchema = namedInput('AcceptInvitation', {
   token: Type.String({ minLength: 1, maxLength: 256 }),
@@ -108,8 +106,7 @@ export const AcceptedInvitationSchema = named('AcceptedInvitation', {
 
 export const MeSchema = named('Me', {
   object: Type.Literal('me'),
-  kind: Type.Enum(['team', 'operator', 'person'], {
-    type: 'string',
+  kind: oneOf(['team', 'operator', 'person'], {
     description:
       'Kind of caller: a key or session in a team, the operator, or a signed-in `person` who is in no team.',
   }),
@@ -181,8 +178,7 @@ export const RemovedMemberSchema = deletedSchema('RemovedMember', 'team.member',
 });
 export const RemoveMemberQuery = input({
   exits: Type.Optional(
-    Type.Enum(['keep', 'end'], {
-      type: 'string',
+    oneOf(['keep', 'end'], {
       default: 'keep',
       description:
         '`keep`: what the person made that sends to other servers continues, and is listed. `end`: it is disabled, and publications end.',

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { ColumnsSchema, FileSchema, OnBadLinesSchema } from './file.ts';
 import { After, limit } from './list.ts';
 import { maxPartBytes, maxParts } from './lists.ts';
-import { input, named, namedInput, nullable, ref, Time } from './schema.ts';
+import { input, named, namedInput, nullable, oneOf, ref, Time } from './schema.ts';
 
 const statuses = ['pending', 'completed', 'cancelled', 'expired'] as const;
 
@@ -16,7 +16,7 @@ export const UploadObjectSchema = named('Upload', {
   expires_at: Time,
   filename: Type.String(),
   purpose: Type.String(),
-  status: Type.Enum([...statuses], { type: 'string' }),
+  status: oneOf(statuses),
   file: nullable(ref(FileSchema), {
     description:
       'File of a completed upload. Null if the upload is not completed or the file was deleted, and in lists.',
@@ -77,7 +77,7 @@ export const UploadParams = Type.Object({ upload_id: Type.String() });
 export const ListUploadsQuery = input({
   after: After,
   limit: limit(20, 100),
-  status: Type.Optional(Type.Enum([...statuses], { type: 'string' })),
+  status: Type.Optional(oneOf(statuses)),
 });
 
 export const ListPartsQuery = input({ after: After, limit: limit(100, maxParts) });

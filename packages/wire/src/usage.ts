@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { After, limit } from './list.ts';
 import { maxPageDays, maxUsageDays, type UsageGroup, type UsageKind, usageKinds } from './lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, ref, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, ref, Time } from './schema.ts';
 
 const Kind = Type.Unsafe<UsageKind>({ type: 'string', enum: [...usageKinds] });
 const Money = (description: string) => Type.Number({ description });
@@ -81,7 +81,7 @@ const query = {
   ),
   end_time: Type.Optional(second('Unix timestamp (in seconds), exclusive. Default: now.')),
   bucket_width: Type.Optional(
-    Type.Enum(['1d'], { type: 'string', description: 'Width of a bucket: one day, as in OpenAI’s API.' }),
+    oneOf(['1d'], { description: 'Width of a bucket: one day, as in OpenAI’s API.' }),
   ),
   limit: Type.Integer({
     minimum: 1,
@@ -89,16 +89,13 @@ const query = {
     default: 7,
     description: 'Number of days per page.',
   }),
-  page: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 4096, description: '`next_page` of the previous page.' }),
-  ),
-  format: Type.Optional(
-    Type.Enum(['json', 'csv'], {
-      type: 'string',
+  ...optional({
+    page: Type.String({ minLength: 1, maxLength: 4096, description: '`next_page` of the previous page.' }),
+    format: oneOf(['json', 'csv'], {
       description:
         'Format of the response. `csv`: the same data as a table, with the next page in the header x-next-page. `Accept: text/csv` has the same effect.',
     }),
-  ),
+  }),
 };
 export const UsageQuery = input({
   ...query,
@@ -124,7 +121,7 @@ export const BudgetSchema = named('Budget', {
   team_id: Type.String(),
   monthly: Money('Budget per calendar month (UTC), in the operator’s currency.'),
   spent: Money('Amount spent this month.'),
-  state: Type.Enum(['within', 'warning', 'exceeded'], { type: 'string' }),
+  state: oneOf(['within', 'warning', 'exceeded']),
   warn_at: Type.Number({ description: 'Share of the budget, from 0 to 1, at which the team is warned.' }),
   stops: Type.Boolean({
     description: 'Whether new jobs, resumed jobs and completions are refused once the budget is spent.',

@@ -8,7 +8,7 @@ import {
   type WebhookEvent,
   webhookEvents,
 } from './lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, Time } from './schema.ts';
 
 const Event = Type.Unsafe<WebhookEvent>({ type: 'string', enum: [...webhookEvents] });
 const Url = Type.String({
@@ -104,8 +104,7 @@ export const DeliverySchema = named('WebhookDelivery', {
   event_id: Type.String({ description: 'Value of the header `webhook-id`.' }),
   event_type: Type.String(),
   data: Type.Object({ id: Type.String() }),
-  status: Type.Enum([...deliveryStatuses], {
-    type: 'string',
+  status: oneOf(deliveryStatuses, {
     description:
       '`pending`: not delivered yet. `delivered`: the endpoint responded with 2xx. `failed`: not delivered within a day.',
   }),
@@ -129,7 +128,7 @@ export const WebhookParams = Type.Object({ webhook_id: Type.String() });
 export const DeliveryParams = Type.Object({ webhook_id: Type.String(), delivery_id: Type.String() });
 export const ListWebhooksQuery = input({ after: After, limit: limit(maxEndpoints, maxEndpoints) });
 export const ListDeliveriesQuery = input({
-  status: Type.Optional(Type.Enum([...deliveryStatuses], { type: 'string' })),
+  status: Type.Optional(oneOf(deliveryStatuses)),
   after: After,
   limit: limit(20, 100),
 });

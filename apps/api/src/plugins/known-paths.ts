@@ -26,7 +26,11 @@ export const knownPaths = fp(async (app) => {
       own ?? routes.filter(({ parts }) => fits(parts, path)).flatMap((route) => route.methods),
     );
     if (methods.size === 0) {
-      throw new ApiError('unknown_url', `Unknown request URL: ${request.method} ${path}.`);
+      const versioned = `/v1${path}`;
+      const hint = routes.some(({ parts }) => fits(parts, versioned))
+        ? ` Did you mean ${versioned}? The base URL of a client ends with /v1.`
+        : '';
+      throw new ApiError('unknown_url', `Unknown request URL: ${request.method} ${path}.${hint}`);
     }
     const allow = [...methods, 'OPTIONS'].join(', ');
     if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send();

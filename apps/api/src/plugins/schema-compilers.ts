@@ -29,6 +29,8 @@ const options: Options = {
   useDefaults: true,
   allowUnionTypes: true,
   strictTypes: false,
+  // Errors name the description of the schema that a value breaks.
+  verbose: true,
 };
 
 /** Validates JSON bodies without coercion; query strings, paths and headers, which are text, with coercion. */

@@ -8,6 +8,14 @@ const schema = Type.Object(
   {
     model: Type.String({ minLength: 2 }),
     epochs: Type.Optional(Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1 })])),
+    parts: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { type: Type.Literal('text', { description: 'only text is read' }), text: Type.String() },
+          { additionalProperties: false },
+        ),
+      ),
+    ),
     list: Type.Optional(Type.Array(Type.Object({ role: Type.Enum(['a', 'b']) }))),
     input: Type.Optional(
       Type.Union([
@@ -23,7 +31,7 @@ const schema = Type.Object(
   },
   { additionalProperties: false },
 );
-const validate = new Ajv2020({ allErrors: true, strictTypes: false }).compile(schema);
+const validate = new Ajv2020({ allErrors: true, strictTypes: false, verbose: true }).compile(schema);
 
 function faultsOf(value: unknown) {
   assert.equal(validate(value), false);
@@ -41,6 +49,12 @@ test('each kind of fault, with the path of its parameter', () => {
       'invalid_value',
       'list[1].role',
       /one of "a", "b"/,
+    ],
+    [
+      { model: 'xx', parts: [{ type: 'image', url: 'a' }] },
+      'invalid_value',
+      'parts[0].type',
+      /^Invalid 'parts\[0\]\.type': must be "text" \(only text is read\)\.$/,
     ],
     [[], 'invalid_value', null, /^The body must be object\.$/],
   ];

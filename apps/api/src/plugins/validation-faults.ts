@@ -16,7 +16,9 @@ const maxErrors = 200;
 export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
   // That of a union comes after those of its branches, without which they would contradict each other.
   const processed = errors.filter(({ keyword }, i) => i < maxErrors || keyword === 'anyOf');
-  const faults = dropDuplicates(resolveUnions(processed).map((error) => describe(error, body)));
+  const faults = dropDuplicates(
+    dropFaultsOfOtherTypes(resolveUnions(processed)).map((error) => describe(error, body)),
+  );
   const first = faults[0] ?? { code: 'invalid_value', param: null, message: 'The request is not valid.' };
   const messages = faults.slice(0, maxFaults).map((fault) => fault.message);
   if (faults.length > maxFaults || errors.length > maxErrors) messages.push('There are more faults.');
@@ -36,11 +38,7 @@ function describe(error: ErrorObject, body: boolean): Fault {
   if (error.keyword === 'required') {
     const key = String(error.params.missingProperty);
     const param = path ? `${path}.${key}` : key;
-    return {
-      code: 'missing_required_parameter',
-      param,
-      message: `Missing required parameter: '${param}'.`,
-    };
+    return { code: 'missing_required_parameter', param, message: `Missing required parameter: '${param}'.` };
   }
   if (path === '') {
     const what = body ? 'The body' : 'The request';
@@ -55,7 +53,11 @@ export function shortened(path: string): string {
 }
 
 function requirement(error: ErrorObject): string {
-  if (error.keyword === 'const') return `must be ${JSON.stringify(error.params.allowedValue)}`;
+  if (error.keyword === 'const') {
+    const { description } = (error.parentSchema ?? {}) as { description?: string };
+    const value = JSON.stringify(error.params.allowedValue);
+    return description === undefined ? `must be ${value}` : `must be ${value} (${description})`;
+  }
   if (error.keyword === 'enum') {
     return `must be one of ${(error.params.allowedValues as unknown[]).map((v) => JSON.stringify(v)).join(', ')}`;
   }
@@ -95,6 +97,18 @@ function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
     rest.push(...resolved);
   }
   return rest;
+}
+
+/** Leaves out faults of the other fields of an object whose `type` is wrong: they are those of an object of another type. */
+function dropFaultsOfOtherTypes(errors: ErrorObject[]): ErrorObject[] {
+  const wrong = errors.filter(
+    ({ keyword, instancePath }) => keyword === 'const' && instancePath.endsWith('/type'),
+  );
+  return errors.filter(
+    (error) =>
+      wrong.includes(error) ||
+      !wrong.some(({ instancePath }) => isWithin(error.instancePath, instancePath.slice(0, -'/type'.length))),
+  );
 }
 
 const unique = (texts: string[]): string[] => [...new Set(texts)];

@@ -219,12 +219,7 @@ describe('chat completions', () => {
       [worker.requests[0].base_model, worker.requests[0].adapter],
       [
         'tiny',
-        {
-          version_id: version.id,
-          artifact: version.artifact,
-          suspect: false,
-          base_digest: 'b'.repeat(64),
-        },
+        { version_id: version.id, artifact: version.artifact, suspect: false, base_digest: 'b'.repeat(64) },
       ],
     );
     const body = { model: version.modelName, messages };
@@ -283,7 +278,10 @@ describe('chat completions', () => {
     );
     const image = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }];
     const refused = await chat({ messages: image });
-    assert.match(assertError(refused, 400, refused.json.error.code), /content\[0\]\.type': must be "text"/);
+    assert.equal(
+      assertError(refused, 400, 'invalid_value', 'messages[0].content[0].type'),
+      'Invalid \'messages[0].content[0].type\': must be "text" (images, audio and files are not read).',
+    );
     assertError(await chat({ temperature: 3 }), 400, 'invalid_value', 'temperature');
     assertError(await chat({ temperature: '0' }), 400, 'invalid_value', 'temperature');
     assertError(await chat({ max_tokens: 0 }), 400, 'invalid_value', 'max_tokens');

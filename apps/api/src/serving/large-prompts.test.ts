@@ -23,10 +23,7 @@ after(async () => {
   await bench?.close();
 });
 
-const body = (name: string, characters: number) => ({
-  model: 'tiny',
-  prompt: name.padEnd(characters, '.'),
-});
+const body = (name: string, characters: number) => ({ model: 'tiny', prompt: name.padEnd(characters, '.') });
 const large = 200_000;
 
 async function untilAsked(count: number): Promise<void> {

@@ -18,13 +18,7 @@ export function sendList<Head extends object, Item, End extends object>(
     count,
     values,
     item,
-  }: {
-    head: Head;
-    end: End;
-    count: number;
-    values: number;
-    item(i: number): Item;
-  },
+  }: { head: Head; end: End; count: number; values: number; item(i: number): Item },
 ) {
   if (values <= fewValues) {
     return { ...head, data: Array.from({ length: count }, (_, i) => item(i)), ...end };

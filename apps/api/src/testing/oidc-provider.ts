@@ -57,10 +57,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
       rpInitiatedLogout: { enabled: true },
       backchannelLogout: { enabled: true },
     },
-    findAccount: (_context, sub) => ({
-      accountId: sub,
-      claims: async () => ({ sub, ...people.get(sub) }),
-    }),
+    findAccount: (_context, sub) => ({ accountId: sub, claims: async () => ({ sub, ...people.get(sub) }) }),
     // The provider's default refuses local addresses, and times out on a busy machine.
     fetch: async (url, options) => {
       const { method, headers, body } = options ?? {};

@@ -72,12 +72,7 @@ export class Files extends Operations {
   import({ source, purpose = 'fine-tune', columns, onBadLines, signal }: ImportParams): Promise<Wire.File> {
     return this.transport.json({
       ...request('POST /v1/files/import'),
-      json: {
-        purpose,
-        source,
-        ...(columns && { columns }),
-        ...(onBadLines && { on_bad_lines: onBadLines }),
-      },
+      json: { purpose, source, ...(columns && { columns }), ...(onBadLines && { on_bad_lines: onBadLines }) },
       // A retry would fetch the data set again, and store it twice if only the response was lost.
       maxRetries: 0,
       signal,
@@ -91,11 +86,7 @@ export class Files extends Operations {
       return this.transport.json({ ...request('POST /v1/files/{file_id}/report', id), json: job, signal });
     return this.transport.json({
       ...request('GET /v1/files/{file_id}/report', id),
-      query: {
-        model,
-        max_seq_length: maxSeqLength,
-        columns: columns && JSON.stringify(columns),
-      },
+      query: { model, max_seq_length: maxSeqLength, columns: columns && JSON.stringify(columns) },
       signal,
     });
   }

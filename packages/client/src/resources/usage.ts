@@ -31,11 +31,7 @@ export class Usage {
     for (let page: string | null | undefined; page !== null; ) {
       const query = { ...params, format: 'csv', ...(page === undefined ? {} : { page }) };
       const headers = { accept: 'text/csv' };
-      const answer: OpenResponse = await this.#transport.open({
-        ...request(this.#name),
-        query,
-        headers,
-      });
+      const answer: OpenResponse = await this.#transport.open({ ...request(this.#name), query, headers });
       const text = await answer.text();
       yield page === undefined ? text : text.slice(text.indexOf('\n') + 1);
       page = answer.headers.get('x-next-page');

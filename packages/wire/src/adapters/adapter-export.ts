@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { AdapterVersionParams } from '../adapter.ts';
 import { After, limit } from '../list.ts';
 import { exportStatuses } from '../lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, Time } from '../schema.ts';
 
 const FormatName = Type.String({
   minLength: 1,
@@ -24,7 +24,7 @@ export const AdapterExportSchema = named('AdapterExport', {
   created_at: Time,
   adapter_id: Type.String(),
   version: Type.Integer({ minimum: 1 }),
-  status: Type.Enum([...exportStatuses], { type: 'string' }),
+  status: oneOf(exportStatuses),
   format: Type.String(),
   options: Type.Unsafe<Record<string, unknown>>({
     type: 'object',

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { After, limit } from '../list.ts';
 import { deployStates, maxDeployTargets, runtimeNames, usualKeepSeconds } from '../lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, Time } from '../schema.ts';
 import { makerFields } from './exit.ts';
 
 const day = 24 * 3600;
@@ -51,7 +51,7 @@ export const DeployTargetSchema = named('DeployTarget', {
   created_at: Time,
   updated_at: Time,
   name: Type.String(),
-  runtime: Type.Enum([...runtimeNames], { type: 'string' }),
+  runtime: oneOf(runtimeNames),
   url: Type.String(),
   adapter_id: Type.String(),
   tag: Type.String(),
@@ -66,8 +66,7 @@ export const DeployTargetSchema = named('DeployTarget', {
     description: 'Whether an API key is stored. The key itself is never returned.',
   }),
   ...makerFields('created the target, gave its API key or enabled it', 'disables the target'),
-  state: Type.Enum([...deployStates], {
-    type: 'string',
+  state: oneOf(deployStates, {
     description:
       '`waiting`: nothing is to be loaded, as `reason` says. `loading`: a version is being loaded. `deployed`: the runtime listed the version of the tag at the last check. `failing`: the last attempt failed and is repeated. `disabled`: nothing is sent to the runtime, which keeps what it has loaded.',
   }),
@@ -90,7 +89,7 @@ export const DeployTargetSchema = named('DeployTarget', {
 
 export const NewDeployTargetSchema = namedInput('CreateDeployTarget', {
   name: fields.name,
-  runtime: Type.Enum([...runtimeNames], { type: 'string', description: 'Kind of the server.' }),
+  runtime: oneOf(runtimeNames, { description: 'Kind of the server.' }),
   url: Type.String({
     minLength: 1,
     maxLength: 2048,

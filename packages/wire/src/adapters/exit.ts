@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { After, limit } from '../list.ts';
 import { exitKinds, maxPublishingRules } from '../lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, Time } from '../schema.ts';
 
 /** Fields of everything that sends to other servers. `made`: what its maker did; `end`: what revoking the key does. */
 export const makerFields = (made: string, end: string) => ({
@@ -17,7 +17,7 @@ export const ExitSchema = named('TeamExit', {
   id: Type.String(),
   object: Type.Literal('team.exit'),
   created_at: Time,
-  kind: Type.Enum([...exitKinds], { type: 'string' }),
+  kind: oneOf(exitKinds),
   name: Type.String({ description: 'Where it leads, or its name.' }),
   enabled: Type.Boolean({ description: 'False: it was disabled, and sends nothing.' }),
   ...makerFields('made it, or last decided where it leads', 'ends it'),
@@ -27,18 +27,18 @@ export const ExitSchema = named('TeamExit', {
   }),
 });
 
-export const ListExitsQuery = input({
-  made_by: Type.Optional(
-    Type.String({
+export const ListExitsQuery = input(
+  optional({
+    made_by: Type.String({
       minLength: 1,
       maxLength: 64,
       description: 'Id of a key or a person: only what it made, also through other keys that it made.',
     }),
-  ),
-  maker_left: Type.Optional(
-    Type.Boolean({ description: 'Only those whose maker has no access any more, or still has it.' }),
-  ),
-});
+    maker_left: Type.Boolean({
+      description: 'Only those whose maker has no access any more, or still has it.',
+    }),
+  }),
+);
 
 export const PublishingRulesSchema = named('PublishingRules', {
   object: Type.Literal('team.publishing'),

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { AdapterVersionParams } from '../adapter.ts';
 import { After, limit } from '../list.ts';
 import { publicationStatuses } from '../lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, Time } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, Time } from '../schema.ts';
 import { makerFields } from './exit.ts';
 
 export const PublicationSchema = named('AdapterPublication', {
@@ -23,7 +23,7 @@ export const PublicationSchema = named('AdapterPublication', {
   }),
   card: Type.Boolean({ description: 'Whether Graft writes the model card.' }),
   ...makerFields('requested it', 'ends a publication that is not complete'),
-  status: Type.Enum([...publicationStatuses], { type: 'string' }),
+  status: oneOf(publicationStatuses),
   url: nullable(Type.String(), {
     description: 'Address of the commit that has all files. Null until it has succeeded.',
   }),
@@ -55,25 +55,21 @@ export const CreatePublicationSchema = namedInput('CreateAdapterPublication', {
     description:
       '`owner/name` of a model repository that an admin of the team has allowed. It is created if it does not exist.',
   }),
-  export_id: Type.Optional(
-    nullable(Type.String({ minLength: 1, maxLength: 64 }), {
+  ...optional({
+    export_id: nullable(Type.String({ minLength: 1, maxLength: 64 }), {
       description: 'A finished export of this version. Null or omitted: the version’s own files.',
     }),
-  ),
-  public: Type.Optional(
-    Type.Boolean({
+    public: Type.Boolean({
       default: false,
       description:
         'Create a public repository, or allow one that is public already, if an admin of the team has allowed that.',
     }),
-  ),
-  card: Type.Optional(
-    Type.Boolean({
+    card: Type.Boolean({
       default: true,
       description:
         'Write a model card, README.md. The README.md of an adapter that was uploaded with one remains in any case.',
     }),
-  ),
+  }),
 });
 
 export const DeletedPublicationSchema = deletedSchema('DeletedAdapterPublication', 'adapter.publication');

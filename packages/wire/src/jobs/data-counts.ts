@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { named, nullable } from '../schema.ts';
+import { named, nullable, optional } from '../schema.ts';
 
 /** Counts of the examples of a file, or of several. */
 export const Counts = {
@@ -15,16 +15,14 @@ export const Counts = {
     description:
       'Number of special tokens in the content of messages, in prompts and in completions. They are treated as plain text unless `training.allow_special_tokens` is true.',
   }),
-  zero_weight: Type.Optional(
-    Type.Integer({
+  ...optional({
+    zero_weight: Type.Integer({
       description: 'Number of examples of weight 0, which are checked and left out. Absent without any.',
     }),
-  ),
-  bad_lines: Type.Optional(
-    Type.Integer({
+    bad_lines: Type.Integer({
       description: 'Number of bad lines that were left out (`training.on_bad_lines`). Absent without any.',
     }),
-  ),
+  }),
 };
 const OverlapSchema = Type.Object({
   prompts: Type.Integer({

@@ -1,6 +1,6 @@
 import { PeftConfigSchema, ResolvedTrainingSchema } from '@graft/peft-core/config';
 import { Type } from 'typebox';
-import { named, nullable, ref } from '../schema.ts';
+import { named, nullable, oneOf, ref } from '../schema.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 
@@ -47,9 +47,8 @@ export const EstimateSchema = named('FineTuningEstimate', {
   memory_bytes: nullable(Type.Integer(), {
     description: 'Maximum memory for a job on one of these workers, in bytes. Null if none reports it.',
   }),
-  device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'Device that the estimate is for.' }),
-  precision: Type.Enum(['fp32', 'bf16'], {
-    type: 'string',
+  device: oneOf(['cpu', 'gpu'], { description: 'Device that the estimate is for.' }),
+  precision: oneOf(['fp32', 'bf16'], {
     description: 'Precision of matrix products that the estimate is for.',
   }),
   warnings: Type.Optional(

@@ -17,10 +17,13 @@ import { jobStatuses, type Priority, priorities } from '../lists.ts';
 import {
   documented,
   input,
+  MetadataSchema,
   named,
   namedInput,
   namedSchemas,
   nullable,
+  oneOf,
+  optional,
   parsedElsewhere,
   ref,
   Time,
@@ -42,14 +45,6 @@ namedSchemas.push(
   ResolvedTrainingSchema,
   SweepSchema,
 );
-
-const MetadataSchema = Type.Unsafe<Record<string, string>>({
-  type: 'object',
-  maxProperties: 16,
-  propertyNames: { type: 'string', minLength: 1, maxLength: 64 },
-  additionalProperties: { type: 'string', maxLength: 512 },
-  description: 'Up to 16 key-value pairs of strings: keys of at most 64 characters, values of at most 512.',
-});
 
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: Object.keys(priorities), description });
@@ -74,8 +69,8 @@ export const CreateJobSchema = namedInput(
       ),
     ),
     ...requestedFiles,
-    suffix: Type.Optional(
-      nullable(
+    ...optional({
+      suffix: nullable(
         Type.String({
           minLength: 1,
           maxLength: 64,
@@ -83,27 +78,23 @@ export const CreateJobSchema = namedInput(
           description: 'Part of the name of the fine-tuned model, and the name of its adapter.',
         }),
       ),
-    ),
-    seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 }))),
-    metadata: Type.Optional(nullable(MetadataSchema)),
-    priority: Type.Optional(
-      nullable(
+      seed: nullable(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+      metadata: nullable(MetadataSchema),
+      priority: nullable(
         priority(
           'Priority among the jobs of your team: `high` runs before `normal` jobs created up to a day earlier, and likewise `normal` before `low`. It does not delay other teams. Default: `normal`.',
         ),
       ),
-    ),
-    method: Type.Optional(MethodSchema),
-    hyperparameters: Type.Optional(ref(HyperparametersSchema, { deprecated: true })),
-    integrations: Type.Optional(
-      nullable(Type.Array(ref(JobIntegrationSchema), { maxItems: 3 }), {
+      method: MethodSchema,
+      hyperparameters: ref(HyperparametersSchema, { deprecated: true }),
+      integrations: nullable(Type.Array(ref(JobIntegrationSchema), { maxItems: 3 }), {
         description:
           'Integrations to send metrics to while the job runs: at most one of each type, which an admin must have set up.',
       }),
-    ),
-    peft: Type.Optional(documented(PeftRequestSchema)),
-    training: Type.Optional(documented(TrainingOptionsSchema)),
-    sweep: Type.Optional(Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true })),
+      peft: documented(PeftRequestSchema),
+      training: documented(TrainingOptionsSchema),
+      sweep: Type.Unsafe<unknown>({ ...nullable(ref(SweepSchema)), [parsedElsewhere]: true }),
+    }),
   },
   {
     description: `Default of \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` with only the \`peft_type\` ${defaultPeft.peft_type} has the same effect. Without \`training\`, all training options are chosen automatically and shown in the job.`,
@@ -139,7 +130,7 @@ export const UpdateJobSchema = namedInput('UpdateFineTuningJob', {
 export const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
   step: Type.Integer({ description: 'Last optimizer step.' }),
   total_steps: Type.Integer({ description: 'Number of planned optimizer steps.' }),
-  reason: Type.Enum(['completed', 'early_stopping'], { type: 'string' }),
+  reason: oneOf(['completed', 'early_stopping']),
   published_step: Type.Integer({
     description:
       'Step whose adapter is published: the last step, or the best one with load_best_model_at_end.',
@@ -172,7 +163,7 @@ export const JobSchema = named('FineTuningJob', {
       'Name of the adapter version that training continues from. Null if it starts with new weights.',
   }),
   organization_id: Type.String({ description: 'Id of the team.' }),
-  status: Type.Enum([...jobStatuses], { type: 'string' }),
+  status: oneOf(jobStatuses),
   ...filesOfJob,
   system_prompt: nullable(Type.String(), {
     description:
@@ -195,8 +186,7 @@ export const JobSchema = named('FineTuningJob', {
       code: Type.String(),
       message: Type.String(),
       param: nullable(Type.String()),
-      fault: Type.Enum(['user', 'system', 'environment'], {
-        type: 'string',
+      fault: oneOf(['user', 'system', 'environment'], {
         description:
           'Cause of the error. `user`: the request or the data. `system`: an internal error, possibly caused by the job, which was retried a few times. `environment`: the worker.',
       }),
@@ -264,23 +254,21 @@ export const JobSchema = named('FineTuningJob', {
 export const ListJobsQuery = input({
   after: After,
   limit: limit(20, 1000),
-  status: Type.Optional(Type.Enum([...jobStatuses], { type: 'string' })),
-  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' })),
-  created_by: Type.Optional(
-    Type.String({
+  ...optional({
+    status: oneOf(jobStatuses),
+    model: Type.String({ minLength: 1, maxLength: 256, description: 'Id of the base model.' }),
+    created_by: Type.String({
       minLength: 1,
       maxLength: 64,
       description: 'Id of the person or key, as in `created_by` of a job.',
     }),
-  ),
-  search: Type.Optional(
-    Type.String({
+    search: Type.String({
       minLength: 1,
       maxLength: 128,
       description:
         'Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive.',
     }),
-  ),
+  }),
   ...createdBetween,
   metadata: Type.Optional(
     Type.Unsafe<Record<string, string>>({

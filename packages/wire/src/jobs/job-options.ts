@@ -1,14 +1,14 @@
 import { peftTypes } from '@graft/peft-core/config';
 import { TASK_TYPES } from '@graft/peft-core/outlines';
 import { Type } from 'typebox';
-import { input, named, nullable, ref } from '../schema.ts';
+import { input, named, nullable, oneOf, optional, ref } from '../schema.ts';
 
 const JsonSchema = (description: string) =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, description });
 const Options = JsonSchema;
 
 export const MethodSchema = named('FineTuningMethod', {
-  peft_type: Type.Enum(peftTypes, { type: 'string' }),
+  peft_type: oneOf(peftTypes),
   title: Type.String({ description: 'Name of the method, as in its paper.' }),
   when: Type.String({ description: 'When to choose the method.' }),
   paper: Type.String({ description: 'URL of the paper.' }),
@@ -25,7 +25,7 @@ export const FormatSchema = Type.Object({
   name: Type.String({ description: 'Name of the format, as in `format` of files and reports.' }),
   title: Type.String({ description: 'Description of a line.' }),
   sample: Type.String({ description: 'Sample line of a file.' }),
-  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
+  tasks: Type.Array(oneOf(TASK_TYPES), {
     description: 'Tasks that can be trained with this format, the most common first.',
   }),
 });
@@ -35,14 +35,13 @@ export const MetricSchema = named('FineTuningMetric', {
     description: 'Key in `metrics` of a job’s metrics, of its events and of adapter versions.',
   }),
   label: Type.String({ description: 'Title of its chart.' }),
-  unit: Type.Enum(['share', 'number', 'per_second', 'bytes'], {
-    type: 'string',
+  unit: oneOf(['share', 'number', 'per_second', 'bytes'], {
     description: 'Unit of the values. `share`: from 0 to 1.',
   }),
-  better: nullable(Type.Enum(['higher', 'lower'], { type: 'string' }), {
+  better: nullable(oneOf(['higher', 'lower']), {
     description: 'Whether higher or lower values are better. Null: neither.',
   }),
-  measured: Type.Array(Type.Enum(['step', 'evaluation'], { type: 'string' }), {
+  measured: Type.Array(oneOf(['step', 'evaluation']), {
     description:
       'When the metric is measured: after each optimizer step, on the validation examples, or both.',
   }),
@@ -58,7 +57,7 @@ export const ObjectiveSchema = named('FineTuningObjective', {
   formats: Type.Array(Type.String(), {
     description: 'Formats of training files that the objective can be trained on.',
   }),
-  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' })),
+  tasks: Type.Array(oneOf(TASK_TYPES)),
   metrics: Type.Array(ref(MetricSchema), { description: 'Metrics in addition to the loss.' }),
 });
 
@@ -73,7 +72,7 @@ export const TrainingMethodSchema = Type.Object({
 
 const ModuleSchema = Type.Object({
   name: Type.String({ description: 'Suffix of the module names, for use in options.' }),
-  kind: Type.Enum(['linear', 'embedding', 'norm', 'convolution', 'other'], { type: 'string' }),
+  kind: oneOf(['linear', 'embedding', 'norm', 'convolution', 'other']),
   count: Type.Integer({ minimum: 1, description: 'Number of modules with this suffix.' }),
   in: nullable(Type.Integer()),
   out: nullable(Type.Integer()),
@@ -87,10 +86,8 @@ export const TrainableModelSchema = named('TrainableModel', {
   }),
   peft: nullable(Options('PEFT configuration with which training continues from that version.')),
   model_type: Type.String(),
-  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
-    description: 'Tasks that the model can be trained for.',
-  }),
-  task_type: Type.Enum([...TASK_TYPES], { type: 'string', description: 'Default task.' }),
+  tasks: Type.Array(oneOf(TASK_TYPES), { description: 'Tasks that the model can be trained for.' }),
+  task_type: oneOf(TASK_TYPES, { description: 'Default task.' }),
   layers: Type.Integer(),
   context_length: Type.Integer({ description: 'Context length of the model in tokens.' }),
   modules: Type.Array(ModuleSchema),
@@ -103,9 +100,7 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   ),
   methods: Type.Array(ref(MethodSchema)),
   formats: Type.Array(FormatSchema, { description: 'Formats of training data.' }),
-  objectives: Type.Array(ref(ObjectiveSchema), {
-    description: 'Training objectives with their metrics.',
-  }),
+  objectives: Type.Array(ref(ObjectiveSchema), { description: 'Training objectives with their metrics.' }),
   training_methods: Type.Array(TrainingMethodSchema, {
     description: 'Training methods: values of `method.type`, with their own options.',
   }),
@@ -117,15 +112,17 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   }),
 });
 
-export const JobOptionsQuery = input({
-  model: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 256, description: 'Model, as in the request for a new job.' }),
-  ),
-  start_from: Type.Optional(
-    Type.String({
+export const JobOptionsQuery = input(
+  optional({
+    model: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Model, as in the request for a new job.',
+    }),
+    start_from: Type.String({
       minLength: 1,
       maxLength: 512,
       description: 'Adapter version to continue from, as in the request for a new job.',
     }),
-  ),
-});
+  }),
+);

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { named, nullable } from '../schema.ts';
+import { named, nullable, oneOf } from '../schema.ts';
 
 export const OutlookSchema = named('FineTuningJobOutlook', {
   run_after: nullable(
@@ -22,9 +22,9 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
   }),
   requirements: nullable(
     Type.Object({
-      precision: Type.Enum(['fp32', 'bf16'], { type: 'string' }),
+      precision: oneOf(['fp32', 'bf16']),
       threads: Type.Integer(),
-      device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
+      device: oneOf(['cpu', 'gpu']),
       kernels: Type.String({
         description: 'Kernels of Graft: an instruction set or "stock"; on a GPU "xla" or "stock".',
       }),

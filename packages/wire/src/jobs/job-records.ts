@@ -1,16 +1,16 @@
 import { Type } from 'typebox';
 import { After, limit, listOf } from '../list.ts';
 import { longestNote } from '../lists.ts';
-import { deletedSchema, input, named, namedInput, nullable, ref, Time } from '../schema.ts';
+import { deletedSchema, input, named, namedInput, nullable, oneOf, optional, ref, Time } from '../schema.ts';
 import { OutlookSchema } from './job-outlook.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
   id: Type.String(),
   object: Type.Literal('fine_tuning.job.event'),
   created_at: Time,
-  level: Type.Enum(['info', 'warn', 'error'], { type: 'string' }),
+  level: oneOf(['info', 'warn', 'error']),
   message: Type.String(),
-  type: Type.Enum(['message', 'metrics'], { type: 'string' }),
+  type: oneOf(['message', 'metrics']),
   data: Type.Unsafe<Record<string, unknown>>({ type: 'object' }),
 });
 
@@ -57,7 +57,7 @@ export const CheckpointSchema = named('FineTuningJobCheckpoint', {
 
 export const MetricSchema = named('FineTuningJobMetric', {
   object: Type.Literal('fine_tuning.job.metric'),
-  kind: Type.Enum(['train', 'evaluation'], { type: 'string' }),
+  kind: oneOf(['train', 'evaluation']),
   step: Type.Integer(),
   epoch: nullable(Type.Number()),
   loss: Type.Number(),
@@ -112,7 +112,7 @@ export const MetricSchema = named('FineTuningJobMetric', {
 export const AttemptSchema = named('FineTuningJobAttempt', {
   id: Type.String({ description: 'Id of the attempt, for use as `after`.' }),
   object: Type.Literal('fine_tuning.job.attempt'),
-  kind: Type.Enum(['training', 'validation'], { type: 'string' }),
+  kind: oneOf(['training', 'validation']),
   worker: Type.String({ description: 'Id of the worker process that ran the job.' }),
   started_at: Time,
   ended_at: nullable(
@@ -126,8 +126,7 @@ export const AttemptSchema = named('FineTuningJobAttempt', {
   ),
   last_step: nullable(Type.Integer({ description: 'Last step that the attempt reported.' })),
   outcome: nullable(
-    Type.Enum(['succeeded', 'failed', 'cancelled', 'paused', 'released', 'lost', 'environment'], {
-      type: 'string',
+    oneOf(['succeeded', 'failed', 'cancelled', 'paused', 'released', 'lost', 'environment'], {
       description:
         'How the attempt ended. `released`: the worker shut down cleanly. `lost`: the worker crashed or lost its connection. `environment`: the worker could not run the job.',
     }),
@@ -188,21 +187,19 @@ export const ListMetricsQuery = input({
     default: 1000,
     description: 'Number of steps per page. A step with an evaluation has two metrics.',
   }),
-  until_step: Type.Optional(
-    Type.Integer({
+  ...optional({
+    until_step: Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,
       description: 'Only metrics up to this step. Requires `resolution`.',
     }),
-  ),
-  resolution: Type.Optional(
-    Type.Integer({
+    resolution: Type.Integer({
       minimum: 1,
       maximum: 2000,
       description:
         'Maximum number of buckets. If given, the whole series is returned instead of a page, downsampled to buckets of equal width, each with its last step and its `stretch`; `limit` does not apply.',
     }),
-  ),
+  }),
 });
 
 /** A page of metrics, which have no ids to page by. */

@@ -1,12 +1,11 @@
 import { PeftConfigSchema, ResolvedTrainingSchema, TrainingOptionsSchema } from '@graft/peft-core/config';
 import { Type } from 'typebox';
-import { named, nullable, ref } from '../schema.ts';
+import { named, nullable, oneOf, ref } from '../schema.ts';
 
 export const TrialSchema = named('FineTuningJobTrial', {
   object: Type.Literal('fine_tuning.job.trial'),
   trial: Type.Integer({ minimum: 1 }),
-  status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won'], {
-    type: 'string',
+  status: oneOf(['waiting', 'running', 'stopped', 'diverged', 'won'], {
     description:
       '`waiting`: it may continue. `stopped`: other trials continued instead, which were better by metric_for_best_model or, see `tied_with`, equally good. `diverged`: its loss was not a number. `won`: its adapter is published.',
   }),

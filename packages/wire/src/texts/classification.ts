@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { maxInputs } from '../lists.ts';
-import { named, namedInput, nullable, Time } from '../schema.ts';
+import { named, namedInput, nullable, optional, Time } from '../schema.ts';
 import { TextsUsage } from './texts-usage.ts';
 
 const Text = Type.String({ minLength: 1 });
@@ -38,20 +38,16 @@ export const ClassificationListSchema = named('ClassificationList', {
     Type.Object({
       index: Type.Integer({ description: 'Index of the input.' }),
       num_classes: Type.Integer(),
-      label: Type.Optional(Type.String({ description: 'The most probable class of the text.' })),
-      probs: Type.Optional(
-        Type.Array(probability, {
+      ...optional({
+        label: Type.String({ description: 'The most probable class of the text.' }),
+        probs: Type.Array(probability, {
           description: 'Probability of each class. They sum to 1, unless a text may have several classes.',
         }),
-      ),
-      labels: Type.Optional(
-        Type.Array(Type.String(), {
+        labels: Type.Array(Type.String(), {
           description:
             'Every class with a probability of at least 0.5. Only for classifiers whose texts may have several.',
         }),
-      ),
-      words: Type.Optional(
-        Type.Array(
+        words: Type.Array(
           Type.Object({
             word: Type.String(),
             label: nullable(Type.String(), {
@@ -63,9 +59,7 @@ export const ClassificationListSchema = named('ClassificationList', {
           }),
           { description: 'The words of the text. Only for classifiers of words.' },
         ),
-      ),
-      entities: Type.Optional(
-        Type.Array(
+        entities: Type.Array(
           Type.Object({
             label: Type.String({ description: 'Its class without `B-` and `I-`.' }),
             text: Type.String(),
@@ -80,7 +74,7 @@ export const ClassificationListSchema = named('ClassificationList', {
               'Successive words of one class, without words of the class `O`; `B-` starts another. Only for classifiers of words.',
           },
         ),
-      ),
+      }),
     }),
     { description: 'In the order of the inputs.' },
   ),

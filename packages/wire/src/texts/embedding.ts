@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { maxInputs } from '../lists.ts';
-import { named, namedInput, nullable } from '../schema.ts';
+import { named, namedInput, nullable, optional } from '../schema.ts';
 import { TextsUsage } from './texts-usage.ts';
 
 /** Largest token id that any vocabulary could have. */
@@ -23,25 +23,21 @@ export const CreateEmbeddingSchema = namedInput('CreateEmbedding', {
       description: `One text or up to ${maxInputs}, or their token ids. A text that is longer than the model reads is an error, which names it.`,
     },
   ),
-  encoding_format: Type.Optional(
-    nullable(Type.Enum(['float', 'base64']), {
+  ...optional({
+    encoding_format: nullable(Type.Enum(['float', 'base64']), {
       default: 'float',
       description: '`base64`: float32 numbers, little-endian.',
     }),
-  ),
-  dimensions: Type.Optional(
-    nullable(Type.Integer({ minimum: 1, maximum: 65_536 }), {
+    dimensions: nullable(Type.Integer({ minimum: 1, maximum: 65_536 }), {
       description:
         'Keep only the first numbers of each vector, as many as this, and divide them by their length. Useful for models trained for it (Matryoshka).',
     }),
-  ),
-  prompt_name: Type.Optional(
-    nullable(Type.String({ maxLength: 200 }), {
+    prompt_name: nullable(Type.String({ maxLength: 200 }), {
       description:
         "Name of the model's prompt that is put before each text, such as `query` or `document`, as in sentence-transformers; the empty name is none. Default: the model's `default_prompt_name`, or none. Token ids have no prompt.",
     }),
-  ),
-  user: Type.Optional(nullable(Type.String(), { description: 'Ignored.' })),
+    user: nullable(Type.String(), { description: 'Ignored.' }),
+  }),
 });
 
 export const EmbeddingListSchema = named('EmbeddingList', {

@@ -19,9 +19,7 @@ before(async () => {
     request.caller = { teamId: String(request.headers.team) } as FastifyRequest['caller'];
   });
   await app.register(errors);
-  await app.register(heldBytes, {
-    limits: { perTeam: 3.5 * bytes, all: 4 * bytes, always: 1.5 * bytes },
-  });
+  await app.register(heldBytes, { limits: { perTeam: 3.5 * bytes, all: 4 * bytes, always: 1.5 * bytes } });
   app.get('/large', async () => 'x'.repeat(bytes));
   app.get('/small', async () => 'x');
   app.get('/counted', async (_request, reply) => {

@@ -57,12 +57,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
         const faults = found.map(({ param = null, message }) => ({ code, message, param }));
         const hasModel = faults.some(({ param }) => param !== null && modelFields.includes(param));
         const all = hasModel ? faults : [...(await modelFaults(request)), ...faults];
-        return {
-          object,
-          faults: [...all, ...missingFile(request.body, all)],
-          options_accepted,
-          plan: null,
-        };
+        return { object, faults: [...all, ...missingFile(request.body, all)], options_accepted, plan: null };
       }
     },
   );

@@ -31,12 +31,7 @@ const limitsOf = async (team: Caller) => {
   const { stored_bytes, files, adapters, exports } = (await team.send('GET', '/v1/team/quota')).json;
   return { stored_bytes, files, adapters, exports };
 };
-const announcement = {
-  filename: 'a.jsonl',
-  purpose: 'fine-tune',
-  bytes: 10,
-  mime_type: 'text/jsonl',
-};
+const announcement = { filename: 'a.jsonl', purpose: 'fine-tune', bytes: 10, mime_type: 'text/jsonl' };
 
 test('a new team has the limits of the settings; the first team, and teams from before, have none', async () => {
   const settings = { stored_bytes: 100 * 2 ** 30, files: 10_000, adapters: 10_000, exports: 1_000 };
