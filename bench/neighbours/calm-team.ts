@@ -84,10 +84,7 @@ export async function openCalmTeam(team: Team, patience: number): Promise<CalmTe
       pause: 200,
       wait: async () => (await chat(`Is bike ${asked++} red?`, { model: own.model })).first,
     },
-    'first token, long prompt': {
-      pause: 200,
-      wait: async () => (await chat(`${long}${asked++}?`)).first,
-    },
+    'first token, long prompt': { pause: 200, wait: async () => (await chat(`${long}${asked++}?`)).first },
     'structured answer': {
       pause: 200,
       wait: async () => {

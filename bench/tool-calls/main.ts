@@ -66,11 +66,13 @@ try {
 
 /** A line of training data: the question, and its calls as the answer. */
 function lineOf({ messages, tools, calls }: Question): string {
-  const toolCalls = calls.map(callOf).map(({ name, arguments: given }, i) => ({
-    id: `call_${i}`,
-    type: 'function',
-    function: { name, arguments: JSON.stringify(given) },
-  }));
+  const toolCalls = calls
+    .map(callOf)
+    .map(({ name, arguments: given }, i) => ({
+      id: `call_${i}`,
+      type: 'function',
+      function: { name, arguments: JSON.stringify(given) },
+    }));
   return JSON.stringify({ tools, messages: [...messages, { role: 'assistant', tool_calls: toolCalls }] });
 }
 

@@ -24,7 +24,7 @@ const places = (['cpu', 'gpu'] as const).flatMap((device) =>
   (['bf16', 'nf4'] as const).map((storage) => ({ device, storage })),
 );
 
-/** A line for each family: its tasks, the default one first, and the methods and exports that it can have for that one. */
+/** The tasks of each family, the default one first, and the methods and exports that it can have for that one. */
 export function familyTable(): string {
   const lines = modelTypes.map((modelType) => {
     const [{ config }] = shapesOf(modelType);
@@ -41,7 +41,17 @@ export function familyTable(): string {
       formatsFor({ ...rows[0], config }).join(', '),
     ];
   });
-  return plainTable(['`model_type`', 'tasks', 'methods', 'exports'], lines);
+  return plainTable(['`model_type`', 'tasks', 'methods', 'exports'], joinFamilies(lines));
+}
+
+/** One line for the families (first cells) whose other cells are equal. */
+function joinFamilies(lines: string[][]): string[][] {
+  const families = new Map<string, string[]>();
+  for (const [family = '', ...cells] of lines) {
+    const row = JSON.stringify(cells);
+    families.set(row, [...(families.get(row) ?? []), family]);
+  }
+  return [...families].map(([row, names]) => [names.join(', '), ...(JSON.parse(row) as string[])]);
 }
 
 function hasTask(config: Config, task: TaskType): boolean {
@@ -70,9 +80,9 @@ function methodsOf(rows: readonly ArchitectureRow[]): string {
   return missing.length === 0 ? 'all' : `all but ${missing.map(({ name }) => name).join(', ')}`;
 }
 
-/** A line for each size of each family: the models of that size, and what training one takes. Families of the same models share it. */
+/** The models of each size of each family, and what training one takes. */
 export function sizeTable(): string {
-  const typesOf = new Map<string, string[]>();
+  const lines: string[][] = [];
   for (const modelType of modelTypes) {
     const bySize = new Map<string, { names: string[]; cells: string[] }>();
     for (const { name, config, parameters } of publishedModels(modelType)) {
@@ -82,14 +92,11 @@ export function sizeTable(): string {
       size.names.push(name);
       bySize.set(cells.join(), size);
     }
-    for (const { names, cells } of bySize.values()) {
-      const row = JSON.stringify([names.join(', '), ...cells]);
-      typesOf.set(row, [...(typesOf.get(row) ?? []), `\`${modelType}\``]);
-    }
+    for (const { names, cells } of bySize.values())
+      lines.push([`\`${modelType}\``, names.join(', '), ...cells]);
   }
-  const lines = [...typesOf].map(([row, types]) => [types.join(', '), ...(JSON.parse(row) as string[])]);
   const memory = places.map(({ device, storage }) => `${device.toUpperCase()}, ${storage}`);
-  return plainTable(['`model_type`', 'models', 'parameters', ...memory], lines);
+  return plainTable(['`model_type`', 'models', 'parameters', ...memory], joinFamilies(lines));
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

@@ -76,11 +76,7 @@ function fits(list, own) {
 /** Runs a command quietly; its last lines are the error message when it fails. */
 function run(command, args, cwd) {
   return new Promise((resolve, reject) => {
-    const child = startChild(command, args, {
-      cwd,
-      env: process.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = startChild(command, args, { cwd, env: process.env, stdio: ['ignore', 'pipe', 'pipe'] });
     let tail = '';
     const keep = (chunk) => {
       tail = (tail + chunk).slice(-3000);

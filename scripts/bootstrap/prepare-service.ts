@@ -28,9 +28,7 @@ async function ensurePrismaClient(): Promise<boolean> {
   await promisify(execFile)(
     process.execPath,
     [path.join(path.dirname(manifest), 'build/index.js'), 'generate'],
-    {
-      cwd: root,
-    },
+    { cwd: root },
   );
   await writeFile(stamp, state);
   return true;

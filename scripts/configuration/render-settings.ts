@@ -12,7 +12,8 @@ export function renderTables(sections: readonly Section[]): string {
 function renderSection({ title, intro, settings }: Section): string {
   const rows = Object.entries(settings).map(([name, setting]) => {
     const { kind, readBy, description } = setting;
-    const value = readsFiles(setting) ? `${kind.form}; or \`_FILE\`` : kind.form;
+    const form = kind.form.replace(/^a whole number (of MB )?from (.*)/, '$2');
+    const value = readsFiles(setting) ? `${form}; or \`_FILE\`` : form;
     const cells = [`\`${name}\``, value, unsetText(setting), readBy.join(', '), description];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -16,17 +16,27 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const fresh = () => path.join(folder, 'output');
 const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(root, args, env);
 
-test('by default: the bike shop, LoRA, a free port, a private data folder and a new key', () => {
+test('by default: the bike shop, LoRA, a free port and a new key', () => {
   const options = read(['--output', fresh()])!;
   assert.equal(options.task, path.join(root, 'examples/bike-shop'));
   assert.deepEqual([options.method, options.setting.margin, options.keep], ['lora', 50, false]);
-  assert.deepEqual([options.port, options.dataDir], [null, path.join(root, 'data/demo')]);
+  assert.equal(options.port, null);
   assert.match(options.key, /^graft_demo[a-z0-9]{12}_[a-z0-9]{40}$/);
   assert.equal(options.keyIsNew, true);
   assert.equal(options.seed, null);
   assert.equal(read(['--output', fresh(), '--seed', '43'])!.seed, 43);
   assert.notEqual(read(['--output', fresh()])!.key, options.key);
   assert.equal(read(['--help']), null);
+});
+
+test('the data are those of npm start, unless somebody has data there', () => {
+  const clone = path.join(folder, 'clone');
+  mkdirSync(clone);
+  symlinkSync(path.join(root, 'examples'), path.join(clone, 'examples'));
+  const dataDir = () => readOptions(clone, ['--output', fresh()], {})!.dataDir;
+  assert.equal(dataDir(), path.join(clone, 'data'));
+  mkdirSync(path.join(clone, 'data'));
+  assert.equal(dataDir(), path.join(clone, 'data/demo'));
 });
 
 test('PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured', () => {

@@ -106,6 +106,9 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
       console.error(
         `\nThis demo failed: the adapter is ${gained} points better than the base model, which is less than ${setting.margin}.`,
       );
+    } else {
+      heading('Next');
+      console.log(table(nextSteps(root, options, model)));
     }
     if (options.keep) await untilInterrupted(graft.baseUrl, options);
     return better;
@@ -134,6 +137,16 @@ function modelOf(job: FineTuningJob): string {
 
 function memory(bytes: unknown): string {
   return Number.isFinite(Number(bytes)) ? `${(Number(bytes) / 2 ** 30).toFixed(2)} GiB` : 'not reported';
+}
+
+/** Commands that start this Graft again, with its adapter. */
+function nextSteps(root: string, { dataDir, key, keyIsNew }: DemoOptions, model: string): [string, string][] {
+  const folder = path.relative(root, dataDir);
+  return [
+    ['start Graft with this adapter', folder === 'data' ? 'npm start' : `GRAFT_DATA_DIR=${folder} npm start`],
+    ['in another terminal', `export GRAFT_API_KEY=${keyIsNew ? key : '$GRAFT_BOOTSTRAP_KEY'}`],
+    ['ask the adapter', `npx graft chat --model ${model}`],
+  ];
 }
 
 async function untilInterrupted(baseUrl: string, { key, keyIsNew }: DemoOptions): Promise<void> {

@@ -143,9 +143,6 @@ function schemaOf(d: Draw, depth: number): Record<string, unknown> {
     () => ({ oneOf: some() }),
     () => ({ allOf: [object(), object()] }),
     () => ({ allOf: [number('number'), number('integer')] }),
-    () => ({
-      $ref: '#/$defs/list',
-      ...maybe('required', () => ['b']),
-    }),
+    () => ({ $ref: '#/$defs/list', ...maybe('required', () => ['b']) }),
   ]);
 }

@@ -19,9 +19,7 @@ export async function loadEngine(url: URL, datamodels: [string, string][]): Prom
   // The package's entry imports its .wasm file, which Node does not do: instantiate it by hand.
   const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm');
   const wasm = new WebAssembly.Module(readFileSync(path.join(path.dirname(entry), 'schema_engine_bg.wasm')));
-  const { exports } = new WebAssembly.Instance(wasm, {
-    './schema_engine_bg.js': glue,
-  });
+  const { exports } = new WebAssembly.Instance(wasm, { './schema_engine_bg.js': glue });
   // Where the engine's panics leave their message.
   Object.assign(globalThis, {
     PRISMA_WASM_PANIC_REGISTRY: {

@@ -193,10 +193,7 @@ export interface Verdict extends Tried {
 }
 
 /** How much more than the best an automatic loss may be, and on how many tasks at least. */
-const bounds = {
-  [defaultMethod]: { ratio: 1.05, misses: 1 },
-  others: { ratio: 1.15, misses: 0 },
-};
+const bounds = { [defaultMethod]: { ratio: 1.05, misses: 1 }, others: { ratio: 1.15, misses: 0 } };
 
 /** Rows of the grid with automatic values alone: a pair of task and method each. */
 const plainRows = grid.filter(

@@ -207,11 +207,7 @@ export async function writeRandomModel(
       (/norm|ln_/.test(name) && name.endsWith('.weight')) || name.endsWith('layer_scalar') ? 1 : 0;
     const deviation = shape.length > 1 ? 0.15 : 0.05;
     const length = shape.reduce((product, size) => product * size, 1);
-    return {
-      name,
-      shape,
-      data: Float32Array.from({ length }, () => around + deviation * random.normal()),
-    };
+    return { name, shape, data: Float32Array.from({ length }, () => around + deviation * random.normal()) };
   });
 }
 

@@ -19,11 +19,7 @@ after(() => base.close());
 const tokenizer = loadTokenizer(base.tokenizerFiles);
 const lora = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 const adapterDir = join(folder, 'adapter');
-await writeRandomAdapter(adapterDir, {
-  config: base.config,
-  peft: lora,
-  deviation: 0.012,
-});
+await writeRandomAdapter(adapterDir, { config: base.config, peft: lora, deviation: 0.012 });
 
 const questions = [
   'What is grafting?',

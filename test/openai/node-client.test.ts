@@ -286,7 +286,7 @@ describe('models and completions', () => {
   test('a chat, whole and streamed, continues with its own message', async () => {
     const { data: whole, request_id } = await ask().withResponse();
     assert.ok(request_id);
-    assert.ok((await ask())._request_id);
+    assert.ok((await ask({ store: true, metadata: { trace: '1' } }))._request_id);
     const choice = whole.choices[0]!;
     answer = choice.message.content ?? '';
     assert.ok(answer.length > 0 && /^(stop|length)$/.test(choice.finish_reason));

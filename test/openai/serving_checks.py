@@ -215,7 +215,6 @@ def content_follows_a_schema():
 def what_graft_does_not_have_is_refused_by_name():
     refused = {
         "functions": {"functions": [{"name": "f", "parameters": {}}]},
-        "store": {"store": True},
         "audio": {"audio": {"voice": "alloy", "format": "wav"}},
         "web_search_options": {"web_search_options": {"search_context_size": "low"}},
     }
@@ -227,6 +226,7 @@ def what_graft_does_not_have_is_refused_by_name():
         assert (error.code, error.param) == ("unsupported_parameter", param), error
     # Parameters that change nothing are accepted.
     harmless = {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "parallel_tool_calls": False, "tools": []}
+    harmless |= {"store": True, "metadata": {"trace": "1"}}
     assert ask(max_tokens=2, **harmless).choices
     graded = {"type": "reinforcement", "reinforcement": {"grader": {"type": "multi", "name": "g", "graders": {}}}}
     # The file has chats, and no pairs.

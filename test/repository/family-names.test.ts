@@ -51,10 +51,7 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
     where: `${core}/outlines/rope.ts`,
     meaning: "a value of config.json's rope_type, which models of any family may have",
   },
-  {
-    text: /sentence_bert_config\.json/g,
-    meaning: 'a file of sentence-transformers',
-  },
+  { text: /sentence_bert_config\.json/g, meaning: 'a file of sentence-transformers' },
   {
     text: /BertNormalizer|BertPreTokenizer/g,
     where: `${core}/text/steps/`,

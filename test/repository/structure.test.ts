@@ -74,7 +74,7 @@ const apart: Record<string, string[]> = {
     'packages/service/src/generation/post-to-worker.ts',
   ],
   'has the same names as its importer': [
-    'packages/peft-core/src/train/advice/preference-advice.ts',
+    'packages/peft-core/src/train/advice/advice.ts',
     'apps/web/src/pages/playground/texts/classes.tsx',
     'apps/web/src/pages/adapter/lineage-layout.ts',
     'packages/peft-core/src/exports/copy-file.ts',

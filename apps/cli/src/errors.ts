@@ -44,7 +44,7 @@ interface ApiError extends Error {
 function explainApiError(error: ApiError): string {
   const message = sentence(error.message);
   if (error.status === 401) {
-    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. Admins of your team create keys with \`graft team keys create\`.`;
+    return `${message} Set GRAFT_API_KEY, or save a key with \`graft login\`. Admins of your team create keys with \`graft team keys create\`, the operator with \`graft admin keys create\`.`;
   }
   if (error.code === 'model_not_found') return `${message} \`graft models list\` shows the available models.`;
   if (error.code === 'job_not_found') return `${message} \`graft jobs list\` shows your team's jobs.`;

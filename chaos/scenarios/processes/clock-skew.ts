@@ -14,10 +14,7 @@ export const clockSkew: Scenario = {
   run: async (run) => {
     const { rig, report, timings, rounds } = run;
     const skewed = (seconds: number) =>
-      rig.startWorker({
-        flags: ['--import', preload],
-        env: { CHAOS_CLOCK_SHIFT_SECONDS: String(seconds) },
-      });
+      rig.startWorker({ flags: ['--import', preload], env: { CHAOS_CLOCK_SHIFT_SECONDS: String(seconds) } });
     for (const worker of [...rig.workers]) await rig.removeWorker(worker);
     const workers = [await skewed(3600), await skewed(-3600)];
     const load = await Load.start(run, { inFlight: 3 });

@@ -181,11 +181,7 @@ export function tokenizerChange(draw: Draw, sound: Json): Change {
       () => inModel({ vocab: { ...model.vocab, ['x'.repeat(5000)]: 12 } }, /a token of 5000 characters/),
       () => set({ model: pick(draw, [null, 7, [], 'x']) }, /model is not an object/),
       () => ({ name: 'deep', content: `{"a":${nested(between(draw, 65, 2_000_000))}}`, says: /levels deep/ }),
-      () => ({
-        name: 'cut off',
-        content: json(sound).slice(0, between(draw, 1, 300)),
-        says: /is not JSON/,
-      }),
+      () => ({ name: 'cut off', content: json(sound).slice(0, between(draw, 1, 300)), says: /is not JSON/ }),
       () => set({ pre_tokenizer: nestedSteps(between(draw, 20, 60)) }, /levels deep/),
     ])(),
   };

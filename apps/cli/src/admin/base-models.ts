@@ -21,10 +21,7 @@ export function addBaseModelVerbs(admin: Command): void {
   withSource(serviceVerb(models, 'add <id>', adds, ...examples)).run(
     async ({ admin }, id: string, { hub, revision, folder, s3, file, ...options }: SourceOptions) => {
       const teams = options.teams && (await teamIds(admin, options.teams));
-      const value = await admin.baseModels.add({
-        id,
-        ...given({ hub, revision, folder, s3, file, teams }),
-      });
+      const value = await admin.baseModels.add({ id, ...given({ hub, revision, folder, s3, file, teams }) });
       return { value, text: queuedText(id) };
     },
   );

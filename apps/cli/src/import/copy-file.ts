@@ -26,6 +26,7 @@ interface CopierOptions {
   client: GraftClient;
   folder: string;
   maxBytes: number;
+  onBadLines: 'fail' | 'skip' | undefined;
   /** SHA-256 digests from earlier runs, by OpenAI's file id. */
   known: Map<string, string>;
   output: Output;
@@ -33,7 +34,7 @@ interface CopierOptions {
 
 /** Copies files through a local folder. The same content is never downloaded or uploaded twice, also not by a later run. */
 export async function createCopier(options: CopierOptions): Promise<Copier> {
-  const { source, client, folder, maxBytes, known, output } = options;
+  const { source, client, folder, maxBytes, onBadLines, known, output } = options;
   const inGraft = new Map<string, string>();
   const list = client.files.list({ purpose: 'fine-tune', limit: 1000 });
   for (const file of await list.toArray(maxGraftFiles)) inGraft.set(file.sha256, file.id);
@@ -54,7 +55,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
     const already = there(file, sha256);
     if (already) return already;
     try {
-      const uploaded = await client.files.upload({ file: path, filename: file.filename });
+      const uploaded = await client.files.upload({ file: path, filename: file.filename, onBadLines });
       // The digest that Graft computed must equal that of the download.
       if (uploaded.sha256 !== sha256) throw new CommandError(`${uploaded.id} arrived in Graft changed.`);
       inGraft.set(sha256, uploaded.id);
@@ -62,7 +63,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
     } catch (error) {
       const { name, status, message } = error as GraftApiError;
       if (name !== 'GraftApiError' || ![400, 413].includes(status)) throw error;
-      return fileRow(file, { outcome: 'left', sha256, why: `Graft rejected it: ${message.slice(0, 300)}` });
+      return fileRow(file, { outcome: 'left', sha256, why: `Graft rejected it: ${message}` });
     }
   }
 

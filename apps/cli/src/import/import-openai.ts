@@ -9,6 +9,8 @@ import { UsageError } from '../errors.ts';
 import { given, wholeNumber } from '../options/arguments.ts';
 import { createOutput, type Output } from '../output.ts';
 import type { RemoteOptions } from '../remote/connect.ts';
+import { jobFault } from '../remote/create-job.ts';
+import { onBadLinesOption } from '../remote/files.ts';
 import { serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 import { type Copier, createCopier } from './copy-file.ts';
@@ -34,6 +36,7 @@ interface Options extends RemoteOptions {
   hyperparameters: MapOptions['hyperparameters'];
   limit: number;
   maxFileBytes: number;
+  onBadLines?: 'fail' | 'skip';
   createJobs?: boolean;
   dryRun?: boolean;
 }
@@ -70,6 +73,7 @@ export function addImportVerbs(program: Command): void {
     )
     .option('--folder <path>', 'folder for downloads, the report, and a JSON file per job', 'openai-import')
     .option('--max-file-bytes <n>', 'skip larger files', wholeNumber(1), 2 ** 30)
+    .addOption(onBadLinesOption())
     .option('--create-jobs', 'also create the jobs; otherwise they are only prepared, as one JSON file each')
     .option('--dry-run', 'only show what would happen: copy, write and create nothing')
     .option(
@@ -93,8 +97,8 @@ async function importOpenAi(client: GraftClient, options: Options): Promise<Answ
 
   const known = new Map<string, string>();
   for (const { openai_id, sha256 } of earlier?.files ?? []) if (sha256) known.set(openai_id, sha256);
-  const { folder, maxFileBytes: maxBytes } = options;
-  const copier = await createCopier({ source, client, folder, maxBytes, known, output });
+  const { folder, maxFileBytes: maxBytes, onBadLines } = options;
+  const copier = await createCopier({ source, client, folder, maxBytes, onBadLines, known, output });
   const imported = await importedBefore(client, earlier);
   if (!report.dry_run) mkdirSync(join(folder, 'files'), { recursive: true });
   try {
@@ -202,7 +206,8 @@ async function takeJob(
   if (ended.includes(job.status))
     return { ...row, why: `it ${job.status === 'failed' ? 'failed' : 'was cancelled'}` };
   const models = options.model ?? new Map<string, string>();
-  const mapped = mapJob(job, { models, hyperparameters: options.hyperparameters });
+  const { hyperparameters, onBadLines } = options;
+  const mapped = mapJob(job, { models, hyperparameters, onBadLines });
   if (!mapped.create) return { ...row, why: mapped.why };
   const { create, differs } = mapped;
   const missing = [create.training_file, create.validation_file].flatMap((id) => {
@@ -216,10 +221,22 @@ async function takeJob(
   }
   if (options.dryRun)
     return { ...row, differs, create, outcome: options.createJobs ? 'would create' : 'would prepare' };
-  const inGraft = withGraftFiles(create, files);
-  const prepared: JobRow = { ...row, differs, create: inGraft, outcome: 'prepared' };
-  if (!options.createJobs) return prepared;
+  let inGraft = withGraftFiles(create, files);
+  let prepared: JobRow = { ...row, differs, create: inGraft, outcome: 'prepared' };
   try {
+    // Lines that call tools are not bad lines to leave out.
+    const fault = await jobFault(client, {
+      ...inGraft,
+      training: { ...inGraft.training, on_bad_lines: 'fail' },
+    });
+    if (fault?.message.includes('"chat_template": "tools"')) {
+      inGraft = { ...inGraft, training: { ...inGraft.training, chat_template: 'tools' } };
+      differs.push(`the chat template of ${create.model} has no tools: Graft's adds them`);
+      prepared = { ...prepared, create: inGraft };
+    }
+    const left = fault && (await jobFault(client, inGraft));
+    if (left) throw left;
+    if (!options.createJobs) return prepared;
     // The key ensures that two concurrent runs create only one job.
     const { id } = await client.fineTuning.jobs.create(inGraft, {
       idempotencyKey: `openai-import-${job.id}`,
@@ -230,7 +247,7 @@ async function takeJob(
     if (name === 'GraftApiError' && status === 422)
       return { ...prepared, outcome: 'failed', why: 'another run has just created it' };
     if (name !== 'GraftApiError' || status !== 400) throw error;
-    return { ...prepared, outcome: 'left', why: `Graft rejected it: ${message.slice(0, 300)}` };
+    return { ...prepared, outcome: 'left', why: `Graft rejected it: ${message}` };
   }
 }
 

@@ -28,6 +28,8 @@ export interface MapOptions {
   models: Map<string, string>;
   /** `auto`: Graft chooses all hyperparameters. */
   hyperparameters: 'keep' | 'auto';
+  /** `skip`: the job leaves out lines that Graft cannot read. */
+  onBadLines?: 'fail' | 'skip' | undefined;
 }
 
 /** Parser for commander: collects `theirs=ours` pairs. */
@@ -74,11 +76,14 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   );
   const integrations = Array.isArray(job.integrations) ? job.integrations.length : 0;
   if (integrations > 0) differs.push('integrations are left out: Graft serves the metrics itself');
+  const skips = options.onBadLines === 'skip';
+  if (skips) differs.push('lines that Graft cannot train on are left out: the events of the job count them');
   return {
     create: {
       model,
       training_file: job.training_file,
       ...given({ validation_file: job.validation_file || undefined, suffix, seed }),
+      ...(skips && { training: { on_bad_lines: 'skip' } }),
       method: { type: method, [method]: { hyperparameters } } as NonNullable<JobCreateParams['method']>,
       metadata: metadataOf(job, differs),
     },

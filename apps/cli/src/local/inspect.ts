@@ -94,10 +94,11 @@ async function describeModel(report: ModelReport): Promise<string> {
 
 /** Describes the features of the template, as far as its form is known. */
 async function describeTemplate(template: string): Promise<string> {
-  const { answerFormOf } = await import('@graft/peft-core/chat');
+  const { answerFormOf, readsTools } = await import('@graft/peft-core/chat');
   const { style, reasoning } = answerFormOf(template);
   const has = [style && 'tool calls', reasoning && 'reasoning'].filter(Boolean);
-  return has.length > 0 ? `with ${has.join(' and ')}` : 'yes';
+  if (has.length > 0) return `with ${has.join(' and ')}`;
+  return readsTools(template) ? 'yes' : 'without tools (training with "chat_template": "tools" adds them)';
 }
 
 async function describeMemory({ config }: ModelReport): Promise<string> {

@@ -23,9 +23,7 @@ export async function loadPeftCore(precision: Precision): Promise<typeof import(
     ) {
       throw new CommandError(
         'TensorFlow is not built for this machine yet: run `npm run tensorflow` in Graft once.',
-        {
-          cause: error,
-        },
+        { cause: error },
       );
     }
     throw error;

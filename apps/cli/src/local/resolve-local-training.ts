@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type {
   DataSize,
+  KnownTemplates,
   LengthLimits,
   Mixture,
   PeftConfig,
@@ -73,6 +74,7 @@ export async function resolveLocalTraining(
   const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);
   const startPeft = start?.config ?? null;
   const startTemplate = start?.chatTemplate ?? null;
+  const baseTemplate = base.tokenizerFiles.chatTemplate;
   const { readSentencePrompts } = await import('@graft/peft-core/files');
   const sentencePrompts = start ? start.sentencePrompts : await readSentencePrompts(base.path);
   const training = parseTrainingOptions(
@@ -113,7 +115,7 @@ export async function resolveLocalTraining(
   const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
   const objective = objectiveFor(asked[0]!.peft.task_type, format, method);
   const { prompts = {} } = resolvePrompts(training, objective, sentencePrompts);
-  const size = await measure({ ...data, prompts }, asked, base, startTemplate);
+  const size = await measure({ ...data, prompts }, asked, base, { startTemplate, baseTemplate });
   const trials = await resolveTrials(asked, sweep, options, base, {
     // The mean is that of the examples as they are read.
     answerCharacters:
@@ -121,6 +123,7 @@ export async function resolveLocalTraining(
     format,
     method,
     startTemplate,
+    baseTemplate,
     sentencePrompts,
     ...size,
   });
@@ -212,9 +215,9 @@ async function measure(
   },
   asked: readonly SweepTrial[],
   base: BaseModel,
-  startTemplate: string | null,
+  templates: KnownTemplates,
 ): Promise<DataSize & LengthLimits & { read: number }> {
-  const { epochExamples, longestLead, seqLengthLimit } = await import('@graft/peft-core/config');
+  const { epochExamples, longestLead, ownTemplate, seqLengthLimit } = await import('@graft/peft-core/config');
   const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const { loadTokenizerWith } = await import('@graft/peft-core/text');
@@ -234,7 +237,7 @@ async function measure(
   const max_seq_length = Math.min(contextLength, options.max_seq_length ?? seqLengthLimit(limits));
   const source = {
     peft: longestLead(asked),
-    tokenizer: loadTokenizerWith(base.tokenizerFiles, chat_template ?? startTemplate),
+    tokenizer: loadTokenizerWith(base.tokenizerFiles, ownTemplate(chat_template, templates)),
     modelConfig: base.config,
     ...readingOptions({
       max_seq_length,
@@ -276,7 +279,7 @@ async function resolveTrials(
   sweep: Sweep | null,
   { validation, startFrom }: TrainOptions,
   base: BaseModel,
-  data: DataSize & LengthLimits & { startTemplate: string | null; sentencePrompts: SentencePrompts | null },
+  data: DataSize & LengthLimits & KnownTemplates & { sentencePrompts: SentencePrompts | null },
 ): Promise<LocalTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');

@@ -39,7 +39,7 @@ export async function connect(options: RemoteOptions, as: KeyKind = 'team'): Pro
     const elsewhere = profile === null ? '' : ` (the saved key is for ${profile.baseUrl})`;
     throw new UsageError(
       as === 'team'
-        ? `No API key for ${baseUrl}${elsewhere}. Set GRAFT_API_KEY, pass --api-key, or run \`graft login\`.`
+        ? `No API key for ${baseUrl}${elsewhere}. Set GRAFT_API_KEY, pass --api-key, or run \`graft login\`. On the service's machine, \`graft admin bootstrap\` and then \`graft admin keys create --team TEAM\` create a key.`
         : `No operator key for ${baseUrl}${elsewhere}. Set GRAFT_OPERATOR_KEY, pass --api-key, or run \`graft login\`. \`graft admin bootstrap\` on the service's machine creates the first one.`,
     );
   }

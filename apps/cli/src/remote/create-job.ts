@@ -1,4 +1,11 @@
-import type { FineTuningJob, GraftClient, JobIntegration, JobPriority } from '@graft/client';
+import type {
+  FineTuningJob,
+  GraftApiError,
+  GraftClient,
+  JobCreateParams,
+  JobIntegration,
+  JobPriority,
+} from '@graft/client';
 import { priorities } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
@@ -52,11 +59,28 @@ export function addCreateJobVerb(jobs: Command): void {
         ...given({ suffix, metadata, priority, integrations }),
       };
       const { jobs } = client.fineTuning;
-      const job = await withFiles(client, options, (files) =>
-        jobs.create({ ...params, ...files }, given({ idempotencyKey })),
-      );
+      const job = await withFiles(client, options, async (files) => {
+        const fault = await jobFault(client, { ...params, ...files });
+        if (fault) throw fault;
+        return await jobs.create({ ...params, ...files }, given({ idempotencyKey }));
+      });
       return createdAnswer(client, job, options);
     });
+}
+
+/** The error with which a job would be refused, or fail when its files are read; null for none, and where nothing could be checked. */
+export async function jobFault(client: GraftClient, params: JobCreateParams): Promise<GraftApiError | null> {
+  const { GraftApiError } = await import('@graft/client');
+  try {
+    const { faults } = await client.fineTuning.jobs.check(params);
+    const [first] = faults;
+    const message = faults.map((fault) => fault.message).join('; ');
+    return first ? new GraftApiError({ status: 400, code: first.code, param: first.param, message }) : null;
+  } catch (error) {
+    // A busy service, or a key without jobs:read, cannot check: creating the job reports its faults.
+    if (error instanceof GraftApiError) return null;
+    throw error;
+  }
 }
 
 export const watchOption = (): Option =>

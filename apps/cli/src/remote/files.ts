@@ -1,5 +1,5 @@
-import type { FileObject, GraftClient } from '@graft/client';
-import { Command } from 'commander';
+import type { FileObject, GraftClient, UploadParams } from '@graft/client';
+import { Command, Option } from 'commander';
 import { type Answer, printAnswer } from '../answer.ts';
 import { fileReportView } from '../draw/file-report-view.ts';
 import { bytes, count, optional, timestamp } from '../draw/quantities.ts';
@@ -28,7 +28,8 @@ export function addFilesVerbs(program: Command): void {
   )
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
     .option('--columns <mapping>', columnsHelp, columnsArgument)
-    .run(async (client, path: string, options: { purpose: string; columns?: Record<string, string> }) =>
+    .addOption(onBadLinesOption())
+    .run(async (client, path: string, options: Pick<UploadParams, 'purpose' | 'columns' | 'onBadLines'>) =>
       fileAnswer(await uploadFile(client, path, options)),
     );
 
@@ -69,6 +70,12 @@ export function addFilesVerbs(program: Command): void {
     return { value: deleted, text: `Deleted ${deleted.id}` };
   });
 }
+
+export const onBadLinesOption = (): Option =>
+  new Option(
+    '--on-bad-lines <rule>',
+    'skip: accept a file with bad lines, which jobs with "on_bad_lines": "skip" leave out',
+  ).choices(['fail', 'skip']);
 
 function addReportVerb(group: Command): void {
   const reports =

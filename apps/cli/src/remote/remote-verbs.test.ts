@@ -180,7 +180,13 @@ test('a job that is refused leaves no uploaded file behind', async (t) => {
   assert.match(ran.stderr, /Deleted file-1 again\.\ngraft: The API refuses it\./);
   assert.deepEqual(
     server.requests.map(({ method, path }) => `${method} ${path}`),
-    ['GET /fine_tuning/options?model=base', 'POST /files', 'POST /fine_tuning/jobs', 'DELETE /files/file-1'],
+    [
+      'GET /fine_tuning/options?model=base',
+      'POST /files',
+      'POST /fine_tuning/checks',
+      'POST /fine_tuning/jobs',
+      'DELETE /files/file-1',
+    ],
   );
 });
 

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { FileObject, GraftClient } from '@graft/client';
+import type { FileObject, GraftClient, UploadParams } from '@graft/client';
 import { bytes } from '../draw/quantities.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
 import { CommandError } from '../errors.ts';
@@ -16,20 +16,22 @@ const wholeBytes = 32 * 2 ** 20;
 export async function uploadFile(
   client: GraftClient,
   path: string,
-  { purpose = 'fine-tune', columns }: { purpose?: string; columns?: Record<string, string> | undefined } = {},
+  options: Pick<UploadParams, 'purpose' | 'columns' | 'onBadLines'> = {},
 ): Promise<FileObject> {
+  const { purpose = 'fine-tune', columns, onBadLines } = options;
   if (isHubSource(path)) {
     process.stderr.write(`The service fetches ${path}\n`);
-    return await client.files.import({ source: path, purpose, columns });
+    return await client.files.import({ source: path, purpose, columns, onBadLines });
   }
   const display = new TransferDisplay(process.stderr, `Uploading ${basename(path)}`);
   const onProgress = ({ sent, total }: { sent: number; total: number }) => display.update(sent, total);
   try {
     if (purpose !== 'fine-tune' || (await stat(path)).size <= wholeBytes)
-      return await client.files.upload({ file: path, purpose, columns, onProgress });
+      return await client.files.upload({ file: path, purpose, columns, onBadLines, onProgress });
     const upload = await client.uploads.sendFile({
       file: path,
       columns,
+      onBadLines,
       onProgress,
       onResume: ({ sent, total }) =>
         void process.stderr.write(`Resuming an upload that has ${bytes(sent)} of ${bytes(total)}.\n`),

@@ -21,13 +21,14 @@ export async function withFiles<T>(
   { forNow = false } = {},
 ): Promise<T> {
   const { training, validation } = checkFiles(options);
+  const { mix_strategy: mix, on_bad_lines: onBadLines } = readWith(options);
   const uploaded: string[] = [];
   const ids = new Map<string, string>();
   const idOf = async (path: string): Promise<string> => {
     if (!existsSync(path) && !isHubSource(path)) return path;
     const known = ids.get(path);
     if (known !== undefined) return known;
-    const { id } = await uploadFile(client, path, { columns: options.columns });
+    const { id } = await uploadFile(client, path, { columns: options.columns, onBadLines });
     ids.set(path, id);
     uploaded.push(id);
     note(`${isHubSource(path) ? 'Fetched' : 'Uploaded'} ${path} as ${id}.`);
@@ -43,8 +44,7 @@ export async function withFiles<T>(
   };
   try {
     const trained: { file: string; weight?: number; epochs?: number }[] = [];
-    for (const each of training)
-      trained.push({ file: await idOf(each.file), ...shareOf(each, mixOf(options)) });
+    for (const each of training) trained.push({ file: await idOf(each.file), ...shareOf(each, mix) });
     const held: { file: string; name?: string }[] = [];
     for (const { file, name } of validation)
       held.push({ file: await idOf(file), ...(name !== null && { name }) });
@@ -74,8 +74,9 @@ export const checkFiles = (options: DataFlags): ReturnType<typeof dataArguments>
     ', and it is not the id of an uploaded one (file-…)',
   );
 
-/** The strategy of --mix, or of --training. */
-function mixOf({ mix, training }: DataFlags & TrainingFlags): string | undefined {
-  const { mix_strategy: strategy } = trainingArgument({ ...given({ mix, training }) }) ?? {};
-  return typeof strategy === 'string' ? strategy : undefined;
-}
+/** Options of --mix and --training that decide how files are uploaded and mixed. The service reports wrong values. */
+const readWith = ({ mix, training }: DataFlags & TrainingFlags) =>
+  (trainingArgument(given({ mix, training })) ?? {}) as {
+    mix_strategy?: string;
+    on_bad_lines?: 'fail' | 'skip';
+  };

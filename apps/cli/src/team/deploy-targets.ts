@@ -147,12 +147,7 @@ async function settingsOf({
       ? undefined
       : process.env[runtimeKeyEnv];
   if (runtimeKeyEnv !== undefined && !key) throw new UsageError(`The variable ${runtimeKeyEnv} is not set.`);
-  return given({
-    folder,
-    keep_seconds: keep,
-    versioned_names: sameName ? false : undefined,
-    api_key: key,
-  });
+  return given({ folder, keep_seconds: keep, versioned_names: sameName ? false : undefined, api_key: key });
 }
 
 function answer(target: DeployTarget): Answer {

@@ -41,9 +41,6 @@ export async function startApi(
   );
   t.after(async () => void (await running.end('SIGTERM')));
   await whenReady(running, `http://127.0.0.1:${port}/readyz`);
-  const keys = {
-    GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`,
-    GRAFT_OPERATOR_KEY: bootstrap.stdout.trim(),
-  };
+  const keys = { GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_OPERATOR_KEY: bootstrap.stdout.trim() };
   return { ...(env as { DATABASE_URL: string; GRAFT_DATA_DIR: string }), ...keys };
 }

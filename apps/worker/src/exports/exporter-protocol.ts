@@ -2,17 +2,9 @@
  * Messages between the worker and its exporter, a child process that writes one export and knows nothing of Postgres, queues or teams. The
  * worker trusts neither the messages nor the files: it copies and digests the files itself.
  */
+import { closed, large, type MessageOf, messages, text } from '@graft/peft-core/reports';
 import { type Static, Type } from 'typebox';
-import {
-  type Check,
-  checkerOf,
-  closed,
-  FailedSchema,
-  large,
-  ReadySchema,
-  StopSchema,
-  text,
-} from '../processes/message-schemas.ts';
+import { type Check, checkerOf, commonCalls, commonEvents } from '../processes/message-schemas.ts';
 
 const RequestSchema = Type.Object(
   {
@@ -34,25 +26,16 @@ const RequestSchema = Type.Object(
 /** One export, as plain data. All paths are absolute. */
 export type WritingRequest = Static<typeof RequestSchema>;
 
-const CallSchema = Type.Object({ type: Type.Literal('write'), request: RequestSchema }, closed);
+const calls = messages({ write: { request: RequestSchema } });
 /** Bytes written so far, and the expected number. */
-const ProgressSchema = Type.Object({ type: Type.Literal('progress'), done: large, total: large }, closed);
-const WrittenSchema = Type.Object(
-  { type: Type.Literal('written'), notes: Type.Array(text(2000), { maxItems: 100 }) },
-  closed,
-);
+const events = messages({ progress: { done: large, total: large } });
+const results = messages({ written: { notes: Type.Array(text(2000), { maxItems: 100 }) } });
 
 export interface ExporterMessages {
-  call: Static<typeof CallSchema>;
-  event: Static<typeof ProgressSchema>;
-  result: Static<typeof WrittenSchema>;
+  call: MessageOf<typeof calls>;
+  event: MessageOf<typeof events>;
+  result: MessageOf<typeof results>;
 }
 
-export const checkExporter: Check = checkerOf({
-  ready: ReadySchema,
-  progress: ProgressSchema,
-  written: WrittenSchema,
-  failed: FailedSchema,
-});
-
-export const checkExporterCall: Check = checkerOf({ write: CallSchema, stop: StopSchema });
+export const checkExporter: Check = checkerOf({ ...commonEvents, ...events, ...results });
+export const checkExporterCall: Check = checkerOf({ ...commonCalls, ...calls });

@@ -9,11 +9,7 @@ const token = (count: number): Arrived => ({
   promptTokens: 1,
   cachedTokens: 0,
   completionTokens: count,
-  likely: {
-    token: 'a',
-    logprob: -1,
-    top: Array.from({ length: 20 }, () => ({ token: 'a', logprob: -1 })),
-  },
+  likely: { token: 'a', logprob: -1, top: Array.from({ length: 20 }, () => ({ token: 'a', logprob: -1 })) },
 });
 
 test('an answer that nobody reads is dropped before it fills the memory', async () => {

@@ -13,22 +13,17 @@ import { Arrivals, type Arrived } from './arrivals.ts';
 import { FairOrder, type Share } from './fair-order.ts';
 import {
   checkGenerator,
-  type DoneEvent,
+  type EventOf,
   type GeneratorMessages,
   type GeneratorRequest,
-  type ReadEvent,
-  type ScoredEvent,
   type ScorerRequest,
-  type ScoresEvent,
-  type StartEvent,
-  type TokenEvent,
 } from './generator-protocol.ts';
 import { ScoreEventCheck } from './score-event-check.ts';
 
 /** Tokens read and generated before the failure. */
-type FailedEvent = Failed & Pick<TokenEvent, 'promptTokens' | 'completionTokens'>;
-export type GeneratorEvent = TokenEvent | DoneEvent | FailedEvent;
-export type ScorerEvent = StartEvent | ScoresEvent | ScoredEvent | FailedEvent;
+type FailedEvent = Failed & Pick<EventOf<'token'>, 'promptTokens' | 'completionTokens'>;
+export type GeneratorEvent = EventOf<'token' | 'done'> | FailedEvent;
+export type ScorerEvent = EventOf<'start' | 'scores' | 'scored'> | FailedEvent;
 
 type Sent = Exclude<GeneratorMessages['call'], { type: 'cancel' }>;
 interface Waiting {
@@ -128,7 +123,7 @@ export class GeneratorProcess {
       this.#running.set(id, { share, check, put: (event) => events.put(event) });
       this.#send({ type: 'generate', id, request, ...share, limits: this.#options.limits });
       for (;;) {
-        const event = (await events.next(signal)) as ReadEvent | TokenEvent | DoneEvent | Failed;
+        const event = (await events.next(signal)) as EventOf<'read' | 'token' | 'done'> | Failed;
         if (event.type === 'failed') {
           const { promptTokens, completionTokens } = counts;
           yield { ...event, promptTokens, completionTokens };
@@ -170,7 +165,7 @@ export class GeneratorProcess {
           return;
         } else {
           if (event.type === 'start') promptTokens = event.promptTokens;
-          yield event as StartEvent | ScoresEvent | ScoredEvent;
+          yield event as Exclude<ScorerEvent, FailedEvent>;
           if (event.type === 'scored') return;
         }
       }

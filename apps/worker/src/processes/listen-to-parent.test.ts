@@ -63,9 +63,7 @@ it('ends a child when its lease is over, however deep in computation, while its 
   try {
     await writeFile(join(folder, 'child.mjs'), child.replace("'watched'", "{ type: 'started' }"));
     await writeFile(join(folder, 'parent.mjs'), grantor(join(folder, 'child.mjs')));
-    const holder = fork(join(folder, 'parent.mjs'), {
-      execArgv: ['--import', import.meta.resolve('tsx')],
-    });
+    const holder = fork(join(folder, 'parent.mjs'), { execArgv: ['--import', import.meta.resolve('tsx')] });
     const [pid] = (await once(holder, 'message')) as [number];
     await sleep(2500);
     assert.doesNotThrow(() => process.kill(pid, 0), 'it lives while its lease is renewed');

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Type } from 'typebox';
-import { adviceFields, checkerOf } from './message-schemas.ts';
+import { reports } from '@graft/peft-core/reports';
+import { checkerOf } from './message-schemas.ts';
 
 test('advice has options, lists of them only in `preference`, and nothing deeper', () => {
-  const check = checkerOf({
-    advice: Type.Object({ type: Type.Literal('advice'), ...adviceFields }, { additionalProperties: false }),
-  });
+  const check = checkerOf(reports);
   const faultOf = (tried: unknown) =>
     check({ type: 'advice', kind: 'chosen_unlikely', step: 40, message: 'Try it.', try: tried });
   const preference = { loss_type: ['sigmoid', 'sft'], loss_weights: [1, 1], beta: 0.2 };

@@ -1,24 +1,8 @@
 /** Parts of the schemas of messages between processes. */
 import { MAX_DATA_FILES } from '@graft/peft-core/config';
+import { closed, maxMetrics, messages, nullable, text, word } from '@graft/peft-core/reports';
 import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-
-export const closed = { additionalProperties: false } as const;
-export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-
-/** Text that Postgres accepts: without U+0000 and lone surrogates. */
-export const text = (maxLength: number) => Type.String({ maxLength, pattern: /^[^\0\p{Surrogate}]*$/u });
-/** Any number, including NaN and infinities. */
-export const anyNumber = Type.Refine(
-  Type.Unsafe<number>(Type.Unknown()),
-  (value) => typeof value === 'number',
-  () => 'must be a number',
-);
-/** Steps, trials and other counts that fit a Postgres integer. */
-export const count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 });
-/** Tokens and bytes. */
-export const large = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-export const word = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' });
 
 /** Maximum length of the message and of the stack of a fault, in characters. */
 export const longestFault = 4000;
@@ -30,14 +14,15 @@ export const FaultSchema = Type.Object(
     message: text(longestFault),
     param: nullable(text(500)),
     fault: Type.Enum(['user', 'system', 'environment']),
+    /** For the operator's log only. */
     stack: Type.Optional(text(longestStack)),
   },
   closed,
 );
 
-export const FailedSchema = Type.Object({ type: Type.Literal('failed'), fault: FaultSchema }, closed);
-export const ReadySchema = Type.Object({ type: Type.Literal('ready') }, closed);
-export const StopSchema = Type.Object({ type: Type.Literal('stop') }, closed);
+/** Messages of every child to the worker, and of the worker to every child. */
+export const commonEvents = messages({ ready: {}, failed: { fault: FaultSchema } });
+export const commonCalls = messages({ stop: {} });
 
 /** Validates a value. Returns null where it is valid, otherwise the reason, without the value's content. */
 export type Check = (value: unknown) => string | null;
@@ -55,19 +40,11 @@ export function checkerOf(schemas: Readonly<Record<string, TSchema>>): Check {
   };
 }
 
-/** Metrics of an objective, and of each of 16 validation files. */
-const MAX_METRICS = 32 + 16 * 16;
-/** Metrics by their wire names. */
-export const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), anyNumber, {
-  ...closed,
-  maxProperties: MAX_METRICS,
-});
-
 /** The columns of the metrics of validation files, by their wire names. */
 export const setColumns = <Column extends TSchema>(column: Column) =>
   Type.Record(Type.String({ pattern: '^eval_[a-z0-9_]{1,59}$' }), column, {
     ...closed,
-    maxProperties: MAX_METRICS,
+    maxProperties: maxMetrics,
   });
 
 /** The data files of a job: `TrainingFile` and `ValidationFile` of peft-core. */
@@ -84,24 +61,3 @@ export const FileListSchema = Type.Array(
   ),
   { maxItems: MAX_DATA_FILES },
 );
-
-const triedValue = Type.Union([Type.Number(), Type.Boolean(), Type.Null(), text(200)]);
-const tried = <Value extends TSchema>(value: Value) =>
-  Type.Record(word, value, { ...closed, maxProperties: 16 });
-const TriedPreferenceSchema = tried(Type.Union([triedValue, Type.Array(triedValue, { maxItems: 8 })]));
-
-/** A finding in a run's curves, with options to try in another job; among them `preference`, an object of options. */
-export const adviceFields = {
-  kind: Type.Enum([
-    'diverging',
-    'flat',
-    'no_gradient',
-    'overfitting',
-    'undecided',
-    'margin_exploding',
-    'chosen_unlikely',
-  ]),
-  step: count,
-  message: text(2000),
-  try: tried(Type.Union([triedValue, TriedPreferenceSchema])),
-};

@@ -131,11 +131,7 @@ export class TrainerProcess {
       const checked = { ...run, check: onlyOnce('verification') };
       return await fresh.#callWith(access, request, checked, (place) => ({
         type: 'verify',
-        request: {
-          ...request,
-          ...readFrom(request, place),
-          adapterDir: place(request.adapterDir),
-        },
+        request: { ...request, ...readFrom(request, place), adapterDir: place(request.adapterDir) },
       }));
     } finally {
       this.#verifier = null;

@@ -32,7 +32,7 @@ const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
       const { checkEngine, measureSpeed, checkedKernelSets } = await engine;
       checkEngine(message.precision, message.device);
       const sets = checkedKernelSets((fault) => console.warn(`XLA compiles nothing here: ${fault.message}`));
-      send({ type: 'kernels', sets });
+      send({ type: 'kernels', sets: [...sets] });
       if (message.measure) send({ type: 'speed', flops: await measureSpeed(message.precision) });
       return 'finished';
     }, null);
@@ -67,11 +67,7 @@ async function answer(
     send({ type: await job(stopping.signal) });
   } catch (error) {
     if (stopping.signal.aborted) send({ type: 'stopped' });
-    else
-      send({
-        type: 'failed',
-        fault: trainingFault(error, unexpected, files),
-      });
+    else send({ type: 'failed', fault: trainingFault(error, unexpected, files) });
   }
 }
 

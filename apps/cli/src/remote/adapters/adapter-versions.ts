@@ -129,10 +129,7 @@ function addDeletionVerbs(group: Command): void {
         ? await client.adapters.delete(adapterId)
         : await client.adapters.versions.delete(adapterId, version!);
       const count = `${deleted.versions} ${deleted.versions === 1 ? 'version' : 'versions'}`;
-      return {
-        value: deleted,
-        text: `Deleted ${count} of ${deleted.id}. To undo: graft adapters restore`,
-      };
+      return { value: deleted, text: `Deleted ${count} of ${deleted.id}. To undo: graft adapters restore` };
     });
 
   const restores = 'restore a deleted version; without an adapter, list what can be restored';

@@ -63,10 +63,7 @@ async function classify(client: GraftClient, texts: string[], options: Options):
   const all: Classified[] = [];
   for await (const each of classified()) all.push(each);
   const value = { object: 'list', data: all, usage: { prompt_tokens: tokens } };
-  return {
-    value,
-    text: (paint) => table(['TEXT', 'CLASS', 'PROBABILITY'], all.flatMap(rowsOf), paint, ''),
-  };
+  return { value, text: (paint) => table(['TEXT', 'CLASS', 'PROBABILITY'], all.flatMap(rowsOf), paint, '') };
 }
 
 /** Classes of a text with a probability of at least 1 %, at most ten; for a classifier of words its entities. */

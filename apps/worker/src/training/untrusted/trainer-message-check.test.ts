@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Report } from '../trainer-protocol.ts';
+import type { Report } from '@graft/peft-core/reports';
 import { TrainerMessageCheck } from './trainer-message-check.ts';
 
 const start = { type: 'start', totalSteps: 10, resumedFrom: null, passedOver: [], trials: null };

@@ -1,5 +1,6 @@
+import type { Report, ReportOf } from '@graft/peft-core/reports';
 import type { FromChild } from '../../processes/forked-process.ts';
-import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } from '../trainer-protocol.ts';
+import type { SeriesPart, TrainerMessages, TrainingRequest } from '../trainer-protocol.ts';
 
 type Message = FromChild<TrainerMessages>;
 

@@ -28,9 +28,6 @@ export function* messagesOf(record: TrainRecord): Generator<TrainerMessages['eve
       yield { type: 'record', record: done };
       break;
     }
-    case 'advice':
-      yield { type: 'record', record: { ...record, try: record.try as Record<string, number> } };
-      break;
     default:
       yield { type: 'record', record };
   }
