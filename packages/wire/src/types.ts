@@ -255,7 +255,7 @@ type ValueOf<Config, Option> = Config extends unknown
     : never
   : never;
 /** A method, and any of its options. */
-export type PeftRequest = { peft_type: PeftConfig['peft_type'] } & {
+export type PeftRequest = { peft_type?: PeftConfig['peft_type'] } & {
   [Option in OptionsOf<PeftConfig>]?:
     | ValueOf<PeftConfig, Option>
     | (Option extends Automatic ? 'auto' : never);

@@ -74,7 +74,7 @@ test('PEFT options that are unknown, unimplemented or do not fit the model', asy
   await refuses(peft({ use_qalora: true }), 'unimplemented_peft_option', 'peft.use_qalora');
   await refuses({ peft: { peft_type: 'RANDLORA' } }, 'unimplemented_peft_type', 'peft.peft_type');
   await refuses({ peft: { peft_type: 'LORAX' } }, 'unknown_peft_type', 'peft.peft_type');
-  await refuses({ peft: {} }, 'invalid_peft_config', 'peft.peft_type');
+  await refuses({ peft: { peft_type: 7 } }, 'invalid_peft_config', 'peft.peft_type');
   await refuses(peft({ r: 0 }), 'invalid_peft_config', 'peft.r');
   const nearest = await refuses(
     peft({ target_modules: ['q_porj'] }),

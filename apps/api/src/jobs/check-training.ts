@@ -6,7 +6,9 @@ import {
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
+  inferPeft,
   namesOfSets,
+  needsModelTask,
   objectiveFor,
   objectiveOf,
   type PeftConfig,
@@ -24,6 +26,7 @@ import {
   trialsOf,
 } from '@graft/peft-core/config';
 import { checkFormat } from '@graft/peft-core/examples';
+import { defaultTask } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '@graft/service/adapters';
 import type { LocalBaseModel } from '@graft/service/base-models';
 import { type FileRecord, getFile } from '@graft/service/files';
@@ -35,9 +38,9 @@ import {
   type JobValidationFile,
   readJobFiles,
 } from '@graft/service/jobs';
-import type { Identity } from '@graft/service/keys';
+import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
-import { readQuota } from '@graft/service/teams';
+import { readQuota, type TeamQuota } from '@graft/service/teams';
 import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
@@ -93,14 +96,19 @@ export async function checkTraining(
   services: Services,
   checker: OptionChecker,
   caller: Identity,
-  body: TrainingBody,
+  request: TrainingBody,
   reply: Waiting,
 ): Promise<CheckedTraining> {
-  const hyperparameters = checkMethod(body);
-  const { baseModel, startFrom } = await findStart(services, caller, body);
-  const { files, ...lists } = await checkFiles(services, caller, body);
+  const hyperparameters = checkMethod(request);
+  const { baseModel, startFrom } = await findStart(services, caller, request);
+  const { files, ...lists } = await checkFiles(services, caller, request);
 
   const quota = await readQuota(services, caller.teamId);
+  const openModel = async () =>
+    await reply.withoutTurn(
+      async () => await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience)),
+    );
+  const body = startFrom ? request : await withTask(request, files, quota, baseModel, openModel);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
   const { training, sweep, trials } = parseOptions(body, startFrom, {
     startPeft: startFrom?.peft ?? null,
@@ -140,9 +148,7 @@ export async function checkTraining(
 
   // First, so that no base model is fetched that the team may not train.
   checkTrialQuota(quota, baseModel, { sweep, trials, training });
-  const model = await reply.withoutTurn(
-    async () => await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience)),
-  );
+  const model = await openModel();
   const waiting: Pick<OptionChecker, 'check'> = {
     check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
   };
@@ -179,6 +185,25 @@ export async function checkTraining(
     warnings: startFrom ? [] : peftWarnings(body.peft),
     lengthRead: lengthRead(training, lengthLimits(epochOf(files, training), training, quota, model)),
   };
+}
+
+/** The request with a method and a task, where it leaves them to the files and the base model. */
+async function withTask(
+  request: TrainingBody,
+  files: JobFiles,
+  quota: TeamQuota | null,
+  baseModel: string,
+  openModel: () => Promise<LocalBaseModel | null>,
+): Promise<TrainingBody> {
+  const { file } = files.training[0]!;
+  const { columns = file.columns } = (request.training ?? {}) as { columns?: unknown };
+  // Another mapping of columns may read the file in another format.
+  const format = isDeepStrictEqual(columns, file.columns) ? file.format : null;
+  // No base model is fetched that the team may not train.
+  const decides = needsModelTask(request.peft, format) && allowsModel(quota?.models ?? null, baseModel);
+  const model = decides ? await openModel() : null;
+  const peft = inferPeft(request.peft, format, model && defaultTask(model.config));
+  return { ...request, peft: peft as TrainingBody['peft'] };
 }
 
 /** Returns the hyperparameters from `method`, or the top-level ones of older clients. */

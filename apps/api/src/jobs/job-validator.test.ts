@@ -117,7 +117,14 @@ test('every task takes its own kind of data, and no other', async () => {
     await bench.untilState(answer.json.id, 'queued');
     const message = await refuses({ peft }, 'data_unfit_for_task', 'training_file');
     assert.match(message, new RegExp(`task_type ${task} learns from .*, but the file has {"messages"}`));
-    await refuses({ training_file }, 'data_unfit_for_task', 'training_file');
+    const other = { task_type: 'CAUSAL_LM' };
+    await refuses({ training_file, peft: other }, 'data_unfit_for_task', 'training_file');
+    for (const left of [{}, { peft: {} }, { peft: { r: 4, task_type: null } }]) {
+      const { json, text } = await create({ training_file, ...left });
+      assert.ok(json.peft, text);
+      assert.deepEqual([json.peft.peft_type, json.peft.task_type], ['LORA', task], JSON.stringify(left));
+      if (left.peft?.r) assert.equal(json.peft.r, 4);
+    }
     await refuses({ validation_file: training_file }, 'data_unfit_for_task', 'validation_file');
   }
   await refuses({ peft: { peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' } }, 'data_unfit_for_task');

@@ -58,6 +58,7 @@ export async function resolveLocalTraining(
     checkObjectiveOptions,
     choosePeft,
     defaultPeft,
+    inferPeft,
     mixtureOf,
     objectiveFor,
     parsePeftConfig,
@@ -70,6 +71,7 @@ export async function resolveLocalTraining(
     unreadRemark,
   } = await import('@graft/peft-core/config');
   const { checkFormat, readDataFile } = await import('@graft/peft-core/examples');
+  const { defaultTask } = await import('@graft/peft-core/outlines');
   const given = await peftArgument(options, findMethod);
   const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);
   const startPeft = start?.config ?? null;
@@ -85,9 +87,14 @@ export async function resolveLocalTraining(
     }) ?? {},
   );
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
-  const asked = sweep
-    ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, startPeft })
-    : [{ peft: startPeft ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
+  const trialsFor = (format: FormatName | null) => {
+    const peft = startPeft ? given : inferPeft(given, format, defaultTask(base.config));
+    return sweep
+      ? trialsOf(sweep, { peft, training, hyperparameters: {}, startPeft })
+      : [{ peft: startPeft ?? parsePeftConfig(choosePeft(peft ?? defaultPeft)), training }];
+  };
+  // Reports faults of the options before a data set is fetched.
+  trialsFor(null);
   const files = await localFiles(options, training.mix_strategy, note);
   const trained = [];
   for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }]) {
@@ -103,6 +110,7 @@ export async function resolveLocalTraining(
     if (path !== '')
       held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const [{ format }] = trained as [(typeof trained)[0]];
+  const asked = trialsFor(format);
   checkFormat(asked[0]!.peft.task_type, format);
   const { method = null } = options;
   await checkMethod(method, asked[0]!.peft, format);

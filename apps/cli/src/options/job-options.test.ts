@@ -13,6 +13,9 @@ test('flags change the usual configuration of a method; without any the service 
   assert.deepEqual(await peftArgument({ rank: 8 }, find), { ...usual, r: 8 });
   assert.deepEqual(await peftArgument({ peftType: 'LORA' }, find), { ...usual, r: 16 });
   assert.deepEqual(await peftArgument({ peftType: 'IA3' }, find), { peft_type: 'IA3' });
+  assert.deepEqual(await peftArgument({ task: 'SEQ_CLS' }, find), { task_type: 'SEQ_CLS' });
+  const ranked = { ...usual, r: 8, task_type: 'SEQ_CLS' };
+  assert.deepEqual(await peftArgument({ task: 'SEQ_CLS', rank: 8 }, find), ranked);
   await assert.rejects(peftArgument({ peftType: 'IA3', rank: 8 }, find), /--rank: IA3 has no rank/);
 });
 

@@ -16,6 +16,7 @@ export interface PeftFlags {
   peft?: string;
   peftType?: string;
   rank?: number;
+  task?: string;
 }
 
 export interface TrainingFlags {
@@ -87,10 +88,15 @@ export function takeJobOptions<C extends Command>(command: C): C {
       'training.preference.beta of methods that learn from preferences, above 0 (default: 0.1; of simpo 2)',
       anyNumber,
     )
+    .option(
+      '--task <task>',
+      'what the adapter does: causal_lm, seq_cls, token_cls, seq_2_seq_lm, feature_extraction (default: the one for the lines of the data)',
+      peftType,
+    )
     .option('--columns <mapping>', columnsHelp, columnsArgument)
     .option(
       '--peft <json>',
-      'all options of the method as JSON, or @file: {"peft_type": …, "r": 8, …}, with a task_type for tasks other than generating text; see docs/methods.md',
+      'all options of the method as JSON, or @file: {"peft_type": …, "r": 8, …}; see docs/methods.md',
     )
     .option(
       '--training <json>',
@@ -114,16 +120,18 @@ function trainingMethod(text: string): string {
 
 /** `peft` for a request; undefined where no flag sets it. Throws UsageError. */
 export async function peftArgument(
-  { peft, peftType, rank }: PeftFlags,
+  { peft, peftType, rank, task }: PeftFlags,
   find: FindMethod,
 ): Promise<Record<string, unknown> | undefined> {
-  const flags = given({ peft_type: peftType, r: rank });
+  const flags = given({ peft_type: peftType, r: rank, task_type: task });
   if (peft !== undefined) return withFlags('--peft', jsonObjectArgument('--peft', peft), flags);
   if (Object.keys(flags).length === 0) return undefined;
+  // The service chooses the other options to suit the task.
+  if (task !== undefined && rank === undefined) return flags;
   const method = await find(peftType);
   if (rank !== undefined && !method.hasRank)
     throw new UsageError(`--rank: ${method.peftType} has no rank. Its options are in docs/methods.md.`);
-  return { peft_type: method.peftType, ...method.usual, ...given({ r: rank }) };
+  return { ...method.usual, ...flags, peft_type: method.peftType };
 }
 
 /** `training` for a request, with values of `more` flags; undefined where nothing is set. Throws UsageError. */
@@ -160,6 +168,7 @@ function withBeta(preference: unknown, beta: number): unknown {
 
 const flagOf: Record<string, string> = {
   peft_type: '--peft-type',
+  task_type: '--task',
   r: '--rank',
   learning_rate: '--learning-rate',
   max_steps: '--max-steps',

@@ -33,13 +33,15 @@ const AUTO = Type.Literal('auto', {
 /** Schema of a request's `peft`: `peft_type` and any of its method's options. For documentation; parsePeftConfig validates. */
 export const PeftRequestSchema = Type.Object(
   {
-    peft_type: Type.Enum(peftTypes, { type: 'string', description: 'The PEFT method.' }),
+    peft_type: Type.Optional(
+      Type.Enum(peftTypes, { type: 'string', default: 'LORA', description: 'The PEFT method.' }),
+    ),
     ...requestOptions(),
   },
   {
     $id: 'PeftRequest',
     description:
-      'A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Unknown options are errors.',
+      'A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Without `task_type`, the task is the one that trains on the lines of the files. Unknown options are errors.',
   },
 );
 
