@@ -249,4 +249,9 @@ async function keep(visit: Visit): Promise<void> {
     names.includes('adapter_model.safetensors') && names.includes('adapter_config.json'),
     files.join(),
   );
+  const config = files.find((file) => file.endsWith('adapter_config.json'))!;
+  const { base_model_name_or_path: named } = JSON.parse(
+    execFileSync('tar', ['-xOf', tar, config], { encoding: 'utf8' }),
+  );
+  assert.equal(named, 'HuggingFaceTB/SmolLM2-135M-Instruct');
 }

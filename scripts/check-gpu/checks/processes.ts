@@ -81,6 +81,7 @@ export async function trainingRequest(
     basePath: model,
     digestCache: join(folder, 'digests'),
     baseModelName: workload.name,
+    publicBaseName: workload.name,
     trainingFile: workload.trainingFile,
     validationFile: null,
     peft,

@@ -2,7 +2,7 @@ import { GraftError, objectiveFor, optimizerSteps, type ResolvedTraining } from 
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import { type AdapterVersion, findVersionById } from '@graft/service/adapters';
 import { admitBaseModel } from '@graft/service/added-models';
-import type { LocalBaseModel } from '@graft/service/base-models';
+import { hubIdOf, type LocalBaseModel } from '@graft/service/base-models';
 import {
   dataFilesOf,
   epochOf,
@@ -78,6 +78,7 @@ export async function prepareTraining(
     basePath: base.path,
     digestCache: base.digestCache,
     baseModelName: job.model,
+    publicBaseName: (await hubIdOf(services.baseModels, job.teamId, job.model)) ?? job.model,
     ...(await dataFilesOf(files, async (file) => await services.files.localPath(file, job.id))),
     peft,
     training: withMicroBatch({ ...training, precision }, microBatch, how),

@@ -51,6 +51,7 @@ async function requestFor(
     basePath: job,
     digestCache: job,
     baseModelName: 'none',
+    publicBaseName: 'none',
     trainingFile: `${job}.json`,
     validationFile: null,
     peft,

@@ -118,7 +118,7 @@ const onFiles = {
   basePath: path,
   /** Folder where the digest of the base model is cached, so that a large model is hashed only once. */
   digestCache: path,
-  /** Catalogue id of the base model, as written to adapter_config.json. */
+  /** Catalogue id of the base model. */
   baseModelName: text(1000),
   trainingFile: path,
   validationFile: nullable(path),
@@ -139,6 +139,8 @@ const onFiles = {
 const TrainingRequest = Type.Object(
   {
     ...onFiles,
+    /** Name of the base model in adapter_config.json, by which others find it: its id on the Hub, if it has one. */
+    publicBaseName: text(1000),
     /** The trials of a sweep; null for other jobs. The first has the values of `peft` and `training`. */
     trials: nullable(Type.Array(Type.Unsafe<SweepTrial<ResolvedTraining>>(options), { maxItems: maxListed })),
     comparison: Type.Optional(Type.Unsafe<Comparison>(word)),

@@ -83,9 +83,10 @@ async function trainAndReport(
   const { train, trainSweep, WarmModel } = await engine;
   const { openBaseModel } = await models;
   warm ??= new WarmModel();
-  const { basePath, digestCache, trials, comparison, peft, training, snapshotDir, ...rest } = request;
+  const { basePath, publicBaseName, digestCache, trials, comparison, peft, training, snapshotDir, ...rest } =
+    request;
   const base = await openBaseModel(basePath, { digestCache });
-  const given = { ...rest, base, verify: true, signal, warm };
+  const given = { ...rest, baseModelName: publicBaseName, base, verify: true, signal, warm };
   try {
     let done = false;
     const records = trials

@@ -196,7 +196,7 @@ export function adapterUsage(
 from peft import PeftModel
 from transformers import ${model}, AutoTokenizer
 
-base = ${JSON.stringify(base)}  # a Hub id or a folder
+base = ${JSON.stringify(base)}  # a Hub id or a folder; Graft's export "merged" has its weights
 tokenizer = AutoTokenizer.from_pretrained(base)
 model = PeftModel.from_pretrained(${load}, ${place})${about}
 \`\`\`
@@ -208,7 +208,7 @@ model = PeftModel.from_pretrained(${load}, ${place})${about}
 import adapters
 from transformers import ${model}, AutoTokenizer
 
-base = ${JSON.stringify(base)}  # a Hub id or a folder
+base = ${JSON.stringify(base)}  # a Hub id or a folder; Graft's export "merged" has its weights
 tokenizer = AutoTokenizer.from_pretrained(base)
 model = ${load}
 adapters.init(model)

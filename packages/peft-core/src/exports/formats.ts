@@ -36,6 +36,7 @@ export function exportFormat(name: string): ExportFormat & { name: ExportFormatN
 export function parseExportOptions(
   { name, options }: Pick<ExportFormat, 'name' | 'options'>,
   given: Record<string, unknown> = {},
+  usual: Record<string, unknown> = {},
 ): Record<string, unknown> {
   const code = 'invalid_export_option';
   const names = Object.keys(options.properties);
@@ -49,7 +50,9 @@ export function parseExportOptions(
     ...checkFields(given, options.properties, 'options', code),
   ]);
   const entries = Object.entries<TSchema & { default?: unknown }>(options.properties);
-  return Object.fromEntries(entries.map(([option, schema]) => [option, given[option] ?? schema.default]));
+  return Object.fromEntries(
+    entries.map(([option, schema]) => [option, given[option] ?? usual[option] ?? schema.default]),
+  );
 }
 
 /** Throws `not_exportable` if the format does not hold the adapter. */

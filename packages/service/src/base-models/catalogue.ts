@@ -76,6 +76,19 @@ export interface BaseModelCatalogue extends Pick<ConfiguredCatalogue, 'scrub'> {
   get: GetBaseModel;
 }
 
+/** The id of a base model on the Hub; null: it is known only by its files. */
+export async function hubIdOf(
+  baseModels: Pick<BaseModelCatalogue, 'list' | 'configured'>,
+  teamId: string,
+  id: string,
+): Promise<string | null> {
+  const entries = [...(await baseModels.list(teamId)), ...(await baseModels.configured())];
+  const entry = entries.find((each) => each.id === id);
+  if (entry) return entry.hub?.id ?? null;
+  // A model that a pattern of the operator allows has its id on the Hub.
+  return /^[\w.-]+\/[\w.-]+$/.test(id) ? id : null;
+}
+
 /**
  * Throws `model_not_permitted` unless the operator lets the team use the base model of an adapter version: exports contain its weights. `again`:
  * the team was permitted to use it before.

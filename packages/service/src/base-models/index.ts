@@ -6,6 +6,7 @@ export {
   type BaseModelEntry,
   type ConfiguredEntry,
   checkPermitted,
+  hubIdOf,
   type LocalBaseModel,
 } from './catalogue.ts';
 export { listBaseModels } from './list-base-models.ts';

@@ -5,7 +5,7 @@ import { exportFormats, type ModelCard, modelCard } from '@graft/peft-core/expor
 import { type HubAccess, readLicense } from '@graft/peft-core/files';
 import { autoClass } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '../adapters/adapter.ts';
-import type { BaseModelCatalogue } from '../base-models/catalogue.ts';
+import { type BaseModelCatalogue, hubIdOf } from '../base-models/catalogue.ts';
 import { readCodeVersion, versionText } from '../code-version.ts';
 import type { Database } from '../database/database.ts';
 import type { AdapterExport } from '../exports/export.ts';
@@ -40,7 +40,7 @@ export async function writeCard(
   const format = exportFormats.find(
     ({ name, card }) => name === made?.format || (!made && card.recognises(names)),
   );
-  const id = await hubIdOf(services, teamId, baseModel);
+  const id = await hubIdOf(services.baseModels, teamId, baseModel);
   return modelCard({
     format: format ?? null,
     options: made?.options ?? {},
@@ -65,19 +65,6 @@ export async function writeCard(
 async function readText(file: string): Promise<string | null> {
   const { size } = await stat(file);
   return size > longestReadme ? null : await readFile(file, 'utf8');
-}
-
-/** The id of a base model on the Hub; null: it is known only by its files. */
-async function hubIdOf(
-  { baseModels }: { baseModels: Pick<BaseModelCatalogue, 'list' | 'configured'> },
-  teamId: string,
-  id: string,
-): Promise<string | null> {
-  const entries = [...(await baseModels.list(teamId)), ...(await baseModels.configured())];
-  const entry = entries.find((each) => each.id === id);
-  if (entry) return entry.hub?.id ?? null;
-  // A model that a pattern of the operator allows has its id on the Hub.
-  return /^[\w.-]+\/[\w.-]+$/.test(id) ? id : null;
 }
 
 const objectOf = (value: unknown): Record<string, unknown> =>

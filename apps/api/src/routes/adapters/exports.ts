@@ -140,7 +140,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ caller, params, body }, reply) => {
       const version = await findVersion(services, caller.teamId, params);
       const format = exportFormat(body.format);
-      const options = parseExportOptions(format, body.options);
+      const options = parseExportOptions(format, body.options, { system: version.systemPrompt });
       const adapter = await reply.withoutTurn(() => describe(version));
       checkExport(format, adapter, options);
       await app.checkBudget(caller.teamId);

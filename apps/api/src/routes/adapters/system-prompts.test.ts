@@ -43,6 +43,16 @@ test('the system prompt of the training file is known on its job and version, an
   assert.equal((await get(`/v1/fine_tuning/jobs/${job.id}`)).system_prompt, prompt);
   const path = `/v1/adapters/${version.adapterId}/versions/${version.number}`;
   assert.equal((await get(path)).system_prompt, prompt);
+  // An Ollama model has it, unless the export names another.
+  const exported = async (options?: object) => {
+    const { status, text, json } = await bench.acme.send('POST', `${path}/exports`, {
+      format: 'ollama',
+      options,
+    });
+    assert.equal(status, 200, text);
+    return json.options.system;
+  };
+  assert.deepEqual([await exported(), await exported({ system: '' })], [prompt, '']);
 });
 
 test('the same for a file uploaded in parts, and on a checkpoint and the version created from it', async () => {

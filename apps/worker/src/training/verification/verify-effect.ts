@@ -58,7 +58,7 @@ export async function verifyEffect(
   }: { interrupts: JobInterrupts; team: string; memoryBytes: number | undefined },
 ): Promise<VerifiedEffect> {
   const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, ...more } = request;
-  const { trials, comparison: _comparison, ...rest } = more;
+  const { trials, comparison: _comparison, publicBaseName: _name, ...rest } = more;
   const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
   const { base_dtype } = training;
   let verification: AdapterVerification | undefined;

@@ -8,7 +8,8 @@ const OllamaOptionsSchema = Type.Object(
     system: Type.String({
       default: '',
       maxLength: 16_384,
-      description: 'System message of conversations that have none. "": none is written.',
+      description:
+        'System message of conversations that have none. "": none is written. For a version of a service, the default is the system prompt that all its training examples share.',
     }),
     num_ctx: Type.Integer({
       default: 0,
