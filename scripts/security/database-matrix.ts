@@ -11,6 +11,9 @@ const roles = [
   ['graft_worker', 'worker'],
 ] as const;
 
+/** The rights that the table abbreviates as "all". */
+const ALL = 'reads, adds, changes, removes';
+
 interface Row {
   name: string;
   rights: Record<string, string | null>;
@@ -37,7 +40,7 @@ export async function databaseMatrix(): Promise<string> {
     const head = ['tables', ...roles.map(([, what]) => what)];
     const lines = rows.map(({ name, rights }) => [
       `\`${name}\``,
-      ...roles.map(([role]) => rights[role] ?? 'none'),
+      ...roles.map(([role]) => (rights[role] === ALL ? 'all' : (rights[role] ?? 'none'))),
     ]);
     return plainTable(head, joinRows(lines));
   } finally {
