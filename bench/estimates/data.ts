@@ -4,14 +4,14 @@ import { shopChats } from '../../scripts/sweep/rows/bike-shop.ts';
 
 type Kind = 'chats' | 'texts' | 'long texts' | 'classes' | 'tags' | 'pairs' | 'translations';
 
-/** Lines of one kind, or a few texts of that number of tokens of the byte tokenizer. */
+/** A kind of lines, or a few texts with that number of tokens of the byte tokenizer. */
 export type DataName = Kind | `${number} tokens`;
 
 const root = path.join(import.meta.dirname, '..', '..');
 const lines = 192;
 const longLines = 4;
 
-/** Writes lines of this kind, from examples/bike-shop and the licence's words; always the same. */
+/** Writes lines of this kind, from examples/bike-shop and the words of LICENSE. The result is deterministic. */
 export async function writeData(name: DataName, folder: string): Promise<{ file: string; lines: number }> {
   const shop = shopChats()
     .training.slice(0, lines)

@@ -1,4 +1,4 @@
-/** Exports once, and answers what it took; its plan is an ExportPlan. */
+/** Process that performs the export of an ExportPlan and returns its time and memory. */
 import { exportFolder } from '@graft/peft-core';
 import { exportedAdapter, exportFormat, folderBytes, parseExportOptions } from '@graft/peft-core/exports';
 import { openBaseModel, readAdapter } from '@graft/peft-core/files';
@@ -11,7 +11,7 @@ export interface Measured {
   /** Size of the files. */
   bytes: number;
   estimate: number;
-  /** Most memory of the process, TensorFlow included. */
+  /** Peak memory of the process, including TensorFlow. */
   peakBytes: number;
   /** In float32. */
   largestTensorBytes: number;

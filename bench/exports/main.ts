@@ -25,7 +25,7 @@ const { gigabytes, rank, ...options } = commandLine(
   { gigabytes: 8, rank: 16 },
 );
 
-/** Model with four billion parameters, whose largest tensor is the table of 151,936 tokens; a layer has 0.2 GB in bfloat16. */
+/** Shape of a model with four billion parameters. Its largest tensor is the embedding table; a layer has 0.2 GB in bfloat16. */
 const shape = {
   ...randomModels.billion,
   hidden_size: 2560,
@@ -55,5 +55,5 @@ for (const each of options.formats.split(',')) {
   lines.push([each, ...[written, estimate, peakBytes, largestTensorBytes].map(gb), seconds.toFixed(0)]);
   await rm(folder, { recursive: true });
 }
-const header = ['format', 'GB written', 'GB estimated', 'GB of the process at most'];
+const header = ['format', 'GB written', 'GB estimated', 'peak GB of the process'];
 console.log(plainTable([...header, 'GB of the largest tensor in float32', 'seconds'], lines));

@@ -5,10 +5,10 @@ import { sum } from '../../scripts/measuring/report.ts';
 import { type Config, publishedConfigs } from '../published-model.ts';
 
 const LAYERS = 4;
-/** Smallest width of the models, which are to be of realistic sizes. */
+/** Minimum width, so that the models have realistic sizes. */
 const WIDTH = 2048;
 
-/** Four layers of a published decoder of each family: of those that are wide enough, the smallest with the largest vocabulary. */
+/** Four layers of a published decoder of each family: the smallest of the models that are wide enough and have the largest vocabulary. */
 export const published: ReadonlyMap<string, Config> = new Map(
   [...publishedConfigs().values()]
     .filter(({ config }) => modelTypes.includes(config.model_type) && Number(config.hidden_size) >= WIDTH)
@@ -17,7 +17,7 @@ export const published: ReadonlyMap<string, Config> = new Map(
 );
 
 function withLayers(config: Config): Config {
-  // The last ones of fields with an entry for each layer: where kinds of layers alternate, they have all kinds.
+  // Keep the last entries of per-layer fields: if kinds of layers alternate, these include all kinds.
   const cut = ['layer_types', 'no_rope_layers'].flatMap((field) => {
     const entries = config[field];
     return Array.isArray(entries) ? [[field, entries.slice(-LAYERS)]] : [];
@@ -25,7 +25,7 @@ function withLayers(config: Config): Config {
   return { ...config, ...Object.fromEntries(cut), num_hidden_layers: LAYERS };
 }
 
-/** A model of the reference family with as many products: its feed-forward networks are as wide as that takes. */
+/** A model of the reference family with equally many matrix products, by the width of its feed-forward networks. */
 export function withSameProducts(config: Config): Config {
   const outline = outlineOf(config, 'CAUSAL_LM');
   const { hiddenSize, heads, kvHeads, headSize } = outline;

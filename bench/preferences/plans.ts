@@ -25,12 +25,12 @@ const assistant = (content: string): Message[] => [{ role: 'assistant', content 
 /** The bike shop's pairs: answers of a few tokens under one system prompt. */
 const shortAnswers = async (): Promise<Pair[]> => readJsonLines('examples/bike-shop/pairs.jsonl');
 
-/** Least and most tokens of an answer among the long ones; and most tokens of a prompt. */
-const [least, most, longestPrompt] = [100, 300, 150];
+/** Tokens of a long answer, and maximum tokens of its prompt. */
+const [minAnswer, maxAnswer, maxPrompt] = [100, 300, 150];
 
 /**
- * Pairs of answers of 100 to 300 tokens to different questions, from the instructions of bench/training. The chosen answer is the one that
- * is there. The rejected one is, in turn, the same answer with its sentences in reverse order, and the answer to the next question.
+ * Pairs of answers of 100 to 300 tokens to different questions, from the instructions of bench/training. The chosen answer is the one in
+ * the file. The rejected answer is, alternately, the same one with its sentences in reverse order, and the answer to the next question.
  */
 async function longAnswers(model: string): Promise<Pair[]> {
   const base = await openBaseModel(model);
@@ -39,8 +39,8 @@ async function longAnswers(model: string): Promise<Pair[]> {
   const lengthOf = (text: string) => tokenizer.encode(text, { addSpecialTokens: false }).length;
   const chats = readJsonLines<{ messages: Message[] }>('bench/training/testdata/instructions.jsonl')
     .map(({ messages }) => ({ prompt: messages.slice(0, -1), answer: messages.at(-1)!.content }))
-    .filter(({ prompt }) => prompt.every(({ content }) => lengthOf(content) <= longestPrompt))
-    .filter(({ answer }) => lengthOf(answer) >= least && lengthOf(answer) <= most);
+    .filter(({ prompt }) => prompt.every(({ content }) => lengthOf(content) <= maxPrompt))
+    .filter(({ answer }) => lengthOf(answer) >= minAnswer && lengthOf(answer) <= maxAnswer);
   return chats.map(({ prompt, answer }, i) => {
     const other = chats[(i + 1) % chats.length]!.answer;
     return {
@@ -62,13 +62,13 @@ const maxSeqLength = 512;
 const learningRate = 2e-5;
 const beta = 0.1;
 
-/** Where the pairs of each comparison come from, by name; `model` gives the tokenizer. */
+/** Reads the pairs of each comparison, by its name; `model` provides the tokenizer. */
 export const recipes: Record<string, (model: string) => Promise<Pair[]>> = {
   'bike-shop': shortAnswers,
   'long-answers': longAnswers,
 };
 
-/** A pair by its tokens, as TRL's collator reads it. */
+/** A tokenized pair, as TRL's collator reads it. */
 export interface PairTokens {
   prompt_ids: number[];
   chosen_ids: number[];
@@ -94,8 +94,7 @@ export interface Plans {
 }
 
 /**
- * One epoch of `steps` steps on as many pairs as they need. `start` is the file of the adapter that both sides begin with. Throws where
- * the recipe has fewer pairs.
+ * Plans one epoch of `steps` steps. `start` is the file of the adapter from which both sides start. Throws if the recipe has too few pairs.
  */
 export async function plansFor(
   recipe: string,
@@ -105,9 +104,7 @@ export async function plansFor(
   const all = await recipes[recipe]!(model);
   const pairs = all.slice(0, steps * batchSize);
   if (pairs.length < steps * batchSize)
-    throw new Error(
-      `${recipe} has pairs for ${Math.floor(all.length / batchSize)} steps: give fewer by --steps`,
-    );
+    throw new Error(`--steps must be at most ${Math.floor(all.length / batchSize)} for ${recipe}`);
   const trainingFile = join(folder, `${recipe}.jsonl`);
   await writeFile(trainingFile, pairs.map((pair) => JSON.stringify(pair)).join('\n'));
   const peft = parsePeftConfig({ ...adapters.small });
@@ -153,7 +150,7 @@ export async function plansFor(
   };
 }
 
-/** The pairs by Graft's own tokenizer, in the order of its batches. */
+/** Tokenizes the pairs with Graft's tokenizer, in the order of its batches. */
 async function inOrder(
   model: string,
   trainingFile: string,
@@ -174,7 +171,8 @@ async function inOrder(
 function tokensOf({ sequences, line }: TrainingExample): PairTokens {
   const [chosen, rejected] = sequences.map(({ ids, targets }) => {
     const first = targets!.findIndex((target) => target !== NO_TARGET);
-    if (targets!.slice(first).includes(NO_TARGET)) throw new Error(`the answers of line ${line} have gaps`);
+    if (targets!.slice(first).includes(NO_TARGET))
+      throw new Error(`the answers of line ${line} must be trained without gaps`);
     return { prompt: [...ids.slice(0, first + 1)], answer: [...targets!.slice(first)] };
   });
   return { prompt_ids: chosen!.prompt, chosen_ids: chosen!.answer, rejected_ids: rejected!.answer };

@@ -3,18 +3,18 @@ import { type Program, python, runForResult, typeScript } from '../../scripts/me
 import { llamaAddon } from '../../scripts/tools/llama-cpp.ts';
 import { answerTokens, type Chat } from './chats.ts';
 
-/** Tokens that were answered in a time. */
+/** Generated tokens, and the time for them. */
 export interface Speed {
   tokens: number;
   seconds: number;
 }
 
 export interface Answered extends Speed {
-  /** Token ids by the number of the chat. */
+  /** Token ids of each answer, with the index of its chat. */
   ids: [number, number[]][];
   /** Milliseconds until each answer's first token. */
   first: number[];
-  /** Most bytes of main memory that the process had. */
+  /** Peak main memory of the process. */
   peakBytes: number;
 }
 
@@ -26,7 +26,7 @@ export interface Served<Own extends Speed = Speed> {
 export const servedDtypes = ['fp32', 'bf16', 'int8', 'nf4'] as const;
 export const activationDtypes = ['fp32', 'int8'] as const;
 
-/** Questions to all sides. `alone`: number of questions that are asked one by one; `rows`: concurrent ones. */
+/** Questions to all sides. `alone`: number of questions that are asked one by one; `rows`: number of concurrent questions. */
 export interface Questions {
   /** Path of the base model. */
   model: string;
@@ -46,7 +46,7 @@ export interface ServingPlan extends Pick<Questions, 'model' | 'chats' | 'rows' 
   title: string;
 }
 
-/** Each generator in a separate process, so that the second knows none of the questions. */
+/** Runs each generator in a separate process, so that the second has no cached prompts. */
 export async function graftSide(
   { model, chats, rows, alone, seconds }: Questions,
   dtypes: Pick<ServingPlan, 'baseDtype' | 'activationDtype'>,
@@ -60,11 +60,11 @@ export async function graftSide(
   return { oneByOne, together: await ask(`${rows} at once`, chats, rows) };
 }
 
-/** llama.cpp, without adapters. Throws where it has no build for this platform. */
+/** Runs llama.cpp, without adapters. Throws if it has no build for this platform. */
 export async function llamaCppSide({ chats, ...questions }: Questions): Promise<Served> {
   const addon = llamaAddon();
   if (addon === null)
-    throw new Error('there is no build of llama.cpp for this platform: leave llama-cpp out of --sides');
+    throw new Error('--sides must not contain llama-cpp on this platform, for which llama.cpp has no build');
   const args = [join(import.meta.dirname, 'llama-cpp-process.mjs')];
   const program: Program = { command: process.execPath, args, env: {} };
   const prompts = chats.map(({ prompt }) => prompt);
@@ -75,10 +75,10 @@ export async function llamaCppSide({ chats, ...questions }: Questions): Promise<
   );
 }
 
-/** Beyond what its questions may take: loading the model, and the answers that are under way then. */
+/** Time in addition to that for the questions: loading the model, and completing answers in progress. */
 const graceSeconds = 300;
 
-/** Transformers and HF PEFT. `ids`: of the answers, in the order of the chats. */
+/** Runs Transformers and HF PEFT. `ids`: token ids of the answers, in the order of the chats. */
 export async function peftSide(
   questions: Questions,
   adapters: readonly string[],

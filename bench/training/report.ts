@@ -16,23 +16,25 @@ import {
 } from '../../scripts/measuring/report.ts';
 import type { Precision, SideName } from './sides.ts';
 
-/** Steps that are not counted: their graph is made, their memory found. */
+/** Number of first steps that are not counted, because TensorFlow optimizes the graph and allocates memory in them. */
 export const excludedSteps = 3;
 
-/** `wall`: where that side was one. */
+/** `wall`: only if the run measured large matrix products, too. */
 export type TrainingComparison = Comparison<SideFigures<SideName>> & { wall?: Wall };
 
-/** The matrix products of a step, beside large ones of its shape that were measured in the same lock-step. */
+/**
+ * The upper bound ("wall") of a step's speed: large matrix products of the same shapes, measured in alternation with the steps.
+ */
 export type Wall = {
-  /** Floating-point operations of the step's. */
+  /** Floating-point operations of the step's products. */
   flops: number;
-  /** Floating-point operations per second of the large ones. */
+  /** Floating-point operations per second of the large products. */
   flopsPerSecond: number;
   /** Time of the step's products at that speed, as a share of the time that the first side's step takes. */
   share: Quartiles;
 };
 
-/** The sides of a lock-step run; the first one's speed is compared with each of the others step by step. `flops`: of a step's products. */
+/** Compares the first side with each other side, step by step. `flops`: floating-point operations of a step's matrix products. */
 export function compare(
   workload: { name: string; precision: Precision; tokens: number[]; flops?: number },
   all: Side[],

@@ -8,20 +8,20 @@ export interface Measured {
   start?: StartFigures | undefined;
 }
 
-/** A figure that Graft is to reach: at least, or at most. */
+/** A bound that a figure of Graft must keep: a minimum or a maximum. */
 export interface Target {
   of: string;
   bound: { least: number } | { most: number };
   format(value: number): string;
-  /** Undefined where what it is about was not measured. */
+  /** Undefined if the run did not measure it. */
   measured(run: Measured): number | undefined;
 }
 
 const find = ({ comparisons }: Measured, workload: string, precision: Precision) =>
   comparisons.find((one) => one.workload === workload && one.precision === precision);
 
-/** A figure of Graft beside a rival, where both were measured. */
-const beside =
+/** Computes a figure from the measurements of Graft and a rival; undefined unless both exist. */
+const comparedWith =
   (workload: string, precision: Precision, name: SideName, figure: (...sides: SideFigures[]) => number) =>
   (run: Measured) => {
     const [graft, ...rivals] = (find(run, workload, precision)?.sides ?? []) as SideFigures[];
@@ -29,24 +29,24 @@ const beside =
     return graft && rival && figure(graft, rival);
   };
 
-/** Times a rival's speed. */
+/** Speed, as a multiple of a rival's. */
 const speed = (workload: string, precision: Precision, least: number, rival: SideName = 'peft'): Target => ({
   of: `${workload}, ${precision}: speed, against ${rival}`,
   bound: { least },
   format: times,
-  measured: beside(workload, precision, rival, (_, { speedup }) => speedup.median),
+  measured: comparedWith(workload, precision, rival, (_, { speedup }) => speedup.median),
 });
 
-/** Share of PEFT's peak. */
+/** Peak memory, as a share of HF PEFT's. */
 const memory = (workload: string, precision: Precision): Target => ({
   of: `${workload}, ${precision}: peak memory, against peft`,
   bound: { most: precision === 'bf16' ? 0.5 : 0.62 },
   format: times,
-  measured: beside(workload, precision, 'peft', (graft, rival) => graft.peakBytes / rival.peakBytes),
+  measured: comparedWith(workload, precision, 'peft', (graft, rival) => graft.peakBytes / rival.peakBytes),
 });
 
-/** Share of Graft's own peak with another workload in bf16. */
-const peakBeside = (workload: string, other: string, most: number): Target => ({
+/** Graft's peak memory in bf16, as a multiple of its own peak with another workload. */
+const peakComparedWith = (workload: string, other: string, most: number): Target => ({
   of: `${workload}: peak memory, against ${other}`,
   bound: { most },
   format: times,
@@ -94,8 +94,8 @@ export const targets: Target[] = [
   wall('synthetic', 'fp32', 0.7),
   ...lighter.map((name) => memory(name, 'bf16')),
   ...lighter.filter((name) => name !== 'demo-unshared').map((name) => memory(name, 'fp32')),
-  peakBeside('demo-nf4', 'demo', 0.8),
-  peakBeside('one-4096', 'one-1024', 2),
+  peakComparedWith('demo-nf4', 'demo', 0.8),
+  peakComparedWith('one-4096', 'one-1024', 2),
   start('first step of a job, cold', 3, ({ cold }) => cold.median),
   start('first step of a job, warm', 1, ({ warm }) => warm.median),
   start('the demo, set up before', 90, ({ demoSeconds }) => demoSeconds),
@@ -106,7 +106,7 @@ export interface Verdict extends Target {
   holds: boolean;
 }
 
-/** Those of which something was measured. */
+/** Checks the targets that the run measured. */
 export function verdictsOn(run: Measured): Verdict[] {
   return targets.flatMap((target) => {
     const value = target.measured(run);
@@ -116,7 +116,7 @@ export function verdictsOn(run: Measured): Verdict[] {
   });
 }
 
-/** A line for each. */
+/** Formats one line for each verdict. */
 export function formatVerdicts(verdicts: readonly Verdict[]): string {
   const lines = verdicts.map(({ of, bound, format, value, holds }) => {
     const wanted = 'least' in bound ? `at least ${format(bound.least)}` : `at most ${format(bound.most)}`;

@@ -12,9 +12,9 @@ export interface Workload {
   batchSize: number;
   /** Fields of a PEFT config. */
   peft: Record<string, unknown>;
-  /** Options of Graft's training that PEFT's side has none of. */
+  /** Training options of Graft that have no counterpart in HF PEFT. */
   training?: Record<string, unknown>;
-  /** False: Graft computes what examples begin with in common for each of them. */
+  /** False: Graft computes a beginning that examples share once for each of them. Default: once for all. */
   sharesBeginnings?: boolean;
 }
 
@@ -24,11 +24,11 @@ export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
   precisions: readonly Precision[];
   /** The model's name in GRAFT_ACCEPTED_TERMS, without which it is not used. */
   terms?: string;
-  /** Only Graft's side is of interest. */
+  /** Measures only Graft. */
   alone?: boolean;
-  /** At most this many steps, whatever --steps is: measuring memory needs few. */
+  /** Upper limit of --steps: measuring memory needs few. */
   maxSteps?: number;
-  /** Writes what is not there already to `file`; `model` gives the tokenizer. Answers where the data are. */
+  /** Writes the data to `file` unless they exist already, and returns their path; `model` provides the tokenizer. */
   data(file: string, model: string): Promise<string>;
 }
 
@@ -67,10 +67,10 @@ export const recipes: Record<string, Recipe> = {
   'demo-unshared': { ...demo, ...inBf16, sharesBeginnings: false },
   'demo-int8': { ...demo, ...inBf16, training: { base_dtype: 'int8' } },
   'demo-nf4': { ...demo, ...inBf16, training: { base_dtype: 'nf4' } },
-  // 400 questions and answers of 4 to 400 words, no two of which begin alike.
+  // 400 questions and answers of 4 to 400 words, all with different beginnings.
   mixed: { ...languageModel, data: async () => join(import.meta.dirname, 'testdata/instructions.jsonl') },
   'long-prompt': { ...languageModel, data: longPrompts },
-  // A vocabulary of 262,144 on a width of 640.
+  // A large vocabulary (262,144) for its width (640).
   gemma: {
     ...languageModel,
     ...inBf16,

@@ -15,7 +15,7 @@ import { formatVerdicts, verdictsOn } from './targets.ts';
 
 interface Bar {
   label: string;
-  /** Times the rival's. */
+  /** Ratio of Graft's figure to the rival's. */
   value: number;
   text: string;
 }
@@ -23,7 +23,7 @@ interface Bar {
 const WIDTH = 760;
 const [LEFT, RIGHT, TOP, ROW] = [210, 690, 56, 30];
 
-// Plain classes, not CSS variables, which several viewers do not know.
+// Plain classes: several viewers do not support CSS variables.
 const STYLE = `
 .page { fill: #ffffff; stroke: #d9dde3 }
 .bar { fill: #0b7285 }
@@ -50,7 +50,7 @@ const barsOf = (
     }));
   });
 
-/** Pictures of a run: how many times each rival's speed, and what share of its peak memory. The dashed line is the rival. */
+/** Draws two SVG charts: Graft's speed and its peak memory, as multiples of each rival's. The dashed line is the rival. */
 export function drawRun(comparisons: readonly Comparison[]): { speed: string; memory: string } {
   return {
     speed: drawBars(
@@ -65,8 +65,8 @@ export function drawRun(comparisons: readonly Comparison[]): { speed: string; me
 }
 
 function drawBars(title: string, bars: readonly Bar[]): string {
-  const most = Math.max(1, ...bars.map(({ value }) => value));
-  const x = (value: number) => LEFT + ((RIGHT - LEFT) * value) / most;
+  const longest = Math.max(1, ...bars.map(({ value }) => value));
+  const x = (value: number) => LEFT + ((RIGHT - LEFT) * value) / longest;
   const height = TOP + bars.length * ROW + 16;
   const rows = bars.map(({ label, value, text }, i) => {
     const y = TOP + i * ROW;
@@ -97,8 +97,8 @@ const root = path.resolve(import.meta.dirname, '../..');
 const kept = path.join(import.meta.dirname, 'results.json');
 
 /**
- * Keeps a run in results.json, and writes from what is kept results.md, the pictures of docs/performance.md and README's table. A run on the same
- * machine takes the place of what it measured and leaves the rest, one on another machine takes the place of all.
+ * Stores a run in results.json, and generates results.md, the images of docs/performance.md and README's table from that file. A run on the
+ * same machine replaces only the workloads that it measured; a run on another machine replaces everything.
  */
 export async function writeDocs(run: Run): Promise<void> {
   const before: Run = await readFile(kept, 'utf8').then(JSON.parse, () => run);

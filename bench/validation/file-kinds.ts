@@ -1,6 +1,6 @@
 /**
- * How fast an upload's rows are read from each kind of file: the same questions and answers as JSON lines, CSV, a JSON array and
- * Parquet, with the share of the time that JSON lines take, and the memory at most.
+ * Measures how fast an upload's rows are read from each kind of file: the same questions and answers as JSON lines, CSV, a JSON array and
+ * Parquet. Prints the time relative to JSON lines, and the peak memory.
  *
  * usage: file-kinds.ts [megabytes of JSON lines]
  */
@@ -74,7 +74,7 @@ const kinds: Record<string, (file: string) => Promise<void> | void> = {
 
 interface Read {
   examples: number;
-  /** Time of the processor. */
+  /** CPU time. */
   seconds: number;
   peakBytes: number;
 }
@@ -96,6 +96,6 @@ for (const [name, write] of Object.entries(kinds)) {
   const { examples, seconds, peakBytes } = await runForResult<Read>(program, file);
   first ||= seconds;
   const size = `${(statSync(file).size / 1e6).toFixed(0)} MB, ${examples} rows`;
-  const took = `${seconds.toFixed(2)} s of the processor, ${(seconds / first).toFixed(2)} of JSON lines`;
-  console.log(`${name.padEnd(14)} ${size}: ${took}; ${(peakBytes / 1e6).toFixed(0)} MB of memory at most`);
+  const took = `${seconds.toFixed(2)} s of CPU time, ${(seconds / first).toFixed(2)} × JSON lines`;
+  console.log(`${name.padEnd(14)} ${size}: ${took}; ${(peakBytes / 1e6).toFixed(0)} MB peak memory`);
 }

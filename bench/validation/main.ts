@@ -1,7 +1,6 @@
 /**
- * How fast validation reads short chats, in MB of the file per second of the processor: what a thread of the API does, on SmolLM2's
- * tokenizer and template. Beside it what the libraries alone take that Graft used for it before: @huggingface/jinja and
- * @huggingface/tokenizers.
+ * Measures how fast a thread of the API validates short chats with SmolLM2's tokenizer and template, in MB of the file per second of CPU
+ * time. Compares it with @huggingface/jinja and @huggingface/tokenizers, which Graft used before.
  *
  * usage: main.ts [megabytes]
  */
@@ -19,7 +18,7 @@ import { scratchFolder } from '../../test/golden/fixtures/scratch-folder.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const megabytes = Number(process.argv[2] ?? 20);
-/** The libraries take long enough for this part of the file. */
+/** The libraries read only this part of the file, because they are slow. */
 const librariesMegabytes = Math.min(2, megabytes);
 
 const documents = readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' });
@@ -29,7 +28,7 @@ const words = ['README.md', ...documents.map((name) => path.join('docs', name))]
   .join('\n')
   .split(/\s+/);
 
-/** Questions and answers of 5 to 35 words, as they follow each other in Graft's documentation. */
+/** Questions and answers of 5 to 35 consecutive words of Graft's documentation. */
 function chats(megabytes: number): string[] {
   const lines: string[] = [];
   const random = new Random(1, 'order');
@@ -47,7 +46,7 @@ function chats(megabytes: number): string[] {
   return lines;
 }
 
-/** MB per second of the processor. */
+/** MB per second of CPU time. */
 async function speedOf(bytes: number, work: () => Promise<void> | void): Promise<number> {
   const start = process.cpuUsage();
   await work();
@@ -78,7 +77,7 @@ const some = lines.slice(0, Math.ceil((lines.length * librariesMegabytes) / mega
 const libraries = await speedOf(Buffer.byteLength(some.join('\n')), () => {
   for (const line of some) {
     const { messages } = JSON.parse(line);
-    // The whole, and the prompt that its answer follows.
+    // The whole conversation, and the prompt before its answer.
     plain.encode(template.render({ messages }), { add_special_tokens: false });
     const prompt = template.render({ messages: messages.slice(0, 1), add_generation_prompt: true });
     plain.encode(prompt, { add_special_tokens: false });

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Waits until a file is on the disk. Resolves to its bytes. */
+/** Waits until a file is on the disk (fsync). Resolves to its size in bytes. */
 export async function flush(path: string): Promise<number> {
   const file = await open(path, 'r');
   try {

@@ -1,4 +1,4 @@
-/** Parts of docs/base-models.md that come from the code. `node --import tsx scripts/base-models/family-table.ts` writes them there. */
+/** Tables of docs/base-models.md, generated from the code by `node --import tsx scripts/base-models/family-table.ts`. */
 import path from 'node:path';
 import { memoryToTrain } from '../../packages/peft-core/src/estimate/index.ts';
 import {
@@ -13,18 +13,18 @@ import { exceptions } from '../../test/golden/matrix/exceptions.ts';
 import { methods } from '../../test/golden/matrix/methods.ts';
 import { formatsFor } from '../exports/format-table.ts';
 import { replaceSection } from '../methods/docs-section.ts';
-import { plainTable } from '../methods/markdown-table.ts';
+import { joinRows, plainTable } from '../methods/markdown-table.ts';
 import { type Config, publishedModels, shapesOf } from './published-models.ts';
 
-/** Tokens of the text for which memory is estimated, as in `graft inspect`. */
+/** Sequence length for which memory is estimated, as in `graft inspect`. */
 const TOKENS = 2048;
 
-/** Where the base model's weights are, and how they are stored. */
+/** Devices and storage types of the base model's weights. */
 const places = (['cpu', 'gpu'] as const).flatMap((device) =>
   (['bf16', 'nf4'] as const).map((storage) => ({ device, storage })),
 );
 
-/** The tasks of each family, the default one first, and the methods and exports that it can have for that one. */
+/** A row for each family: its tasks, the default task first, and the methods and exports for the default task. */
 export function familyTable(): string {
   const lines = modelTypes.map((modelType) => {
     const [{ config }] = shapesOf(modelType);
@@ -41,17 +41,7 @@ export function familyTable(): string {
       formatsFor({ ...rows[0], config }).join(', '),
     ];
   });
-  return plainTable(['`model_type`', 'tasks', 'methods', 'exports'], joinFamilies(lines));
-}
-
-/** One line for the families (first cells) whose other cells are equal. */
-function joinFamilies(lines: string[][]): string[][] {
-  const families = new Map<string, string[]>();
-  for (const [family = '', ...cells] of lines) {
-    const row = JSON.stringify(cells);
-    families.set(row, [...(families.get(row) ?? []), family]);
-  }
-  return [...families].map(([row, names]) => [names.join(', '), ...(JSON.parse(row) as string[])]);
+  return plainTable(['`model_type`', 'tasks', 'methods', 'exports'], joinRows(lines));
 }
 
 function hasTask(config: Config, task: TaskType): boolean {
@@ -72,7 +62,7 @@ function rowsOf(modelType: string, task: TaskType): [ArchitectureRow, ...Archite
   return [first, ...others];
 }
 
-/** All methods, or all but those that cannot be on one of the architectures. */
+/** "all", or the methods that one of the architectures does not support. */
 function methodsOf(rows: readonly ArchitectureRow[]): string {
   const missing = methods.filter(({ name }) =>
     rows.some((row) => exceptions[`${row.name} × ${name}`] !== undefined),
@@ -80,7 +70,7 @@ function methodsOf(rows: readonly ArchitectureRow[]): string {
   return missing.length === 0 ? 'all' : `all but ${missing.map(({ name }) => name).join(', ')}`;
 }
 
-/** The models of each size of each family, and what training one takes. */
+/** A row for each family and size: its models, and the memory for training one. */
 export function sizeTable(): string {
   const lines: string[][] = [];
   for (const modelType of modelTypes) {
@@ -96,7 +86,7 @@ export function sizeTable(): string {
       lines.push([`\`${modelType}\``, names.join(', '), ...cells]);
   }
   const memory = places.map(({ device, storage }) => `${device.toUpperCase()}, ${storage}`);
-  return plainTable(['`model_type`', 'models', 'parameters', ...memory], joinFamilies(lines));
+  return plainTable(['`model_type`', 'models', 'parameters', ...memory], joinRows(lines));
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

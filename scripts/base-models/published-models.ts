@@ -6,20 +6,20 @@ export type Config = Record<string, unknown>;
 
 interface PublishedModel {
   name: string;
-  /** Where its config can be checked; null: nowhere, so that it is a shape for tests and no claim about a model. */
+  /** URL of the published config; null: a shape for tests, not a claim about a model. */
   source: string | null;
-  /** Its config.json, or of a multimodal model that of the text model, which is what Graft trains. */
+  /** Its config.json; for a multimodal model the part of the text model, which Graft trains. */
   config: Config;
   parameters: number;
 }
 
 const folder = path.join(import.meta.dirname, '../../test/golden/published-configs');
 
-/** The published models of a family that Graft does not refuse, by ascending size: those with a public source. */
+/** The supported models of a family that have a public source, by ascending size. */
 export const publishedModels = (modelType: string): PublishedModel[] =>
   shapesOf(modelType).filter(({ source }) => source !== null);
 
-/** Configs of a family that Graft does not refuse, by ascending size. Throws if there is none. */
+/** Supported models and test shapes of a family, by ascending size. Throws if there is none. */
 export function shapesOf(modelType: string): [PublishedModel, ...PublishedModel[]] {
   const models = readdirSync(folder).flatMap((file) =>
     Object.entries(

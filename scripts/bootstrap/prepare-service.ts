@@ -1,5 +1,5 @@
-// Preparation of the service, once after `npm ci`, whose packages run no scripts: the Prisma client, and the library links of
-// Postgres' binaries.
+// Prepares the service once after `npm ci`, which runs no install scripts: generates the Prisma client, and links the libraries of the
+// Postgres binaries.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -14,7 +14,7 @@ const generated = path.join(root, 'packages/service/src/generated');
 
 /**
  * Generates the Prisma client into packages/service/src/generated, unless it is there for this schema and version of
- * Prisma (about 2 s, nothing is downloaded). Answers whether it did.
+ * Prisma (about 2 s, without a download). Returns whether it generated one.
  */
 async function ensurePrismaClient(): Promise<boolean> {
   const require = createRequire(import.meta.url);

@@ -3,10 +3,10 @@
  * standard error. Exit code 1 when a check failed or there is no card, 2 for wrong usage.
  *
  * npm run check:gpu -- [--device cpu] [--small] [--only demo,billion] [--pytorch]
- *   --device   cpu: all of it on the processor
- *   --small    sizes that a processor computes in seconds
+ *   --device   cpu: runs every check on the CPU
+ *   --small    sizes that a CPU computes in seconds
  *   --only     checks whose names contain one of these words
- *   --pytorch  installs PyTorch and HF PEFT first (some GB); without them, what compares with them is left out
+ *   --pytorch  installs PyTorch and HF PEFT first (some GB); without it, comparisons with them are skipped
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
@@ -74,10 +74,10 @@ function readOptions() {
     pytorch: { type: 'boolean', default: false },
   });
   const { device } = values;
-  if (device !== 'cpu' && device !== 'gpu') return endWithUsage('--device is cpu or gpu');
+  if (device !== 'cpu' && device !== 'gpu') return endWithUsage('--device must be cpu or gpu');
   const words = values.only.split(',').filter((word) => word !== '');
   const chosen = checks.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
   if (chosen.length > 0) return { ...values, device, checks: chosen };
   const known = checks.map(({ name }) => name).join(', ');
-  return endWithUsage(`--only: no check of ${known} contains ${values.only}`);
+  return endWithUsage(`--only must contain a part of a check's name (${known}), got ${values.only}`);
 }

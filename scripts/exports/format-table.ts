@@ -3,13 +3,11 @@ import path from 'node:path';
 import { parsePeftConfig } from '../../packages/peft-core/src/config/index.ts';
 import type { ExportFormat } from '../../packages/peft-core/src/exports/export-format.ts';
 import { exportFormats, parseExportOptions } from '../../packages/peft-core/src/exports/formats.ts';
-import { defaultTask, modelTypes } from '../../packages/peft-core/src/outlines/index.ts';
 import { type ArchitectureRow, architectures } from '../../test/golden/matrix/architectures.ts';
 import { exceptions } from '../../test/golden/matrix/exceptions.ts';
 import { type MethodRow, methods } from '../../test/golden/matrix/methods.ts';
-import { type Config, shapesOf } from '../base-models/published-models.ts';
 import { replaceSection } from '../methods/docs-section.ts';
-import { plainTable } from '../methods/markdown-table.ts';
+import { joinRows, plainTable } from '../methods/markdown-table.ts';
 
 interface OptionSchema {
   default: unknown;
@@ -36,7 +34,7 @@ export function optionTable(): string {
       `${schema.description}${schema.enum ? ` One of ${schema.enum.map((value) => `\`${value}\``).join(', ')}.` : ''}`,
     ]),
   );
-  return plainTable(['format', 'option', 'default', 'meaning'], rows);
+  return plainTable(['format', 'option', 'default', 'meaning'], joinRows(rows));
 }
 
 const header = exportFormats.map(({ name }) => `\`${name}\``);
@@ -58,7 +56,7 @@ function isHeld(format: ExportFormat, method: MethodRow, architecture: Architect
 
 const cell = (held: boolean) => (held ? 'yes' : '–');
 
-/** A row for each configuration of the golden matrix, on the first decoder. */
+/** The configurations of the golden matrix by the formats that hold them, on the first decoder. */
 export function methodTable(): string {
   const architecture = architectures.find(({ task }) => task === 'CAUSAL_LM')!;
   const rows = methods
@@ -69,30 +67,16 @@ export function methodTable(): string {
       method.name,
       ...exportFormats.map((format) => cell(isHeld(format, method, architecture))),
     ]);
-  return plainTable(['adapter', ...header], rows);
+  return plainTable(['adapter', ...header], joinRows(rows, '; '));
 }
 
 /** The formats that hold an adapter of attention on an architecture. */
 export const formatsFor = (architecture: ArchitectureRow): string[] =>
   exportFormats.filter((format) => isHeld(format, methods[0]!, architecture)).map(({ name }) => name);
 
-/** A row for each family: the smallest published model with the first method, for the family's own task. */
-export function familyTable(): string {
-  const rows = modelTypes.flatMap((modelType) => {
-    const task = defaultTask({ model_type: modelType });
-    const [{ config }] = shapesOf(modelType);
-    const text = (config.text_config as Config | undefined)?.model_type ?? modelType;
-    const own = architectures.find((row) => row.config.model_type === text && row.task === task);
-    const held = own ? formatsFor({ ...own, config }) : [];
-    return own ? [[`\`${modelType}\``, ...exportFormats.map(({ name }) => cell(held.includes(name)))]] : [];
-  });
-  return plainTable(['`model_type`', ...header], rows);
-}
-
 if (process.argv[1] === import.meta.filename) {
   const file = path.join(import.meta.dirname, '../../docs/exports.md');
   await replaceSection(file, 'formats', formatTable());
   await replaceSection(file, 'options', optionTable());
   await replaceSection(file, 'methods', methodTable());
-  await replaceSection(file, 'families', familyTable());
 }

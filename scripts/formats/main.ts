@@ -1,4 +1,4 @@
-/** Parts of docs/files.md that come from the code. `node --import tsx scripts/formats/main.ts` writes them there. */
+/** Tables of docs/files.md, generated from the code by `node --import tsx scripts/formats/main.ts`. */
 import path from 'node:path';
 import { containers } from '../../packages/peft-core/src/examples/containers/containers.ts';
 import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';

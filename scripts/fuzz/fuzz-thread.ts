@@ -12,7 +12,7 @@ import { answerCalls } from '@graft/peft-core/threads';
 import { AnswerConstraints } from '../../packages/peft-core/src/generate/constrained/answer-constraints.ts';
 import type { Case } from './cases.ts';
 
-/** How a case ended: read, or refused with an error of this code and number of characters. */
+/** Result of a case: read, or rejected with an error of this code and number of characters. */
 export type End = 'read' | { code: string; characters: number; isUsers: boolean };
 
 const file = path.join(mkdtempSync(path.join(tmpdir(), 'graft-fuzz-')), 'file');
@@ -42,7 +42,7 @@ async function read(one: Case): Promise<void> {
   }
 }
 
-/** Takes the last allowed token of each mask, up to ten. */
+/** Generates up to ten tokens under the schema, each time the last that its mask allows. */
 async function follow(schema: object): Promise<void> {
   const format = { type: 'json_schema', json_schema: schema } as const;
   const constraint = await constraints.start(

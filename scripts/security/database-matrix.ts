@@ -2,7 +2,7 @@ import { connectOwner } from '@graft/service/database';
 import { createLogger } from '@graft/service/logger';
 import { prepareDatabase } from '@graft/service/services';
 import { createTestDatabase } from '@graft/service/testing';
-import { plainTable } from '../methods/markdown-table.ts';
+import { joinRows, plainTable } from '../methods/markdown-table.ts';
 
 /** The roles of docs/security.md, and what runs under each. */
 const roles = [
@@ -10,6 +10,9 @@ const roles = [
   ['graft_system', 'API, for all teams'],
   ['graft_worker', 'worker'],
 ] as const;
+
+/** The rights that the table abbreviates as "all". */
+const ALL = 'reads, adds, changes, removes';
 
 interface Row {
   name: string;
@@ -34,12 +37,12 @@ export async function databaseMatrix(): Promise<string> {
       `SELECT relname FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace AND grantee = 0`,
     );
     if (strangers.rows.length > 0) throw new Error(`PUBLIC may use ${strangers.rows[0]!.relname}`);
-    const head = ['table', ...roles.map(([, what]) => what)];
+    const head = ['tables', ...roles.map(([, what]) => what)];
     const lines = rows.map(({ name, rights }) => [
       `\`${name}\``,
-      ...roles.map(([role]) => rights[role] ?? 'none'),
+      ...roles.map(([role]) => (rights[role] === ALL ? 'all' : (rights[role] ?? 'none'))),
     ]);
-    return plainTable(head, lines);
+    return plainTable(head, joinRows(lines));
   } finally {
     await owner.sql.end();
     await database.drop();

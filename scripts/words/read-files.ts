@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSync } from 'oxc-parser';
 
-/** A piece of a file that people read, and the line on which it begins, from 1. */
+/** A text of a file that people read, and the line on which it starts, from 1. */
 interface Prose {
   text: string;
   line: number;
@@ -160,7 +160,7 @@ const avoidedNames: AvoidedWord[] = [
 const knownNames = new Set(['asCurl', 'ofType', 'asyncIterator', 'madeByKey', 'givenName']);
 
 const read = /\.(?:[cm]?ts|tsx|[cm]?js|md|py|cc|h|css|sh|ya?ml|prisma)$/;
-/** Made by scripts, data, and the list itself with its tests. */
+/** Generated files, data, and the list itself with its tests. */
 const skipped = /(?:^|\/)(?:generated|testdata)\/|^scripts\/words\//;
 
 /** The words to avoid in the tracked files below `paths`, all of them by default. */

@@ -14,9 +14,9 @@ export type Demands = Pick<
 >;
 
 /**
- * Converts the demands on the answer to the worker's format, without what has no effect. Throws `invalid_value` for tools that training
- * data may not have either, a choice of a tool that is not among them, and schemas that answers must follow and that are too large or,
- * with `strict`, have keywords that answers may not follow. `budget`: steps that reading the schemas may cost; by default those of a thread.
+ * Converts tools, tool choice and response format to the worker's format, without values that have no effect. Throws `invalid_value` for
+ * invalid tools, a choice of a tool that is not among them, and schemas that are too large or, with `strict`, have unsupported keywords.
+ * `budget`: maximum steps for reading the schemas; by default those of a thread.
  */
 export function demandsOf(body: DemandsBody, budget?: { left: number }): Demands {
   const rules = new GrammarRules(budget);
@@ -24,7 +24,7 @@ export function demandsOf(body: DemandsBody, budget?: { left: number }): Demands
   return { ...toolsOf(body, { isFormed: format.response_format !== undefined, rules }), ...format };
 }
 
-/** `isFormed`: the content of the answer has a form, so that its calls have one, too. */
+/** `isFormed`: `response_format` constrains the content, so the calls are constrained, too. */
 function toolsOf(
   { tools: given, tool_choice, parallel_tool_calls }: DemandsBody,
   { isFormed, rules }: { isFormed: boolean; rules: GrammarRules },
@@ -38,7 +38,7 @@ function toolsOf(
   }
   const name = typeof choice === 'object' ? choice.function.name : null;
   if (name !== null && !tools.some((tool) => tool.function.name === name))
-    throw refusal('tool_choice', `names '${name}', which is not among 'tools'`);
+    throw refusal('tool_choice', `must name one of 'tools', got '${name}'`);
   const isFollowed = choice !== 'none' && (choice !== 'auto' || isFormed);
   for (const [i, tool] of tools.entries())
     if (isFollowed && (name === null || tool.function.name === name))

@@ -11,7 +11,7 @@ export interface VerbOptions {
 export const verb = (parent: Command, name: string, summary: string, ...examples: string[]): Command =>
   addVerb(new Command(), parent, name, summary, ...examples);
 
-/** The same for a given command. */
+/** Adds an existing command object as a verb, with the common parts of `verb`. */
 export function addVerb<C extends Command>(
   command: C,
   parent: Command,

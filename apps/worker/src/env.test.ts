@@ -46,11 +46,11 @@ it('rounds activations only where products are of integers', () => {
   for (const dtype of ['', 'auto', 'fp32', 'bf16'])
     assert.throws(
       () => loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: dtype }),
-      /GRAFT_SERVER_ACTIVATION_DTYPE is int8, so GRAFT_SERVER_BASE_DTYPE must be int8 or nf4/,
+      /GRAFT_SERVER_BASE_DTYPE must be int8 or nf4 if GRAFT_SERVER_ACTIVATION_DTYPE is int8/,
     );
   assert.throws(
     () => loadWorkerEnv({ ...int8, GRAFT_SERVER_BASE_DTYPE: 'nf4', GRAFT_KERNELS: 'stock' }),
-    /so GRAFT_KERNELS must not be stock/,
+    /GRAFT_KERNELS must not be stock if/,
   );
 });
 

@@ -23,11 +23,11 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
   const { serverBaseDtype: baseDtype, serverActivationDtype: activationDtype } = loaded;
   if (activationDtype === 'int8' && baseDtype !== 'int8' && baseDtype !== 'nf4')
     faults.add(
-      'GRAFT_SERVER_ACTIVATION_DTYPE is int8, so GRAFT_SERVER_BASE_DTYPE must be int8 or nf4: only products with such weights are of integers',
+      'GRAFT_SERVER_BASE_DTYPE must be int8 or nf4 if GRAFT_SERVER_ACTIVATION_DTYPE is int8: only such weights are multiplied as integers',
     );
   if (activationDtype === 'int8' && loaded.kernels === 'stock')
     faults.add(
-      "GRAFT_SERVER_ACTIVATION_DTYPE is int8, so GRAFT_KERNELS must not be stock: TensorFlow's operations multiply in float32",
+      "GRAFT_KERNELS must not be stock if GRAFT_SERVER_ACTIVATION_DTYPE is int8: TensorFlow's operations multiply in float32",
     );
   check();
   return { ...loaded, trainerPrecisions: trainerPrecisions?.split(',') as Precision[] | undefined };

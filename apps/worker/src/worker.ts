@@ -108,7 +108,7 @@ export async function startWorker(
   );
   if (plan.generator.kind === 'gpu' && env.serverActivationDtype === 'int8')
     log.warn(
-      'GRAFT_SERVER_ACTIVATION_DTYPE has no effect: the generator runs on a GPU, whose products are of floats',
+      'GRAFT_SERVER_ACTIVATION_DTYPE has no effect, because the generator runs on a GPU, which multiplies floats: unset it',
     );
   const generator = new GeneratorProcess({
     entry: entries.generator,

@@ -41,7 +41,7 @@ export class GraftClient extends Operations {
     const baseUrl = checkedBaseUrl(options.baseUrl ?? (env.GRAFT_BASE_URL || 'http://127.0.0.1:8000/v1'));
     const apiKey = options.apiKey === undefined ? env.GRAFT_API_KEY || null : options.apiKey;
     if (apiKey !== null && !/^[\x21-\x7e]+$/.test(apiKey)) {
-      throw new TypeError('apiKey holds spaces or characters that no API key has.');
+      throw new TypeError('apiKey must be printable ASCII characters without spaces.');
     }
     super(
       new Transport({
@@ -175,7 +175,7 @@ export class GraftClient extends Operations {
     retrieve: this.call('GET /v1/team', json<Wire.Team>),
     /** Returns the team's limits and their current use. */
     quota: this.call('GET /v1/team/quota', json<Wire.TeamQuota>),
-    /** Lists what sends the team's data to other servers; with `made_by` only what that key or person made. */
+    /** Lists the webhooks, integrations, deploy targets and publications that send the team's data elsewhere; with `made_by` only those that this key or person created. */
     exits: this.pages('GET /v1/team/exits', json<Wire.TeamExit>),
     /** Returns the repositories of the Hub to which the team may publish. */
     publishing: this.call('GET /v1/team/publishing', json<Wire.PublishingRules>),
@@ -190,7 +190,7 @@ export class GraftClient extends Operations {
     members: {
       list: this.pages('GET /v1/team/members', json<Wire.TeamMember>),
       setRole: this.call('POST /v1/team/members/{person_id}', json<Wire.TeamMember>, roleBody),
-      /** `exits`: what happens to what the person made that sends to other servers; by default it continues. */
+      /** `exits`: whether the webhooks, integrations, deploy targets and publications that the person created continue (the default) or end. */
       remove: this.ask('DELETE /v1/team/members/{person_id}', json<Wire.RemovedMember>),
       /** Removes the caller from the team. */
       leave: this.call('POST /v1/team/leave', json<Wire.RemovedMember>),
@@ -217,7 +217,7 @@ export class GraftClient extends Operations {
         json<Wire.CreatedApiKey>,
         takesOptional<Wire.RotateApiKey>,
       ),
-      /** Revokes a key and, unless they are kept, all keys descended from it and what these made that sends to other servers. */
+      /** Revokes a key and, unless they are kept, all keys created with it, and the webhooks, integrations, deploy targets and publications of all these keys. */
       revoke: this.ask('DELETE /v1/team/keys/{key_id}', json<Wire.DeletedApiKey>),
       /** Returns what `revoke` would end. */
       previewRevocation: this.ask('GET /v1/team/keys/{key_id}/revocation', json<Wire.ApiKeyRevocation>),
@@ -415,7 +415,7 @@ const roleBody = (role: Wire.SetRole['role']): Wire.SetRole => ({ role });
 function checkedBaseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol)) {
-    throw new TypeError(`baseUrl is not an http(s) URL: ${text}`);
+    throw new TypeError(`baseUrl must be an http or https URL, got ${text}`);
   }
   return text.replace(/\/+$/, '');
 }

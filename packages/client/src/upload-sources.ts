@@ -28,7 +28,7 @@ export async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, vo
 }
 
 /**
- * Returns a form as the body for a Blob in browsers, few of which can send streams. Null in Node, which sends streams and reports progress.
+ * Returns a form with the Blob as a request body, for browsers: few of them can send streams. Null in Node, which can, and reports progress.
  */
 export function blobForm(
   fields: Record<string, string>,

@@ -6,9 +6,9 @@ import path from 'node:path';
 const require = createRequire(import.meta.url);
 
 /**
- * Starts loading TensorFlow's libraries in another thread, which takes half a second, while this thread loads the modules that use them. An
- * import of '@graft/tf-graph' waits for the rest. Until then the environment must not change, because TensorFlow reads it. If TensorFlow is
- * not built, nothing happens here, and the import reports it.
+ * Starts loading TensorFlow's libraries in another thread, which takes half a second, beside the modules that this thread loads meanwhile.
+ * A later import of '@graft/tf-graph' waits until they are loaded. The environment must not change before that, because TensorFlow reads it.
+ * If TensorFlow is not built, this function does nothing, and the import reports it.
  */
 export function loadBeside(): void {
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';

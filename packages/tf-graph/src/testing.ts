@@ -1,12 +1,10 @@
-// For tests of hand-written gradients, and of traced graphs.
+// For tests: compares hand-written gradients with finite differences, and measures the memory and devices of traced graphs.
 
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Graph } from './graph/graph.ts';
 import { GraphSession } from './graph/graph-session.ts';
 import { storageOf } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
-
-// Memory that TensorFlow's allocators used in one run of a session, and the devices of its nodes, from the metadata of a traced run.
 
 /** Allocations of one node, named as after TensorFlow's graph optimization. */
 interface NodeAllocations {

@@ -5,19 +5,18 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 interface Options {
-  /** Interpreter whose version, and pip, are used. */
+  /** Interpreter that provides the Python version and pip. */
   python: string;
-  /** A pip requirements file. A comment `# without dependencies: NAME==VERSION` names a package of which nothing else is installed. */
+  /** A pip requirements file. A comment `# without dependencies: NAME==VERSION` adds a package without its dependencies. */
   requirementsFile: string;
   folder: string;
   report: (line: string) => void;
 }
 
 /**
- * Makes a virtual environment with the packages of a requirements file: in a separate folder, which is then renamed, so
- * that a run that is cut off, or two runs at once, leave no half-made one. Debian's Python comes without `ensurepip`
- * (it is in python3-venv), so the environment gets no pip: the one that Python has installs into it.
- * Throws one line; what pip said is in `<folder>.log`.
+ * Creates a virtual environment with the packages of a requirements file, in a temporary folder that is then renamed, so that interrupted
+ * or concurrent runs leave no incomplete environment. The environment gets no pip, because Debian's Python lacks `ensurepip` (it is in
+ * python3-venv); the interpreter's pip installs into it. Throws one line; pip's output is in `<folder>.log`.
  */
 export async function makeEnvironment({ python, requirementsFile, folder, report }: Options): Promise<void> {
   const unfinished = `${folder}.unfinished-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -26,7 +25,7 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
   await mkdir(dirname(folder), { recursive: true });
   try {
     const own = join(unfinished, 'bin', 'python');
-    // Few of thousands of files are ever imported: Python compiles those when they are.
+    // Only a few of thousands of files are imported; Python compiles these on import.
     const install = [
       '-m',
       'pip',
@@ -45,14 +44,14 @@ export async function makeEnvironment({ python, requirementsFile, folder, report
     // --target, as `pip --python` is newer than some distributions' pip.
     for (const args of installs)
       await (hasPip ? run(python, [...args, '--target', packagesFolder(own)]) : run(own, args));
-    // Scripts in it may name the unfinished folder; only the interpreter is used, and it does not mind.
+    // Scripts in the environment may contain the temporary folder's path, but only the interpreter is used.
     await rename(unfinished, folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
     await rm(`${folder}.log`, { force: true });
   } catch (error) {
     await writeFile(`${folder}.log`, `${output.join('\n')}\n`);
-    throw new Error(`${(error as Error).message} (all of it: ${folder}.log)`);
+    throw new Error(`${(error as Error).message} (full output: ${folder}.log)`);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
@@ -71,7 +70,7 @@ function packagesFolder(python: string): string {
   return spawnSync(python, ['-c', script], { encoding: 'utf8' }).stdout.trim();
 }
 
-/** Runs a command, reporting only pip's larger steps. Throws the line that says what was wrong. */
+/** Runs a command and reports only pip's larger steps. Throws the line of its output with the reason. */
 async function runQuietly(
   command: string,
   args: string[],
@@ -93,7 +92,7 @@ async function runQuietly(
   });
   output.push(`$ ${command} ${args.join(' ')}`, ...lines);
   if (code === 0) return;
-  const said = lines.filter((line) => line.trim() !== '');
-  const reason = said.findLast((line) => /^error\b/i.test(line)) ?? said.at(-1) ?? `exit code ${code}`;
+  const printed = lines.filter((line) => line.trim() !== '');
+  const reason = printed.findLast((line) => /^error\b/i.test(line)) ?? printed.at(-1) ?? `exit code ${code}`;
   throw new Error(`${command} ${args.slice(0, 3).join(' ')} failed: ${reason.trim()}`);
 }

@@ -7,9 +7,9 @@ import { cacheFolder } from '../../bootstrap/cache-folder.mjs';
 import { canImport, makeEnvironment } from './make-environment.ts';
 
 /**
- * The reference libraries, apart where they cannot live together: `peft` has transformers 5 and HF PEFT; `adapters` has the
- * `adapters` library, which wants transformers 4; `quantised` has HF PEFT with bitsandbytes; `moto` has a server of the S3 protocol, `tracking` those of experiment trackers,
- * `trl` has TRL and its data sets, without what it trains with, which is in `peft`, and `sentences` has sentence-transformers likewise; `mlx` has mlx-lm, `go` the Go toolchain.
+ * The reference libraries, in separate environments if their requirements conflict: `peft` has transformers 5 and HF PEFT; `adapters` the
+ * `adapters` library, which needs transformers 4; `quantised` HF PEFT with bitsandbytes; `moto` an S3 server; `tracking` servers of experiment
+ * trackers; `trl` TRL, and `sentences` sentence-transformers, both without the libraries that `peft` has; `mlx` mlx-lm; `go` the Go toolchain.
  */
 const requirementsFiles = {
   peft: join(import.meta.dirname, 'requirements.txt'),
@@ -30,9 +30,8 @@ const oldestMinor = 10;
 const newestMinor = 14;
 
 /**
- * The Python interpreter of a reference environment: a virtual environment with PyTorch, transformers and the library,
- * made once per requirements and Python version under the cache folder.
- * Returns the interpreter's path. Takes some minutes the first time, milliseconds later. Throws one line.
+ * Returns the path of the Python interpreter of a reference environment, which is created once per requirements and Python version in the
+ * cache folder. Takes some minutes the first time, milliseconds later. Throws one line.
  */
 export async function pythonEnvironment(
   report: (line: string) => void = toStandardError,
@@ -48,19 +47,19 @@ export function packagesOf(python: string): string {
   return join(lib, version!, 'site-packages');
 }
 
-/** The interpreter of a reference environment that has been made; null where none has. */
+/** The interpreter of an existing reference environment; null if there is none. */
 export async function findPythonEnvironment(library: ReferenceLibrary = 'peft'): Promise<string | null> {
-  return findMade(await readFile(requirementsFiles[library], 'utf8')).made;
+  return findExisting(await readFile(requirementsFiles[library], 'utf8')).made;
 }
 
-/** As pythonEnvironment, of any requirements file; `name` is used in messages. */
+/** Like `pythonEnvironment`, for any requirements file; `name` is used in messages. */
 export async function environmentOf(
   requirementsFile: string,
   name: string,
   report: (line: string) => void = toStandardError,
 ): Promise<string> {
   const requirements = await readFile(requirementsFile, 'utf8');
-  const { made, pythons } = findMade(requirements);
+  const { made, pythons } = findExisting(requirements);
   if (made !== null) return made;
   if (pythons.length === 0) {
     throw new Error(
@@ -84,8 +83,8 @@ export async function environmentOf(
   return join(folder, 'bin', 'python');
 }
 
-/** The interpreter of an environment that has been made for a Python of this machine, or else all that one could be made for. */
-function findMade(requirements: string): { made: string | null; pythons: Python[] } {
+/** The interpreter of an existing environment for a Python of this machine, or else the Pythons for which one can be created. */
+function findExisting(requirements: string): { made: string | null; pythons: Python[] } {
   const pythons: Python[] = [];
   for (const python of findPythons()) {
     const made = join(folderOf(requirements, python.version), 'bin', 'python');
@@ -102,7 +101,7 @@ function folderOf(requirements: string, version: string): string {
 
 type Python = { command: string; version: string };
 
-/** Every Python on the PATH that will do, the likeliest first. */
+/** Every suitable Python on the PATH, the preferred one first. */
 function* findPythons(): Generator<Python, void, void> {
   const script = 'import sys; print("%d.%d.%d" % sys.version_info[:3])';
   const names = ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python'];
@@ -114,13 +113,13 @@ function* findPythons(): Generator<Python, void, void> {
   }
 }
 
-/** Removes what earlier runs of processes that no longer live have left of this environment. */
+/** Removes incomplete copies of this environment that processes left when they died. */
 async function removeAbandoned(folder: string, report: (line: string) => void): Promise<void> {
   const prefix = `${basename(folder)}.unfinished-`;
   const names = await readdir(dirname(folder)).catch(() => []);
   for (const name of names) {
     if (!name.startsWith(prefix) || isAlive(Number.parseInt(name.slice(prefix.length), 10))) continue;
-    report(`removing a half-made environment: ${name}`);
+    report(`removing an incomplete environment: ${name}`);
     await rm(join(dirname(folder), name), { recursive: true, force: true });
   }
 }

@@ -14,15 +14,15 @@ export const withParent = (...script: string[]): string[] => [
   ...script,
 ];
 
-/** `peft` by default. */
+/** `library`: by default `peft`. */
 export interface PythonOptions {
   library?: ReferenceLibrary;
 }
 
 /**
- * Runs a script of scripts/golden/references in a reference environment and returns its standard output: in a fork of the warm
- * Python where a run of tests has one, else in a separate process. A plan, if given, is written to a file that becomes the
- * script's first argument. Throws with the end of the script's standard error when it fails.
+ * Runs a script of scripts/golden/references in a reference environment and returns its standard output. During a test run it forks a
+ * preloaded Python if there is one; otherwise it starts a process. A `plan` is written to a file whose path becomes the script's first
+ * argument. If the script fails, throws an error with the end of its standard error.
  */
 export async function runPython(
   script: string,

@@ -6,12 +6,12 @@ import type { FastifyRequest, InjectOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { hangUp } from '../serving/answer.ts';
 import type { McpCaller, McpHandler } from './mcp-server.ts';
-import { type Ask, createTools, type Tool, type ToolMeans, type ToolRoute } from './tools.ts';
+import { type Ask, createTools, type Tool, type ToolContext, type ToolRoute } from './tools.ts';
 
 /** Polls the jobs that agents wait for, all together. */
 interface JobWatch {
   /** Resolves when the job has ended or is paused, after `ms`, or when `signal` fires, whichever comes first. */
-  untilOver(job: { teamId: string; id: string }, ms: number, signal: AbortSignal): Promise<void>;
+  waitForEnd(job: { teamId: string; id: string }, ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -52,7 +52,7 @@ function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWatch {
   }
 
   return {
-    untilOver: async (job, ms, signal) =>
+    waitForEnd: async (job, ms, signal) =>
       await new Promise((resolve) => {
         if (signal.aborted) return resolve();
         const end = () => {
@@ -150,9 +150,9 @@ export const mcpRoutes = fp(async (app) => {
       // A tool waits for the requests that it makes, and each of them takes its own turn.
       reply.endTurn();
       const gone = hangUp(reply);
-      const means: ToolMeans = {
+      const means: ToolContext = {
         ask: askAs(request, gone),
-        untilOver: async (id, ms) => await watch.untilOver({ teamId: request.caller.teamId, id }, ms, gone),
+        waitForEnd: async (id, ms) => await watch.waitForEnd({ teamId: request.caller.teamId, id }, ms, gone),
       };
       const caller: McpCaller = { identity: request.caller, means };
       const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>

@@ -1,13 +1,13 @@
 import { allowsScope, hasRole, type Identity } from '@graft/service/keys';
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
 import type { Access } from '../access/access.ts';
-import type { Tool, ToolMeans } from './tools.ts';
+import type { Tool, ToolContext } from './tools.ts';
 
 /** The caller, and what tools may do on the caller's behalf. */
 export interface McpCaller {
   /** Null: the operator, who has no team. */
   identity: Identity | null;
-  means: ToolMeans;
+  means: ToolContext;
 }
 
 const instructions = `Graft fine-tunes language models with small adapters. To train: upload_training_data (or use a file from list_files),

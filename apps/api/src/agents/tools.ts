@@ -26,11 +26,11 @@ export interface ToolAnswer {
 
 export type Ask = (request: ToolRequest) => Promise<ToolAnswer>;
 
-/** Actions of a tool on behalf of its caller. When the caller disconnects, `ask` rejects and `untilOver` resolves. */
-export interface ToolMeans {
+/** Actions of a tool on behalf of its caller. When the caller disconnects, `ask` rejects and `waitForEnd` resolves. */
+export interface ToolContext {
   ask: Ask;
   /** Resolves when a job of the caller's team has ended or is paused, or after `ms`. */
-  untilOver(jobId: string, ms: number): Promise<void>;
+  waitForEnd(jobId: string, ms: number): Promise<void>;
 }
 
 type Arguments = Record<string, unknown>;
@@ -41,7 +41,7 @@ export interface Tool {
   inputSchema: ToolSchema;
   annotations: { title: string; readOnlyHint: boolean; destructiveHint?: boolean };
   access: Access;
-  call(args: Arguments, means: ToolMeans): Promise<ToolAnswer>;
+  call(args: Arguments, context: ToolContext): Promise<ToolAnswer>;
 }
 
 const exportsPath = '/v1/adapters/:adapter_id/versions/:version/exports';
@@ -50,8 +50,8 @@ interface RouteTool {
   hidden?: string[];
   destroys?: true;
   reads?: true;
-  /** Arguments that refer to another tool's description: the schemas are long, and an agent reads all tools. */
-  as?: { tool: string; arguments: string[] };
+  /** Arguments whose description only refers to another tool: the schemas are long, and an agent reads all of them. */
+  sameAs?: { tool: string; arguments: string[] };
 }
 
 const fileArguments = ['training_file', 'training_files', 'validation_file', 'validation_files'];
@@ -68,7 +68,7 @@ const routes: [name: string, method: string, path: string, more?: RouteTool][] =
     {
       hidden: ['hyperparameters'],
       reads: true,
-      as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
+      sameAs: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
     },
   ],
   [
@@ -79,7 +79,7 @@ const routes: [name: string, method: string, path: string, more?: RouteTool][] =
       // The file is that of the job, and its seed and trials do not change what is read.
       hidden: [...fileArguments, 'hyperparameters', 'seed', 'sweep'],
       reads: true,
-      as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training'] },
+      sameAs: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training'] },
     },
   ],
   [
@@ -119,15 +119,15 @@ const maxDataCharacters = 700_000;
 export function createTools(known: readonly ToolRoute[], resolve: (id: string) => unknown): Tool[] {
   const find = (method: string, path: string): ToolRoute => {
     const route = known.find((one) => one.method === method && one.path === path);
-    if (!route) throw new Error(`A tool asks ${method} ${path}, and there is no such route.`);
+    if (!route) throw new Error(`The route ${method} ${path} of a tool does not exist.`);
     return route;
   };
-  const asking = routes.map(([name, method, path, more = {}]): Tool => {
+  const routeTools = routes.map(([name, method, path, more = {}]): Tool => {
     const route = find(method, path);
     const inputSchema = toolSchemaOf(route.input, resolve);
     for (const hidden of more.hidden ?? []) delete inputSchema.properties[hidden];
-    for (const argument of more.as?.arguments ?? [])
-      inputSchema.properties[argument] = { type: 'object', description: `Same as in ${more.as!.tool}.` };
+    for (const argument of more.sameAs?.arguments ?? [])
+      inputSchema.properties[argument] = { type: 'object', description: `Same as in ${more.sameAs!.tool}.` };
     const readOnlyHint = method === 'GET' || more.reads === true;
     return {
       name,
@@ -144,7 +144,7 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
     };
   });
   return [
-    ...asking,
+    ...routeTools,
     uploadTool(find('POST', '/v1/files')),
     waitTool(find('GET', '/v1/fine_tuning/jobs/:fine_tuning_job_id')),
   ];
@@ -200,7 +200,7 @@ function uploadTool(route: ToolRoute): Tool {
 
 /** Seconds; shorter than the response timeout of MCP clients. */
 const longestWait = 50;
-const over = ['succeeded', 'failed', 'cancelled', 'paused'];
+const endStates = ['succeeded', 'failed', 'cancelled', 'paused'];
 
 function waitTool(route: ToolRoute): Tool {
   return {
@@ -218,12 +218,12 @@ function waitTool(route: ToolRoute): Tool {
     },
     annotations: { title: 'Wait for a fine-tuning job', readOnlyHint: true },
     access: route.access,
-    call: async ({ seconds = 30, fine_tuning_job_id }, { ask, untilOver }) => {
+    call: async ({ seconds = 30, fine_tuning_job_id }, { ask, waitForEnd }) => {
       const milliseconds = 1000 * Math.min(Number(seconds) || 0, longestWait);
       const request = requestOf(route, { fine_tuning_job_id });
       const before = await ask(request);
-      if (before.status !== 200 || over.includes(JSON.parse(before.text).status)) return before;
-      await untilOver(String(fine_tuning_job_id), milliseconds);
+      if (before.status !== 200 || endStates.includes(JSON.parse(before.text).status)) return before;
+      await waitForEnd(String(fine_tuning_job_id), milliseconds);
       // Requested again, since the key's permissions may have changed.
       return await ask(request);
     },

@@ -7,7 +7,7 @@ import {
 } from '@graft/peft-core/files';
 import { answerChecks } from '../threads/answer-checks.ts';
 
-/** The digest of the base's weights is known. */
+/** A request with the digest of the base model's weights, so that the thread does not compute it. */
 export type CombinationWork = CombinationRequest & { base: { digest: string } };
 
 answerChecks<CombinationWork, CombinedAdapters['peft']>(async (work) => {

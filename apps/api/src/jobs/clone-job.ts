@@ -7,9 +7,10 @@ import type { CreateJobBody } from './check-new-job.ts';
 export type CloneJobBody = Static<typeof CloneJobSchema>;
 
 /**
- * Returns the request that repeats `job` with `changes`: with the same seed unless one is given (null: a new one). Values that the job left
- * to Graft are left to it again. The given options of `peft`, `training`, `training.preference` and the hyperparameters override those of
- * the job; a `peft` of another method replaces it, and with another `method.type` the job's options of preferences are left out. `sweep` replaces the job's; null requests a job without a sweep.
+ * Returns the request that repeats `job` with `changes`. The seed is the same unless the changes have one (null: a new one). Options that
+ * were automatic are automatic again. Changes of `peft`, `training`, `training.preference` and hyperparameters are merged into the job's;
+ * a `peft` of another method replaces the job's, and another `method.type` drops its preference options. `sweep` replaces the job's; null
+ * requests a job without a sweep.
  */
 export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   const { hyperparameters, method, peft, training, sweep: _, ...rest } = changes;
@@ -33,10 +34,10 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
         },
       },
     } as Method,
-    training: over(
+    training: mergeOptions(
       trainingOf(job, changes),
       preferenceOf(training)
-        ? { ...(training as object), preference: keptPreference(job, changes) }
+        ? { ...(training as object), preference: clonedPreference(job, changes) }
         : training,
     ),
     sweep: sweepOf(job, changes),
@@ -48,7 +49,7 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
 const changesMethod = (job: Job, { method }: CloneJobBody): boolean =>
   method !== undefined && method.type !== job.method;
 
-/** The job's hyperparameters, without a beta that the clone sets otherwise. */
+/** The job's hyperparameters, without `beta` if the clone sets or sweeps it elsewhere. */
 function hyperparametersToKeep(job: Job, changes: CloneJobBody): Job['hyperparameters'] {
   const { beta, ...others } = job.hyperparameters;
   const isGiven = preferenceOf(changes.training)?.beta !== undefined || sweepsBeta(sweepOf(job, changes));
@@ -64,9 +65,9 @@ function preferenceOf(training: unknown): Record<string, unknown> | undefined {
 }
 
 /** `training.preference` of the clone: the options of the job's method, with those of the changes; undefined without any. */
-function keptPreference(job: Job, changes: CloneJobBody): Record<string, unknown> | undefined {
+function clonedPreference(job: Job, changes: CloneJobBody): Record<string, unknown> | undefined {
   const sweep = sweepOf(job, changes);
-  const isWinners = !isObject(sweep) && sweepsBeta(job.sweep?.grid) && job.state === 'succeeded';
+  const usesWinner = !isObject(sweep) && sweepsBeta(job.sweep?.grid) && job.state === 'succeeded';
   const kept: Record<string, unknown> = changesMethod(job, changes) ? {} : { ...job.training.preference };
   const isGiven =
     sweepsBeta(sweep) ||
@@ -74,7 +75,7 @@ function keptPreference(job: Job, changes: CloneJobBody): Record<string, unknown
       (given) => (given as Job['hyperparameters'] | undefined)?.beta !== undefined,
     );
   if (isGiven) delete kept.beta;
-  else if (isWinners) kept.beta = job.resolvedTraining?.preference?.beta;
+  else if (usesWinner) kept.beta = job.resolvedTraining?.preference?.beta;
   const all = { ...kept, ...preferenceOf(changes.training) };
   return Object.keys(all).length > 0 ? all : undefined;
 }
@@ -108,14 +109,14 @@ const sweepOf = (job: Pick<Job, 'sweep'>, { sweep }: CloneJobBody): unknown =>
 function trainingOf(job: Job, changes: CloneJobBody): object {
   const { seed: _, learning_rate: rate, preference: __, ...options } = job.training;
   const { training } = job;
-  const preference = keptPreference(job, changes);
+  const preference = clonedPreference(job, changes);
   const others = preference ? { ...options, preference } : options;
   const seed = changes.seed === undefined && training.seed !== undefined ? { seed: training.seed } : {};
   const sweep = sweepOf(job, changes);
   if (isObject(sweep) && sweep.learning_rate !== undefined) return { ...others, ...seed };
-  const isWinners =
+  const usesWinner =
     !isObject(sweep) && job.sweep?.grid.learning_rate !== undefined && job.state === 'succeeded';
-  const chosen = isWinners ? job.resolvedTraining?.learning_rate : rate;
+  const chosen = usesWinner ? job.resolvedTraining?.learning_rate : rate;
   return { ...others, ...seed, ...(chosen !== undefined && { learning_rate: chosen }) };
 }
 
@@ -128,21 +129,21 @@ function startOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
     return { start_from: startFrom ?? kept, ...(peft !== undefined && { peft }) };
   const before = requestedPeft(job, changes);
   const isOther = isObject(peft) && peft.peft_type !== undefined && peft.peft_type !== before?.peft_type;
-  const wanted = isOther || before === null ? peft : over(before, peft);
+  const wanted = isOther || before === null ? peft : mergeOptions(before, peft);
   return { start_from: null, ...(wanted !== undefined && { peft: wanted }) };
 }
 
 /** The requested configuration, without the rank if the sweep varies it. Null if none was requested. */
 function requestedPeft(job: Job, changes: CloneJobBody): Record<string, unknown> | null {
   const sweep = sweepOf(job, changes);
-  const asked: unknown = isObject(sweep) && job.sweep ? job.sweep.peft : job.peft;
-  if (!isObject(asked)) return null;
-  const { r: _, ...others } = asked;
-  return isObject(sweep) && sweep.r !== undefined ? others : asked;
+  const requested: unknown = isObject(sweep) && job.sweep ? job.sweep.peft : job.peft;
+  if (!isObject(requested)) return null;
+  const { r: _, ...others } = requested;
+  return isObject(sweep) && sweep.r !== undefined ? others : requested;
 }
 
 /** Merges the given options into the previous ones. The parser rejects a value that is not an object. */
-function over(before: object, given: unknown): unknown {
+function mergeOptions(before: object, given: unknown): unknown {
   if (given === undefined) return before;
   return isObject(given) ? { ...before, ...given } : given;
 }

@@ -11,7 +11,7 @@ const maxJobs = 500;
 const overlapMs = 10_000;
 /** Maximum number of jobs per query, because a job may have some 200 kB. */
 const maxPerRead = 20;
-/** Characters of jobs that a reader takes at a time, and that are kept for all readers of a team. A reader takes at least one job. */
+/** Characters of jobs that a reader consumes at a time (at least one job), and that are cached for all readers of a team. */
 const takenCharacters = 2 ** 16;
 const keptCharacters = 2 ** 22;
 
@@ -32,43 +32,43 @@ interface Reader {
 }
 
 /** A job of the last poll. */
-interface Known {
+interface KnownJob {
   /** Version of the job's row, and its place in the queue. */
   version: string;
   /** Version that was sent last; null: nothing yet. */
   digest: string | null;
 }
 
-interface Recent {
+interface CachedJob {
   job: WireJob;
   characters: number;
 }
 
-interface Watched {
+interface WatchedTeam {
   readers: Set<Reader>;
-  known: Map<string, Known>;
+  known: Map<string, KnownJob>;
   /** The jobs read last, oldest first. */
-  recent: Map<string, Recent>;
+  recent: Map<string, CachedJob>;
   timer: NodeJS.Timeout | null;
 }
 
 /**
- * Polls which jobs have changed, and reads those alone, when a reader takes them: neither many jobs with long options nor readers that take
- * nothing occupy the event loop or its memory, which all teams share.
+ * Polls which jobs have changed, and reads only those, when a reader consumes them: all teams share the event loop and its memory, which
+ * neither many jobs with long options nor readers that consume nothing may occupy.
  */
 export function createJobChanges(
   services: Services,
   { wireAll, places }: JobWriter,
   pollMs: number,
 ): JobChanges {
-  const teams = new Map<string, Watched>();
+  const teams = new Map<string, WatchedTeam>();
   const reads = createFairQueue({
     running: { perOwner: 1, all: 4 },
     // Limited by the number of open streams.
     waiting: { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY },
   });
 
-  async function look(teamId: string, team: Watched): Promise<void> {
+  async function poll(teamId: string, team: WatchedTeam): Promise<void> {
     try {
       const changed = await withTeamScope(teamId, () => changesOf(teamId, team));
       for (const reader of team.readers) {
@@ -78,17 +78,17 @@ export function createJobChanges(
     } catch (error) {
       if (!isDatabaseUnavailable(error)) services.log.error({ err: error }, 'jobs could not be read');
     }
-    team.timer = team.readers.size > 0 ? setTimeout(look, pollMs, teamId, team) : null;
+    team.timer = team.readers.size > 0 ? setTimeout(poll, pollMs, teamId, team) : null;
     if (team.timer === null) teams.delete(teamId);
   }
 
   /** The ids of the jobs whose content has changed since the last poll. */
-  async function changesOf(teamId: string, team: Watched): Promise<string[]> {
+  async function changesOf(teamId: string, team: WatchedTeam): Promise<string[]> {
     const since = new Date(Date.now() - pollMs - overlapMs);
     const ids = [...team.known.keys()];
     const listed = await listJobsUnderWay(services, teamId, { ids, since, limit: maxJobs });
     const queue = await places(listed.filter(({ state }) => state === 'queued').map(({ id }) => id));
-    const known = new Map<string, Known>();
+    const known = new Map<string, KnownJob>();
     const changed: string[] = [];
     // Written since the last poll, which may have been the heartbeat of a lease.
     const written: string[] = [];
@@ -116,7 +116,7 @@ export function createJobChanges(
   }
 
   /** Reads jobs and keeps the last of them for other readers. */
-  async function read(teamId: string, team: Watched, ids: string[]): Promise<WireJob[]> {
+  async function read(teamId: string, team: WatchedTeam, ids: string[]): Promise<WireJob[]> {
     const jobs = await withTeamScope(
       teamId,
       async () => await wireAll(await readJobs(services, teamId, ids)),
@@ -136,7 +136,7 @@ export function createJobChanges(
   }
 
   /** Takes the next jobs of a reader. Those that were deleted meanwhile are left out. */
-  async function take(teamId: string, team: Watched, reader: Reader): Promise<WireJob[]> {
+  async function take(teamId: string, team: WatchedTeam, reader: Reader): Promise<WireJob[]> {
     const taken: WireJob[] = [];
     const [first] = reader.waiting;
     if (first !== undefined && !team.recent.has(first)) {
@@ -168,7 +168,7 @@ export function createJobChanges(
       if (!team) {
         team = { readers: new Set(), known: new Map(), recent: new Map(), timer: null };
         teams.set(teamId, team);
-        team.timer = setTimeout(look, 0, teamId, team);
+        team.timer = setTimeout(poll, 0, teamId, team);
       }
       const reader: Reader = { waiting: new Set(team.known.keys()), wake: () => {} };
       team.readers.add(reader);

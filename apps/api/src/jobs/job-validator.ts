@@ -56,11 +56,11 @@ interface ValidatorOptions {
   sweepMs: number;
   estimateTimeoutMs: number;
   /**
-   * Maximum duration of reading a job's files: those that take longer hold a thread that other teams wait for. Budgets of steps end templates
-   * that never finish, so that only a slow machine, or much other work on it, should reach this limit.
+   * Time limit for reading a job's files, because other teams wait for the thread. Templates that never finish end at a budget of steps, so
+   * only a slow or busy machine should reach this limit.
    */
   validationTimeoutMs: { base: number; perMegabyte: number };
-  /** A job that exceeds the memory of every live worker fails instead of being queued. */
+  /** Fail a job that needs more memory than any live worker has, instead of queueing it. */
   refuseUnfitJobs: boolean;
 }
 
@@ -125,7 +125,7 @@ async function validateJob(
       const reason = isTimeout
         ? 'Reading the files took longer than files of this size may take.'
         : end.message;
-      const left = await whenBack(signal, () =>
+      const left = await retryWhileUnavailable(signal, () =>
         breakValidation(services, lease, { reason, leaseSeconds, isTimeout }),
       );
       services.log.error({ err: end, jobId: job.id, state: left?.state ?? 'fenced' }, 'validation broke');
@@ -133,10 +133,10 @@ async function validateJob(
     }
     if (end instanceof GraftError) {
       const error = { ...errorOf(end), fault: 'environment' } as const;
-      const left = await whenBack(signal, () => returnValidation(services, lease, error));
+      const left = await retryWhileUnavailable(signal, () => returnValidation(services, lease, error));
       return left?.state === 'validating' ? 'returned' : (left?.state ?? 'fenced');
     }
-    const finished = await whenBack(signal, () => finishValidation(services, lease, end));
+    const finished = await retryWhileUnavailable(signal, () => finishValidation(services, lease, end));
     const state = finished?.state ?? 'fenced';
     services.log.info({ jobId: job.id, state }, 'job validated');
     return state;
@@ -151,12 +151,15 @@ async function validateJob(
   }
 }
 
-/** The outcome of a validation, program errors included. A GraftError: it cannot run here now. Throws if the validation was stopped. */
+/**
+ * Returns the outcome of a validation; an unexpected error is a failed validation. Returns a GraftError if the base model is unavailable on this
+ * machine, so that another process should validate the job. Throws if the validation was stopped.
+ */
 async function outcomeOf(
   validation: Validation,
 ): Promise<ValidationOutcome | ThreadDied | ThreadTimeout | GraftError> {
   try {
-    return await examine(validation);
+    return await checkAndRead(validation);
   } catch (error) {
     if (validation.signal.aborted) throw error;
     if (error instanceof ThreadDied || error instanceof ThreadTimeout) return error;
@@ -168,7 +171,7 @@ async function outcomeOf(
 }
 
 /** Runs the query, and retries while Postgres is unavailable, which is not the job's fault. Throws when `signal` fires. */
-async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promise<T> {
+async function retryWhileUnavailable<T>(signal: AbortSignal, query: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await query();
@@ -180,24 +183,26 @@ async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promis
 }
 
 /** Checks the options again, since the base model may have been unavailable when the job was created, and reads the files. */
-async function examine(validation: Validation): Promise<ValidationOutcome> {
+async function checkAndRead(validation: Validation): Promise<ValidationOutcome> {
   const { services, checker, files, job, signal, onProgress } = validation;
   const model = await openBaseModel(services, job.model, signal);
   signal.throwIfAborted();
   if (!model)
-    throw new GraftError('model_not_found', `The base model ${job.model} is gone.`, { param: 'model' });
+    throw new GraftError('model_not_found', `The base model ${job.model} no longer exists.`, {
+      param: 'model',
+    });
   const jobFiles = await readJobFiles(job, async (file) => await fileOf(validation, file));
   const training = epochOf(jobFiles, job.training);
   const mixture = mixtureOfJob(jobFiles, job.training);
 
   const asked: SweepTrial[] = job.sweep
-    ? await whenBack(signal, () => listTrials(services, job.teamId, job.id))
+    ? await retryWhileUnavailable(signal, () => listTrials(services, job.teamId, job.id))
     : [job];
   // Checks the quota again: without the base model the default length was unknown when the job was created.
-  const quota = await whenBack(signal, () => readQuota(services, job.teamId));
+  const quota = await retryWhileUnavailable(signal, () => readQuota(services, job.teamId));
   const { startFromId } = job;
   const start = startFromId
-    ? await whenBack(signal, () => findVersionById(services, job.teamId, startFromId))
+    ? await retryWhileUnavailable(signal, () => findVersionById(services, job.teamId, startFromId))
     : null;
   const resolve = async (file: Parameters<typeof checkTrials>[4], by: Pick<OptionChecker, 'check'>) => {
     const resolved = await checkTrials(
@@ -226,7 +231,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const { method } = job;
   const what = jobReading({ model, method, peft, training: resolvedTraining, lengthRead: longestRead });
   const key = validationKey(jobFiles, { ...what, mixture });
-  const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
+  const known = await retryWhileUnavailable(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
   const planned = {
     model,
@@ -301,8 +306,8 @@ async function estimateOf(
 }
 
 async function fileOf({ services, job, signal }: Validation, { id, param }: JobFile): Promise<FileRecord> {
-  const file = await whenBack(signal, () => getFile(services, job.teamId, id));
-  if (!file) throw new GraftError('file_not_found', `The file ${id} is gone.`, { param });
+  const file = await retryWhileUnavailable(signal, () => getFile(services, job.teamId, id));
+  if (!file) throw new GraftError('file_not_found', `The file ${id} no longer exists.`, { param });
   return file;
 }
 

@@ -3,8 +3,8 @@ import { isDatabaseUnavailable } from '@graft/service/database';
 export const uploadedFile = { purpose: 'fine-tune', status: 'processed' } as const;
 
 /**
- * Writes the row of stored bytes, and removes the bytes if that fails. If the database is unavailable the row may exist, so the bytes stay;
- * without a row they are collected a day later.
+ * Writes the database row of a stored file, and removes the file if that fails. If the database is unavailable, the row may exist, so the
+ * file stays; a file without a row is removed a day later.
  */
 export async function writeRow<T>(write: () => Promise<T>, removeBytes: () => Promise<unknown>): Promise<T> {
   try {

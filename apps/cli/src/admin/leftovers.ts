@@ -3,7 +3,7 @@ import { timestamp } from '../draw/quantities.ts';
 import { found, listVerb, serviceVerb } from '../remote/service-verb.ts';
 import { noun } from '../verb.ts';
 
-/** `graft admin leftovers`: adapters that may still be loaded in runtimes whose deleted deploy targets Graft has dropped. */
+/** `graft admin leftovers`: adapters that may still be loaded in runtimes that did not answer after their deploy target was deleted. */
 export function addLeftoverVerbs(admin: Command): void {
   const group = noun(admin, 'leftovers', 'adapters that runtimes may still have: list, dismiss');
 
@@ -22,8 +22,8 @@ export function addLeftoverVerbs(admin: Command): void {
 
   const dismisses = 'remove a leftover whose adapters you have unloaded, and its files';
   serviceVerb(group, 'dismiss <id>', dismisses, 'dpt-…').run(async ({ admin }, id: string) => {
-    const known = `There is no leftover ${id}. \`graft admin leftovers list\` shows them.`;
-    const value = await found(admin.dismissLeftover(id), known);
+    const absent = `There is no leftover ${id}. \`graft admin leftovers list\` shows them.`;
+    const value = await found(admin.dismissLeftover(id), absent);
     return { value, text: `Dismissed ${id}; its files are removed within an hour.` };
   });
 }

@@ -71,7 +71,7 @@ export function addPeopleVerbs(admin: Command): void {
     .run(async ({ admin }, idOrEmail: string, options: { email: string }) => {
       const { id, email } = await existingPerson(admin, idOrEmail);
       if (options.email.toLowerCase() !== email)
-        throw new CommandError(`--email is not the email of ${id}: nobody was erased.`);
+        throw new CommandError(`--email must be the email of ${id}. Nobody was erased.`);
       const { deleted: erased } = await admin.people.erase(id);
       return { value: { person_id: id, erased }, text: `Erased the name and email of ${id}.` };
     });

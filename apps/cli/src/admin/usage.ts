@@ -71,5 +71,5 @@ type Group = (typeof groupNames)[number];
 function groups(text: string): Group[] {
   const names = text.split(',') as Group[];
   if (names.every((name) => groupNames.includes(name))) return names;
-  throw new InvalidArgumentError(`Groups are ${groupNames.join(', ')}.`);
+  throw new InvalidArgumentError(`It must list one or more of ${groupNames.join(', ')}.`);
 }

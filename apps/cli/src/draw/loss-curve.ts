@@ -53,8 +53,8 @@ function lossRange(points: readonly LossPoint[]): [low: number, high: number] {
   const losses = points.map((point) => point.loss);
   const low = losses.reduce((a, b) => Math.min(a, b));
   const high = losses.reduce((a, b) => Math.max(a, b));
-  const air = (high - low) * 0.04 || Math.max(Math.abs(high) * 0.1, 0.01);
-  return [low >= 0 ? Math.max(0, low - air) : low - air, high + air];
+  const margin = (high - low) * 0.04 || Math.max(Math.abs(high) * 0.1, 0.01);
+  return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
 }
 
 /** Draws the line. Steps in the same column of dots are averaged. */

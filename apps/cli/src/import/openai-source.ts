@@ -46,7 +46,7 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
     throw new UsageError('OPENAI_API_KEY contains spaces or other characters that no key has.');
   }
   if (baseUrl !== undefined && !/^https?:$/.test(URL.canParse(baseUrl) ? new URL(baseUrl).protocol : '')) {
-    throw new UsageError(`--openai-base-url is not an http(s) URL: ${baseUrl}.`);
+    throw new UsageError(`--openai-base-url must be an http or https URL, got ${baseUrl}.`);
   }
   const { default: Client } = await import('openai');
   // The client's log would contain requests, whatever OPENAI_LOG is set to.

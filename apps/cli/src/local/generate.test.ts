@@ -62,7 +62,7 @@ test('tools that cannot be used are refused', async () => {
       ['-m', 'a', '--tools', '[{"function": {"name": "a"}}]'],
       /--tools: tools\[0\].type must be "function", got undefined/,
     ],
-    [['-m', 'a', ...given, '--tool-choice', 'wind'], /names 'wind', which is not among 'tools'/],
+    [['-m', 'a', ...given, '--tool-choice', 'wind'], /must name one of 'tools', got 'wind'/],
   ] as const) {
     const { code, stderr } = await ask('model', ...args);
     assert.notEqual(code, 0);

@@ -78,7 +78,10 @@ test('neither a model nor an adapter', async () => {
   assert.match(compared.stderr, /--model is compared with an adapter/);
   const unknown = await graft('inspect', 'nothing-of-this-name');
   assert.equal(unknown.code, 2, unknown.stderr);
-  assert.match(unknown.stderr, /there is no file or folder nothing-of-this-name, and it is no model id/);
+  assert.match(
+    unknown.stderr,
+    /--model must be an existing folder or .gguf file, or a model id .*, got nothing-of-this-name/,
+  );
 });
 
 test('a model with terms of use names them', async () => {

@@ -13,8 +13,8 @@ export interface LocalModel {
 }
 
 /**
- * Opens `--model`: a folder, a .gguf file, or an id of the service's catalogue, in which every `org/name` on the Hub is allowed here.
- * Downloads a model that is not on this machine, and reports progress to `note`.
+ * Opens `--model`: a folder, a .gguf file, an id of the service's catalogue, or any `org/name` on the Hub. Downloads a model that is not on
+ * this machine, and reports progress to `note`.
  */
 export async function openLocalModel(
   name: string,
@@ -74,6 +74,6 @@ export async function findLocalModel(name: string): Promise<BaseModelSpec> {
     );
   const ids = [...models.entries.keys()].join(', ');
   throw new UsageError(
-    `--model: there is no file or folder ${name}, and it is no model id (${ids}, or org/name on the Hugging Face Hub).`,
+    `--model must be an existing folder or .gguf file, or a model id (${ids}, or org/name on the Hugging Face Hub), got ${name}.`,
   );
 }

@@ -325,11 +325,11 @@ test('wrong usage is exit code 2, before any request', async (t) => {
     [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--peft', '{r:8}'], /--peft is not valid JSON/],
     [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--training', '[]'], /must be a JSON object/],
     [['jobs', 'create', '--model', 'm', '--data', 'file-1', '--epochs', '1.5'], /whole number/],
-    [['files', 'list', '--base-url', 'localhost:8000'], /baseUrl is not an http\(s\) URL/],
+    [['files', 'list', '--base-url', 'localhost:8000'], /baseUrl must be an http or https URL/],
     [['generate', '--model', 'smollm2-135m-instruct'], /Give one of --prompt, --message and --messages/],
     [
       ['train', '--model', 'no-such', '--data', 'x', '--output', 'y'],
-      /--model: there is no file or folder no-such/,
+      /--model must be an existing folder .* got no-such/,
     ],
   ];
   const runs = await Promise.all(wrong.map(([args]) => runGraft(args, { env: server.env, cwd: folder })));

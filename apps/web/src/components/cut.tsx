@@ -11,9 +11,9 @@ interface CutProps {
 }
 
 /** Text on one line, cut with an ellipsis. Its tooltip is `title`, by default the whole text. */
-export function Cut({ text, title = text, href, isCode = false, class: look = '' }: CutProps) {
+export function Cut({ text, title = text, href, isCode = false, class: extra = '' }: CutProps) {
   const attributes = {
-    class: `cut ${look}`,
+    class: `cut ${extra}`,
     title: title == null ? undefined : String(title),
     children: text,
   };

@@ -31,6 +31,6 @@ export function useVersion(id: string, number: number | null) {
   });
 }
 
-/** Keys of the lists that contain an adapter, and of everything that a change of an adapter concerns. */
+/** Query keys of lists that contain adapters, and of everything that must be refetched when an adapter changes. */
 export const adapterLists = [['adapters'], ['models']];
 export const adapterKeys = [['adapter'], ...adapterLists];

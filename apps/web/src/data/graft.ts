@@ -1,7 +1,7 @@
 import { GraftClient } from '@graft/client';
 
 /** Dispatched on the window when the API answers 401: the session has ended. */
-export const sessionEndedEvent = 'graft-refused';
+export const sessionEndedEvent = 'graft-session-ended';
 
 /** Client of this server's API. The browser adds the session cookie. */
 export const graft = new GraftClient({

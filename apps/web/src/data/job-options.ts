@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
 
-/** The options of jobs: all, or those of a model, which may continue from an adapter. */
+/** The options of jobs: all of them, or those that apply to a model, or to continuing from the adapter `start`. */
 export const useJobOptions = (model = '', start = '') =>
   useQuery({
     queryKey: ['job-options', model, start],

@@ -5,7 +5,7 @@ import { checkExporter, type ExporterMessages, type WritingRequest } from './exp
 
 export type ExporterOutcome = ExporterMessages['result'] | Failed | Gone;
 
-/** The worker's side of one place for exports. Each export has a separate child process, which ends with it. */
+/** Runs one export at a time, each in a separate child process. */
 export class ExporterProcess {
   readonly #process: ForkedProcess<ExporterMessages>;
 
@@ -18,14 +18,14 @@ export class ExporterProcess {
     return this.#process.pid;
   }
 
-  /** Sets the time (of `performance.now()`) at which the child ends itself, because its lease is over, unless it is extended. */
+  /** Sets the time (of `performance.now()`) at which the lease ends, and with it the child; a later call extends it. */
   holdUntil(time: number): void {
     this.#process.holdUntil(time);
   }
 
   /**
-   * Writes an export of a team; calls must not overlap. The files stay in `outputDir`, which a confined child owns, until `take` has resolved;
-   * at that time the child has ended.
+   * Writes an export of a team; calls must not overlap. `take` must copy the files from `outputDir`, which a confined child owns: they are
+   * removed afterwards. It is called after the child has ended.
    */
   async write(
     request: WritingRequest,

@@ -24,7 +24,7 @@ import type { Services } from '@graft/service/services';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Share } from './fair-order.ts';
 import { GeneratorBusy, type GeneratorProcess } from './generator-process.ts';
-import { scoreLines, writtenLines } from './response-lines.ts';
+import { generatedLines, scoreLines } from './response-lines.ts';
 
 // In bytes. The body holds the prompt, which the API limits to less.
 const bodyLimit = 4 * 2 ** 20;
@@ -152,7 +152,7 @@ export function createInternalServer(
         separate_reasoning: request.headers[reasoningHeader] === '1',
       };
       return await sendLines(request, reply, (signal, share) =>
-        writtenLines(services, generator, body, signal, share),
+        generatedLines(services, generator, body, signal, share),
       );
     },
   });

@@ -26,14 +26,14 @@ import type { GeneratorRequest, ModelPlace } from './generator-protocol.ts';
 type AnswerServices = Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>;
 
 /** Yields the lines of one answer. Throws `GeneratorBusy`, but only before the first line. */
-export async function* writtenLines(
+export async function* generatedLines(
   services: AnswerServices,
   generator: GeneratorProcess,
   body: GenerationRequest,
   signal: AbortSignal,
   share: Share,
 ): AsyncGenerator<string, void> {
-  yield* reported(services, signal, async function* () {
+  yield* withErrorLine(services, signal, async function* () {
     const { place, base, adapterTask } = await placeOf(services, body, signal);
     checkWritingTask(base, adapterTask);
     for await (const event of generator.generate({ ...place, options: optionsOf(body) }, signal, share)) {
@@ -51,7 +51,7 @@ export async function* scoreLines(
   signal: AbortSignal,
   share: Share,
 ): AsyncGenerator<string, void> {
-  yield* reported(services, signal, async function* () {
+  yield* withErrorLine(services, signal, async function* () {
     const { place, base, adapterTask } = await placeOf(services, body, signal);
     const { task, inputs, adapter, prompt_name: promptName } = body;
     await checkScoreTask(base, adapterTask, task);
@@ -69,8 +69,8 @@ export async function* scoreLines(
   });
 }
 
-/** Yields lines, and the line of an error. */
-async function* reported(
+/** Yields `lines`; if they throw, yields the error as the last line. */
+async function* withErrorLine(
   { log }: Pick<Services, 'log'>,
   signal: AbortSignal,
   lines: () => AsyncGenerator<string, void>,
@@ -86,8 +86,8 @@ async function* reported(
 }
 
 /**
- * Resolves the base model and the adapter to paths on this machine. The tasks are for checks before the queue, since a request that will
- * be refused must not unload the model of others. Throws GraftError.
+ * Resolves the base model and the adapter to paths on this machine, and finds the adapter's task: a request for another task is refused
+ * before it is queued, so that it does not unload the model of other requests. Throws GraftError.
  */
 async function placeOf(
   services: AnswerServices,

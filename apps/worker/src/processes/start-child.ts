@@ -14,7 +14,7 @@ export interface Child<M extends Messages> {
   threads: number | undefined;
   /** The access that was fixed at its start. */
   confined: { holder: number; reads: readonly string[] } | null;
-  /** True where its engine is loaded. */
+  /** True once it has loaded TensorFlow. */
   ready: boolean;
   /** Sends a message; does nothing when the child has just died, which `exited` reports. */
   send(message: ToChild<M>): void;
@@ -160,7 +160,7 @@ function nodeFlags(): string[] {
   return process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
 }
 
-/** Bytes of its output that a child may log in a minute, and the bytes counted for each row besides its text. */
+/** Maximum bytes of a child's output that are logged in a minute, and the bytes that count for each row in addition to its text. */
 const maxBytes = 64 * 1024;
 const rowBytes = 256;
 /** After this many bytes the output is not read until the minute is over; no child of Graft writes as much. */
@@ -188,7 +188,7 @@ function logOutput(streams: readonly (Readable | null | undefined)[], log: (text
       const text = chunk.subarray(0, left).toString().trimEnd();
       left -= chunk.length + rowBytes;
       if (text) log(text);
-      if (left <= 0) log('(more, which is not logged until a minute is over)');
+      if (left <= 0) log('(further output is not logged until the minute is over)');
     });
   }
 }

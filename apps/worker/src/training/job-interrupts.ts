@@ -10,7 +10,7 @@ export type Interruption = (typeof interruptions)[number];
  * checkpoint, and killed when that takes longer than `drainMilliseconds`.
  */
 export class JobInterrupts {
-  /** The reason so far that comes first in the list. */
+  /** The reason received so far that comes first in the list. */
   why: Interruption | null = null;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();

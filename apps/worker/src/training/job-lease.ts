@@ -58,12 +58,12 @@ export class JobLease {
     this.#loop = repeat(`lease of ${job.id}`, times.pollMilliseconds, () => this.#poll(), log);
   }
 
-  /** True where this lease is known to be lost: another worker has the job, or the job has ended. */
+  /** True if this lease is known to be lost: another worker has the job, or the job has ended. */
   get fenced(): boolean {
     return this.#lost.signal.aborted;
   }
 
-  /** True where this lease has ever ended before it was renewed, so that its trainer was stopped or has ended itself. */
+  /** True if this lease ever expired before it was renewed; its trainer was stopped or ended itself. */
   get lapsed(): boolean {
     return this.#hasEnded() || this.#lapsed;
   }

@@ -22,7 +22,7 @@ export function startMessage(start: Start): string {
   return `${training} for ${count(start.totalSteps)} steps${from}`;
 }
 
-/** Progress of the pass that reads the inputs of layers for their start values, in examples. */
+/** Progress of the pass that computes start values from the inputs of layers, in examples. */
 export function inputsMessage(done: number, of: number, ended: boolean): string {
   return ended
     ? `Start values computed from the inputs of layers over ${count(done)} of ${count(of)} examples`
@@ -86,7 +86,7 @@ export function checkpointNotStoredMessage(step: number): string {
   return `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
 }
 
-/** Message for an adapter that was trained on a quantised base: its loss there and, where measured, on the base as served. */
+/** Message for an adapter trained on a quantised base: its loss on that base and, if measured, on the base as served. */
 export function servedMessage(
   baseDtype: string,
   quantised: number,

@@ -23,8 +23,10 @@ export interface UploadAdapterParams {
 export class Adapters extends Operations {
   readonly list = this.pages('GET /v1/adapters', json<Wire.Adapter>);
   readonly retrieve = this.call('GET /v1/adapters/{adapter_id}', json<Wire.Adapter>);
-  // Not retried after sending: a duplicate version would be harmless but unwanted.
-  /** Creates a version of the adapter `name` from weighted versions of one base model, without training. */
+  /**
+   * Creates a version of the adapter `name` from weighted versions of one base model, without training. Not retried: a retry could create a
+   * second version.
+   */
   readonly combine = this.once(
     'POST /v1/adapters/combine',
     json<Wire.AdapterVersion>,
@@ -147,7 +149,7 @@ export class Adapters extends Operations {
   );
   /** Versions and exports that the service publishes on the Hugging Face Hub. `id` is the adapter's. */
   readonly publications = {
-    /** Publishes an export, or without `export_id` the version's own files. Returns the publication that there is to this repository already. */
+    /** Publishes an export, or without `export_id` the version's own files. Returns an existing publication to the same repository. */
     create: this.call(
       'POST /v1/adapters/{adapter_id}/versions/{version}/publications',
       json<Wire.AdapterPublication>,
@@ -168,7 +170,7 @@ export class Adapters extends Operations {
   };
 
   /**
-   * Publishes an adapter that was trained elsewhere. Of a folder, sends only adapter_config.json, adapter_model.safetensors and README.md.
+   * Uploads an adapter that was trained elsewhere. From a folder, sends only adapter_config.json, adapter_model.safetensors and README.md.
    */
   async upload(params: UploadAdapterParams): Promise<Wire.AdapterVersion> {
     const { baseModel: base_model, name, parent, note, files, onProgress, signal } = params;

@@ -43,7 +43,7 @@ export class Completions<Params extends object, Whole, Piece> {
     throw new GraftApiError({
       status: response.status,
       requestId: response.requestId,
-      message: 'The answer broke off before its end.',
+      message: 'The response ended before it was complete. Send the request again.',
     });
   }
 }

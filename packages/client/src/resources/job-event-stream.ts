@@ -38,7 +38,7 @@ async function* streamObjects<T extends { id: string }>(
 ): AsyncGenerator<T, void, void> {
   const { reconnects = RECONNECTS } = options;
   let lastEventId = options.lastEventId ?? '';
-  let fruitless = 0;
+  let attemptsWithoutEvent = 0;
   for (;;) {
     try {
       const response = await transport.open({
@@ -61,17 +61,19 @@ async function* streamObjects<T extends { id: string }>(
           });
         }
         if (message.id !== '') lastEventId = message.id;
-        fruitless = 0;
+        attemptsWithoutEvent = 0;
         yield object;
       }
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (!isTransient(error) || fruitless >= reconnects) throw error;
+      if (!isTransient(error) || attemptsWithoutEvent >= reconnects) throw error;
     }
     // The stream ended without [DONE]: the server stopped, or a proxy closed the connection. Reconnect.
-    if (fruitless++ >= reconnects) {
-      throw new GraftConnectionError('The stream of events ended, and could not be had again.');
+    if (attemptsWithoutEvent++ >= reconnects) {
+      throw new GraftConnectionError(
+        `The event stream ended, and ${reconnects} attempts to reconnect brought no new event.`,
+      );
     }
-    await pause(retryDelay(fruitless - 1, null) ?? 0, options.signal);
+    await pause(retryDelay(attemptsWithoutEvent - 1, null) ?? 0, options.signal);
   }
 }

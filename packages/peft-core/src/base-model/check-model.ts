@@ -14,7 +14,7 @@ const weightTypes = /^(F64|F32|F16|BF16|MXFP4|Q\w+)$/;
  * `unsupported_model`, `invalid_model_config`, `invalid_model`, `unsupported_dtype`.
  */
 export function checkModel({ format, path: place, config, tensors, weightFiles }: OpenedModel): string {
-  const outline = inConfig(format === 'hf' ? path.join(place, 'config.json') : place, () => {
+  const outline = withConfigErrors(format === 'hf' ? path.join(place, 'config.json') : place, () => {
     if (!modelTypes.includes(String(config.model_type))) throw unsupportedModel(config, tensors);
     return outlineOf(config);
   });
@@ -30,7 +30,7 @@ export function checkModel({ format, path: place, config, tensors, weightFiles }
     if (!weightTypes.test(dtype)) {
       throw new GraftError(
         'unsupported_dtype',
-        `${where}: tensor "${stored}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16, or F8_E4M3 with scales`,
+        `${where}: tensor "${stored}" is stored as ${dtype}; weights must be F64, F32, F16 or BF16, or F8_E4M3 with scales`,
         { param: 'model' },
       );
     }
@@ -61,14 +61,14 @@ export function checkShapes(where: string, tensors: StoredTensors, outline: Mode
     throw new GraftError(
       'invalid_model',
       `${where}: tensor "${stored}" has shape [${found.join(', ')}], config.json says [${shape.join(', ')}]` +
-        resizing(outline, name, found),
+        resizeHint(outline, name, found),
       { param: 'model' },
     );
   }
 }
 
 /** A hint for a common mistake: resizing the vocabulary without updating config.json. */
-function resizing({ modules, vocabularySize }: ModelOutline, name: string, found: number[]): string {
+function resizeHint({ modules, vocabularySize }: ModelOutline, name: string, found: number[]): string {
   const module = modules.find((each) => `${each.name}.weight` === name);
   const [rows, width] = found;
   if (module?.out !== vocabularySize || width !== module.in || rows === vocabularySize) return '';
@@ -78,7 +78,8 @@ function resizing({ modules, vocabularySize }: ModelOutline, name: string, found
 /** Maximum length of a message, which may quote a file's content. */
 const longestMessage = 500;
 
-function inConfig<T>(file: string, read: () => T): T {
+/** Runs `read`; its errors name the file of the configuration. */
+function withConfigErrors<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

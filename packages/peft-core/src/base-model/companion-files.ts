@@ -6,8 +6,8 @@ import { sha256 } from '../sha256.ts';
 import { sentencePromptsName } from './sentence-prompts.ts';
 
 /**
- * Files that Graft does not read, and without which other programs lose a part of a model: processors of images and sound, and the tokenizer
- * as SentencePiece has it, which some loaders prefer. Their content does not depend on the weights.
+ * Files that Graft copies without reading them, because other programs need them: the configuration of image and audio processors, and the
+ * SentencePiece tokenizer, which some loaders prefer. Their content does not depend on the weights.
  */
 export const companionNames = [
   'preprocessor_config.json',

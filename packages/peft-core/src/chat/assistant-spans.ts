@@ -5,7 +5,7 @@ import { isTrainedOn, lengthOfMessage, type Message, type Tool } from './message
 import { type MessagePart, messageParts } from './message-parts.ts';
 import { commonPrefix, type TextRange } from './rendered-turns.ts';
 import { checkDepth } from './template-input.ts';
-import { reasoningMarks, thoughtOf } from './tool-styles/thinking.ts';
+import { reasoningMarks, splitReasoning } from './tool-styles/thinking.ts';
 import { turnEnds } from './turn-ends.ts';
 import {
   type EncodedTurns,
@@ -31,7 +31,7 @@ function reasoningRange(
   turn: TextRange,
   message: Message,
 ): TextRange | null {
-  const thought = thoughtOf(message).thought.trim();
+  const thought = splitReasoning(message).reasoning.trim();
   const at = thought === '' ? -1 : text.slice(turn.from, turn.to).indexOf(thought);
   if (at === -1) return null;
   const end = turn.from + at + thought.length;

@@ -15,7 +15,7 @@ import { strftime } from './strftime.ts';
 import { TemplateBudget, TooCostly } from './template-budget.ts';
 import { type TemplateInput, type TemplateMessage, templateMessage, templateTool } from './template-input.ts';
 import { unshownTools } from './template-tools.ts';
-import { endingReasoning, thoughtOf, withoutEmptyReasoning } from './tool-styles/thinking.ts';
+import { endingReasoning, splitReasoning, withoutEmptyReasoning } from './tool-styles/thinking.ts';
 
 export interface ChatTemplateOptions {
   /** Appends the header of an assistant turn, which the model continues. */
@@ -256,8 +256,8 @@ export class ChatTemplate {
     const whole = this.#render(input, budget);
     const after = (answer: string) => ({ text: prompt + answer, prompt: prompt.length });
     const last = messages.at(-1)!;
-    const { thought: own, said } = thoughtOf(last);
-    const thought = own.trim();
+    const { reasoning, content } = splitReasoning(last);
+    const thought = reasoning.trim();
     const written = whole.startsWith(prompt) ? whole.slice(prompt.length) : null;
     const end = endingReasoning(prompt);
     if (written !== null && !(end?.isOpen && thought !== '' && !written.trimStart().startsWith(thought)))
@@ -273,7 +273,7 @@ export class ChatTemplate {
     const inner = isOpened ? start.slice(open.length).trimStart() : start;
     if (thought === '' ? inner.startsWith(close) : isOpened) return after(inner);
     // Content may have marks without a text between them.
-    if (thought === '' && said === (last.content ?? '')) return 'opened';
+    if (thought === '' && content === (last.content ?? '')) return 'opened';
     const [line, gap] = end.space.includes('\n') ? ['\n', '\n\n'] : ['', ''];
     return after(`${thought}${thought && line}${close}${/^\s/.test(answer) ? '' : gap}${answer}`);
   }

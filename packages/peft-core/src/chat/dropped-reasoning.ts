@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Conversation, Message } from './message.ts';
-import { thoughtOf } from './tool-styles/thinking.ts';
+import { splitReasoning } from './tool-styles/thinking.ts';
 
 /** Renders conversations, as `Tokenizer` does. */
 interface Renderer {
@@ -26,7 +26,7 @@ export function droppedReasoning(
 ): number[] {
   const numbers: number[] = [];
   const marked = messages.map((message, i): Message => {
-    const { thought } = thoughtOf(message);
+    const { reasoning: thought } = splitReasoning(message);
     const { content, reasoning = '' } = message;
     if (thought.trim() === '') return message;
     numbers.push(i);

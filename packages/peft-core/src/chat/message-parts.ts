@@ -1,5 +1,5 @@
 import type { Message } from './message.ts';
-import { thoughtOf } from './tool-styles/thinking.ts';
+import { splitReasoning } from './tool-styles/thinking.ts';
 
 /** Roles of a token of a conversation: a message, its reasoning, or what the template writes around messages. */
 export const PART_ROLES = [
@@ -27,15 +27,15 @@ interface LocatedTurns {
   whole: { beginning(end: number): { tokens: number; isExact: boolean } };
 }
 
-/** Characters that are searched per character of the text; contents that the template rewrites are searched to its end. */
+/** Limit of searched characters, per character of the text: contents that the template rewrites are searched to its end. */
 const MAX_SEARCHES = 16;
 /** Maximum number of places that are tried for a short content, which may also occur in what the template writes. */
 const MAX_PLACES = 20;
 
 /**
- * Where the contents of messages are among a conversation's tokens, ascending; for reports. Contents are searched in the text, in order,
- * so that one that the template rewrites is missing, and a very short one can be found too early. `trained`: numbers of the messages of
- * `turns`.
+ * Finds the tokens of each message's content and reasoning, for reports; in ascending order. Searches the contents in the text one after
+ * another: a content that the template rewrites is missing, and a very short one may be found too early. `trained`: the numbers of the
+ * messages of `turns`.
  */
 export function messageParts(
   { text, turns, whole }: LocatedTurns,
@@ -55,7 +55,7 @@ export function messageParts(
       budget -= (at === -1 ? text.length : at) - from + 1;
       if (at === -1 || at + part.length > end) break;
       if (first === -1) first = at;
-      if (isApart(text, at, part.length)) return at;
+      if (isWholeWord(text, at, part.length)) return at;
       from = at + 1;
     }
     return first;
@@ -71,19 +71,19 @@ export function messageParts(
 
   for (const [i, message] of messages.entries()) {
     const { role } = message;
-    const { thought, said } = thoughtOf(message);
+    const { reasoning, content } = splitReasoning(message);
     const turn = trained[next] === i ? turns[next++] : null;
     if (turn) cursor = Math.max(cursor, turn.prompt);
     const end = turns[next]?.prompt ?? text.length;
-    add(thought, 'reasoning', end);
-    add(said, PART_ROLES.find((each) => each === role) ?? 'template', end);
+    add(reasoning, 'reasoning', end);
+    add(content, PART_ROLES.find((each) => each === role) ?? 'template', end);
     if (turn && turn.through < end) cursor = Math.max(cursor, turn.through);
   }
   return parts;
 }
 
-/** Returns true if a part of the text is no piece of a longer word. */
-function isApart(text: string, at: number, length: number): boolean {
+/** Returns true unless the part at `at` begins or ends within a word. */
+function isWholeWord(text: string, at: number, length: number): boolean {
   const isWord = (i: number) => /[\p{L}\p{N}]/u.test(text[i] ?? '');
   const end = at + length;
   return !(isWord(at - 1) && isWord(at)) && !(isWord(end) && isWord(end - 1));

@@ -1,7 +1,7 @@
 import type { TurnsOptions } from './chat-template.ts';
 import type { Message } from './message.ts';
 import type { RenderedTurns, TextRange, TurnPlace } from './rendered-turns.ts';
-import { thoughtOf } from './tool-styles/thinking.ts';
+import { splitReasoning } from './tool-styles/thinking.ts';
 
 /** The tokens of a text, and the number of tokens in each of its prefixes. */
 interface WholeTokens {
@@ -67,9 +67,9 @@ export function turnTokens(
   const through = Math.min(place.through, next);
   const from = whole.beginning(prompt).tokens;
   const written = text.slice(prompt, through);
-  const said = thoughtOf(message).said.trim();
-  const start = said === '' ? -1 : written.lastIndexOf(said);
-  const contentEnd = start === -1 ? written.trimEnd().length : start + said.length;
+  const content = splitReasoning(message).content.trim();
+  const start = content === '' ? -1 : written.lastIndexOf(content);
+  const contentEnd = start === -1 ? written.trimEnd().length : start + content.length;
   // Queries are in ascending order: one about an earlier place than the last starts again from the beginning of the text.
   const { tokens, isExact } = whole.beginning(prompt + contentEnd);
   const last = whole.beginning(through).tokens;

@@ -259,7 +259,8 @@ test('bad lines are listed together, by their numbers', async () => {
     {
       code: 'invalid_jsonl',
       param: 'validation_file',
-      message: 'the validation file has prompt_completion examples, the training file text examples',
+      message:
+        'the validation file must have text examples like the training file, but has prompt_completion examples',
     },
   );
   await rejects(

@@ -2,12 +2,12 @@ import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { ExampleSize } from '../examples/batches/example-size.ts';
 import {
+  attributeErrors,
   type DataFile,
   filesOf,
+  formatMismatch,
   mixtureOfFiles,
   type NamedFile,
-  naming,
-  otherFormat,
 } from '../examples/data-files.ts';
 import {
   type Classes,
@@ -59,7 +59,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   for (const file of files) {
     const { role, index } = file;
     const placeIn = role === 'training_file' ? place : null;
-    const { format, ...sample } = await naming(file, async () => {
+    const { format, ...sample } = await attributeErrors(file, async () => {
       const look = await sampleFile(file.path, source.columns);
       unread.push(...look.unread.map((each) => ({ param: file.param, ...each })));
       const most = Math.ceil(MAX_SIZES / filesOf(given, role).length);
@@ -67,7 +67,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
       return { ...read, examples: countOf(look, counts[role][index] ?? null, perLine) };
     });
     first ??= { file, format };
-    if (format !== first.format) throw otherFormat({ file, format }, first);
+    if (format !== first.format) throw formatMismatch({ file, format }, first);
     sampled[role].push(sample);
   }
   const held = sampled.validation_file;
@@ -109,14 +109,14 @@ async function seenClasses(source: ExampleSource): Promise<Classes> {
   let hasFault = false;
   const files = filesOf(source, 'training_file');
   for (const file of files)
-    await naming(file, async () => {
+    await attributeErrors(file, async () => {
       const look = await sampleFile(file.path, source.columns);
       for (const example of look.examples) labels.add(example);
       isWhole &&= look.isWhole;
       hasFault ||= look.fault !== null;
     });
   const param = files.length > 1 ? 'training_files' : files[0]!.param;
-  return await naming({ param, prefix: '' }, async () => {
+  return await attributeErrors({ param, prefix: '' }, async () => {
     try {
       const classes = classesOf(source, labels);
       return isWhole ? classes : { ...classes, of: () => 0 };

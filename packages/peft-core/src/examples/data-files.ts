@@ -62,9 +62,9 @@ export function mixtureOfFiles(
   return mixtureOf(trainingFiles ?? [], strategy);
 }
 
-/** Runs `body`; attributes its errors to `file`, unless they concern the base model. */
-export async function naming<T>(
-  { param: own, prefix }: Pick<NamedFile, 'param' | 'prefix'>,
+/** Runs `body`; its errors name the file, unless they concern the base model. */
+export async function attributeErrors<T>(
+  { param: fileParam, prefix }: Pick<NamedFile, 'param' | 'prefix'>,
   body: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -74,7 +74,7 @@ export async function naming<T>(
     const { code, message, fault, details, param } = error;
     const isModel = param === 'model' || param === OWN_TEMPLATE;
     throw new GraftError(code, isModel ? message : `${prefix}${message}`, {
-      param: isModel ? param : own,
+      param: isModel ? param : fileParam,
       fault,
       cause: error,
       ...(details ? { details } : {}),
@@ -82,8 +82,8 @@ export async function naming<T>(
   }
 }
 
-/** The error if two files have different formats. */
-export function otherFormat(
+/** The error for a file whose format differs from that of the first file. */
+export function formatMismatch(
   other: { file: NamedFile; format: string },
   first: { file: NamedFile; format: string },
 ): GraftError {
@@ -91,7 +91,7 @@ export function otherFormat(
     prefix === '' ? `the ${role.replace('_', ' ')}` : prefix.slice(0, -2);
   return new GraftError(
     'invalid_jsonl',
-    `${nameOf(other.file)} has ${other.format} examples, ${nameOf(first.file)} ${first.format} examples`,
+    `${nameOf(other.file)} must have ${first.format} examples like ${nameOf(first.file)}, but has ${other.format} examples`,
     { param: other.file.param },
   );
 }

@@ -179,7 +179,8 @@ test('lines of another kind than the task, or than the training file, are refuse
   await assert.rejects(readExamples(source('CAUSAL_LM', { training: [{ text: 'x' }], validation })), {
     code: 'invalid_jsonl',
     param: 'validation_file',
-    message: 'the validation file has prompt_completion examples, the training file text examples',
+    message:
+      'the validation file must have text examples like the training file, but has prompt_completion examples',
   });
 });
 

@@ -5,7 +5,7 @@ import { isClassifier } from '../outlines/index.ts';
 import { checkClassWeights } from './class-weights.ts';
 import type { Container } from './containers/container.ts';
 import { checkDataFile, type DataFileSummary } from './data-file.ts';
-import { type DataFile, filesOf, type NamedFile, naming, otherFormat } from './data-files.ts';
+import { attributeErrors, type DataFile, filesOf, formatMismatch, type NamedFile } from './data-files.ts';
 import {
   type Classes,
   classesOf,
@@ -120,9 +120,9 @@ export async function readExamples(
   };
   let first: { file: NamedFile; format: FormatName } | undefined;
   for (const file of files) {
-    const format = await naming(file, () => tokenise(file));
+    const format = await attributeErrors(file, () => tokenise(file));
     first ??= { file, format };
-    if (format !== first.format) throw otherFormat({ file, format }, first);
+    if (format !== first.format) throw formatMismatch({ file, format }, first);
   }
   if (source.contrast) check?.check(source.contrast);
   return {
@@ -198,7 +198,7 @@ async function classNames(source: ExampleSource, progress: Progress): Promise<Cl
   const files = filesOf(source, 'training_file');
   let hasFault = false;
   for (const file of files) {
-    const { fault } = await naming(file, () =>
+    const { fault } = await attributeErrors(file, () =>
       readLines(file.path, source, {
         take: (example) => labels.add(example),
         onBytes: (bytes) => progress.add(bytes.length, 'training_file'),
@@ -207,7 +207,7 @@ async function classNames(source: ExampleSource, progress: Progress): Promise<Cl
     hasFault ||= fault !== null;
   }
   const param = files.length > 1 ? 'training_files' : files[0]!.param;
-  return await naming({ param, prefix: '' }, async () => {
+  return await attributeErrors({ param, prefix: '' }, async () => {
     try {
       return classesOf(source, labels);
     } catch (error) {

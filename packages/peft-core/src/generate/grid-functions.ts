@@ -6,8 +6,8 @@ import { cacheFunctions, PADDING } from './cache-functions.ts';
 import { gridAttention } from './cached-attention.ts';
 import { gridRecurrence, STATES } from './states/recurrent-states.ts';
 import {
+  concatRows,
   type FunctionParts,
-  joined,
   type ModelFunctions,
   noAttention,
   type Piece,
@@ -169,7 +169,7 @@ export function gridFunctions(parts: FunctionParts): ModelFunctions {
       return pieces.map((piece) => results.get(piece) ?? read(piece));
     },
     logits(hidden) {
-      const { logits } = program.run(head(), { hidden: joined(hidden, rows) });
+      const { logits } = program.run(head(), { hidden: concatRows(hidden, rows) });
       return hidden.map((_, i) => rowOf(logits, i));
     },
     ...cacheFunctions(parts, windowFor),

@@ -5,8 +5,8 @@ import { BLOCK } from './block-pool.ts';
 import { cacheFunctions } from './cache-functions.ts';
 import { listAttention } from './cached-attention.ts';
 import {
+  concatRows,
   type FunctionParts,
-  joined,
   type ModelFunctions,
   noAttention,
   type Piece,
@@ -132,7 +132,7 @@ export function listFunctions(parts: FunctionParts): ModelFunctions {
       const { owners, places, scales } = adaptersOf(pieces);
       const { logits } = program.run(
         head(),
-        { hidden: joined(hidden), owners: arena ? Int32Array.from(owners) : undefined, places, scales },
+        { hidden: concatRows(hidden), owners: arena ? Int32Array.from(owners) : undefined, places, scales },
         { into: scratch.take(hidden.length * architecture.vocabularySize) },
       );
       return hidden.map((_, i) => rowOf(logits, i));

@@ -102,18 +102,18 @@ export interface ModelParts {
   cache: CacheAccess;
 }
 
-/** Those on a processor. */
+/** Components for building the functions of a model on the CPU. */
 export interface FunctionParts extends ModelParts {
   caches: LayerCaches;
   states: ReadonlyMap<number, LayerStates>;
   arena: AdapterArena | null;
 }
 
-/** Checks whether sequences within the limits may be so long that their lengths decide how they are computed. */
+/** Checks whether a sequence within the limits may be longer than the model's `longOver`, so that its length changes its keys. */
 export const readsLengths = ({ longOver }: Architecture, { context }: ServingLimits): boolean =>
   longOver !== undefined && context > longOver;
 
-/** For the runtime of a head, which has no attention. */
+/** The attention function for heads, which have no attention. */
 export function noAttention(): never {
   throw new Error('a head attends to nothing');
 }
@@ -148,7 +148,7 @@ export function rowOf(
   return (data as Float32Array).subarray(i * width, (i + 1) * width);
 }
 
-export function joined(rows: readonly Float32Array[], count = rows.length): Float32Array {
+export function concatRows(rows: readonly Float32Array[], count = rows.length): Float32Array {
   const width = rows[0]!.length;
   const all = new Float32Array(count * width);
   for (const [i, row] of rows.entries()) all.set(row, i * width);

@@ -188,7 +188,7 @@ export class SafetensorsFile implements TensorSource {
       default:
         throw new GraftError(
           'unsupported_dtype',
-          `${this.path}: tensor "${name}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
+          `${this.path}: tensor "${name}" is stored as ${dtype}; weights must be F64, F32, F16 or BF16`,
         );
     }
   }

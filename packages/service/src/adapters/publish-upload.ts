@@ -10,7 +10,7 @@ import { checkStorageQuota, inQuota, limitsStorage } from '../teams/within-quota
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion, type NewVersion } from './insert-version.ts';
 
-/** Checked files of an adapter that no job trained. */
+/** Checked files of an adapter that was not trained by a job. */
 interface FinishedAdapter extends StoredArtifact {
   name: string;
   /** Catalogue id, the digest of the weights against which the files were checked, and the class that loads it (`autoClass`). */
@@ -39,16 +39,16 @@ interface CombinedAdapter extends FinishedAdapter {
 export async function publishUpload(
   db: Database,
   teamId: string,
-  { parentId, ...made }: UploadedAdapter,
+  { parentId, ...adapter }: UploadedAdapter,
   by: Actor,
   incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<AdapterVersion> {
-  const { base, peft } = made;
+  const { base, peft } = adapter;
   const lineage = { source: 'upload', base_model: base, peft };
   return await publishFinished(
     db,
     teamId,
-    { made, columns: { parentId, lineage }, action: 'adapter.upload' },
+    { adapter, columns: { parentId, lineage }, action: 'adapter.upload' },
     by,
     incoming,
   );
@@ -58,11 +58,11 @@ export async function publishUpload(
 export async function publishCombination(
   db: Database,
   teamId: string,
-  { sources, combination, systemPrompt, ...made }: CombinedAdapter,
+  { sources, combination, systemPrompt, ...adapter }: CombinedAdapter,
   by: Actor,
   incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<AdapterVersion> {
-  const { base, peft } = made;
+  const { base, peft } = adapter;
   const listed = sources.map(({ version: { id, modelName: model, digest }, weight }) => ({
     id,
     model,
@@ -71,25 +71,25 @@ export async function publishCombination(
   }));
   const lineage = { source: 'combination', base_model: base, peft, combination, sources: listed };
   const columns = { sourceIds: listed.map(({ id }) => id), systemPrompt, lineage };
-  return await publishFinished(db, teamId, { made, columns, action: 'adapter.combine' }, by, incoming);
+  return await publishFinished(db, teamId, { adapter, columns, action: 'adapter.combine' }, by, incoming);
 }
 
 async function publishFinished(
   db: Database,
   teamId: string,
   {
-    made,
+    adapter,
     columns,
     action,
   }: {
-    made: FinishedAdapter;
+    adapter: FinishedAdapter;
     columns: Pick<NewVersion, 'parentId' | 'sourceIds' | 'systemPrompt' | 'lineage'>;
     action: string;
   },
   by: Actor,
   incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<AdapterVersion> {
-  const { name, base, ...stored } = made;
+  const { name, base, ...stored } = adapter;
   const quota = await readQuota(db, teamId);
   return await inQuota(db, teamId, limitsStorage(quota, 'adapters'), async (tx) => {
     await incoming?.settle(tx);

@@ -29,7 +29,7 @@ export interface Lineage {
 }
 
 /** Maximum number of versions and checkpoints in a graph, and of ancestors of the requested version. */
-const most = { versions: 200, checkpoints: 500, ancestors: 50 };
+const limits = { versions: 200, checkpoints: 500, ancestors: 50 };
 
 const columns = {
   select: {
@@ -68,23 +68,23 @@ export async function readLineage(
   const versions = new Map<string, Row | null>();
   let truncated = false;
   for (let generation = [versionId]; generation.length > 0; ) {
-    const room = most.ancestors + 1 - versions.size;
-    const fresh = generation.slice(0, room);
-    truncated ||= generation.length > room;
+    const remaining = limits.ancestors + 1 - versions.size;
+    const fresh = generation.slice(0, remaining);
+    truncated ||= generation.length > remaining;
     const rows = fresh.length === 0 ? [] : await readVersions(db, teamId, fresh);
     for (const id of fresh) versions.set(id, rows.find((row) => row.id === id) ?? null);
     generation = [...new Set(rows.flatMap(parentsOf))].filter((id) => !versions.has(id));
   }
   for (let generation = [versionId]; generation.length > 0; ) {
-    const room = most.versions - versions.size;
+    const remaining = limits.versions - versions.size;
     const children = await db.db.adapterVersion.findMany({
       where: { teamId, OR: [{ parentId: { in: generation } }, { sourceIds: { hasSome: generation } }] },
       orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-      take: room + 1,
+      take: remaining + 1,
       ...columns,
     });
-    truncated ||= children.length > room;
-    const fresh = children.slice(0, room).filter(({ id }) => !versions.has(id));
+    truncated ||= children.length > remaining;
+    const fresh = children.slice(0, remaining).filter(({ id }) => !versions.has(id));
     for (const child of fresh) versions.set(child.id, child);
     generation = fresh.map(({ id }) => id);
   }
@@ -109,10 +109,10 @@ async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
     where: { teamId, jobId: { in: ids }, removedAt: null },
     select: { id: true, jobId: true, step: true, createdAt: true },
     orderBy: [{ jobId: 'asc' }, { step: 'asc' }],
-    take: most.checkpoints + 1,
+    take: limits.checkpoints + 1,
   });
-  const listed = checkpoints.slice(0, most.checkpoints);
-  return { jobs, files, checkpoints: listed, truncated: checkpoints.length > most.checkpoints };
+  const listed = checkpoints.slice(0, limits.checkpoints);
+  return { jobs, files, checkpoints: listed, truncated: checkpoints.length > limits.checkpoints };
 }
 
 function graphOf(

@@ -29,7 +29,7 @@ export async function withSystemScope<T>(work: () => T | PromiseLike<T>): Promis
 
 const readers = new AsyncLocalStorage<true>();
 
-/** Runs `work`, which only reads, with the connections of the pool that are kept for readers, beside those of all others. */
+/** Runs `work`, which only reads, with connections of the pool that are reserved for readers. */
 export function withReaderConnections<T>(work: () => T): T {
   return readers.run(true, work);
 }

@@ -6,17 +6,18 @@ import { GraftError } from '@graft/peft-core/config';
  * an aggregate. A GraftError never counts: its cause is a fault of a store or of the Hub.
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  return says(error, ({ code, originalCode, kind, syscall, message }) => {
-    if (isAwayCode(code) || isAwayCode(originalCode) || awayKinds.has(String(kind))) return true;
+  return someCause(error, ({ code, originalCode, kind, syscall, message }) => {
+    if (isUnavailableCode(code) || isUnavailableCode(originalCode) || unavailableKinds.has(String(kind)))
+      return true;
     // A Postgres behind a Unix socket that no longer exists.
     if (code === 'ENOENT' && syscall === 'connect') return true;
-    return typeof message === 'string' && awayMessages.test(message);
+    return typeof message === 'string' && unavailableMessages.test(message);
   });
 }
 
 /** Returns whether `error`, for which `isDatabaseUnavailable` holds, means that another transaction locks a row for too long. */
 export function isRowLocked(error: unknown): boolean {
-  return says(
+  return someCause(
     error,
     ({ code, originalCode }) => code === lockNotAvailable || originalCode === lockNotAvailable,
   );
@@ -24,7 +25,7 @@ export function isRowLocked(error: unknown): boolean {
 
 /** Returns whether `error`, for which `isDatabaseUnavailable` holds, means that a statement was cancelled because it took too long. */
 export function isStatementTooSlow(error: unknown): boolean {
-  return says(
+  return someCause(
     error,
     ({ code, originalCode, kind, message }) =>
       code === queryCanceled ||
@@ -37,15 +38,15 @@ export function isStatementTooSlow(error: unknown): boolean {
 const lockNotAvailable = '55P03';
 const queryCanceled = '57014';
 
-/** Returns whether `so` holds for the error, one of its causes or a member of an aggregate. */
-function says(error: unknown, so: (fault: Record<string, unknown>) => boolean): boolean {
+/** Returns whether `matches` holds for the error, one of its causes or a member of an aggregate. */
+function someCause(error: unknown, matches: (fault: Record<string, unknown>) => boolean): boolean {
   for (let cause: unknown = error, depth = 0; isObject(cause) && depth < 5; cause = cause.cause, depth++) {
     if (cause instanceof GraftError) return false;
-    if (so(cause)) return true;
+    if (matches(cause)) return true;
     const { errors, meta } = cause;
-    if (Array.isArray(errors) && errors.some((one) => says(one, so))) return true;
+    if (Array.isArray(errors) && errors.some((one) => someCause(one, matches))) return true;
     // The error that Prisma's adapter for pg caught: it has a `kind` and the code of pg (SQLSTATE) or Node.
-    if (isObject(meta) && says(meta.driverAdapterError, so)) return true;
+    if (isObject(meta) && someCause(meta.driverAdapterError, matches)) return true;
   }
   return false;
 }
@@ -54,12 +55,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function isAwayCode(code: unknown): boolean {
-  return typeof code === 'string' && (awayCodes.has(code) || awayStates.test(code));
+function isUnavailableCode(code: unknown): boolean {
+  return typeof code === 'string' && (unavailableCodes.has(code) || unavailableStates.test(code));
 }
 
 /** Codes of Node and Prisma: unreachable, timed out, closed, no connection, write conflict, transaction over its time limit. */
-const awayCodes = new Set([
+const unavailableCodes = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', 'EAI_AGAIN'],
   ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2034', 'P2037'],
 ]);
@@ -68,9 +69,9 @@ const awayCodes = new Set([
  * SQLSTATE classes 08 connection, 40 rollback, 53 resources and 57 operator; 25006 read-only; 25P03 and 25P04 transaction idle or open
  * for too long; 55P03 lock not available.
  */
-const awayStates = /^(?:08|40|53|57)[0-9A-Z]{3}$|^25006$|^25P0[34]$|^55P03$/;
+const unavailableStates = /^(?:08|40|53|57)[0-9A-Z]{3}$|^25006$|^25P0[34]$|^55P03$/;
 
-const awayKinds = new Set([
+const unavailableKinds = new Set([
   'DatabaseNotReachable',
   'ConnectionClosed',
   'SocketTimeout',
@@ -78,5 +79,5 @@ const awayKinds = new Set([
   'TransactionWriteConflict',
 ]);
 
-const awayMessages =
+const unavailableMessages =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Client was closed|Can't reach database server|Cannot use a pool after calling end/;

@@ -15,10 +15,10 @@ import { keepLog } from '../testing/keep-log.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { clearWorkerFaults, quarantineWorker, recordWorkerFault } from '../workers/worker-quarantine.ts';
 import {
-  findDeadNeighbours,
+  findDeadLocalWorkers,
   heartbeatWorker,
   registerWorker,
-  removeDeadNeighbours,
+  removeDeadLocalWorkers,
   removeWorker,
 } from '../workers/worker-registry.ts';
 import { extendLeases } from './lease-expiry.ts';
@@ -157,8 +157,8 @@ test('what a worker does by the clock needs no more than its login may', async (
     );
     await collectDeleted(worker, { parts: false });
     await collectLocal(worker);
-    await findDeadNeighbours(worker);
-    await removeDeadNeighbours(worker, ['nobody']);
+    await findDeadLocalWorkers(worker);
+    await removeDeadLocalWorkers(worker, ['nobody']);
     await removeWorker(worker, 'own');
   } finally {
     await worker.close();

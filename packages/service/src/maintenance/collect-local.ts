@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { removeForgotten } from '../base-models/added/model-fetcher.ts';
+import { removeDeletedModels } from '../base-models/added/model-fetcher.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
@@ -41,7 +41,7 @@ export async function collectLocal(
   for (const folder of [incoming, path.join(cache, 'incoming')]) {
     for (const name of await writtenBefore(folder, before)) await remove(path.join(folder, name));
   }
-  return removed + (await removeForgotten(services));
+  return removed + (await removeDeletedModels(services));
 }
 
 /** Returns the names in a folder that were last written before `time`. */

@@ -21,7 +21,11 @@ import type { Services } from '../services.ts';
 import { removeBelow } from '../storage/disk/remove-below.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 import { expireUploads } from '../uploads/expire-uploads.ts';
-import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
+import {
+  findDeadLocalWorkers,
+  removeDeadLocalWorkers,
+  removeDeadWorkers,
+} from '../workers/worker-registry.ts';
 import { collectDeleted, collectDeletedMs } from './collect-deleted.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { collectLocal } from './collect-local.ts';
@@ -150,11 +154,11 @@ function sweeper(
 function neighbourSweeper(services: Services, onFault: JobFaultListener): () => Promise<void> {
   const { leaseSeconds } = services.env;
   return async () => {
-    const dead = await findDeadNeighbours(services);
+    const dead = await findDeadLocalWorkers(services);
     if (dead.length === 0) return;
     logSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
     await endExportLeases(services, dead);
-    await removeDeadNeighbours(services, dead);
+    await removeDeadLocalWorkers(services, dead);
     // Their trainers' views of the data folder hold hard links to teams' files, which would outlive the originals.
     const { slots } = dataFolder(services.env.dataDir);
     for (const id of dead) await removeBelow(slots, path.join(slots, id));

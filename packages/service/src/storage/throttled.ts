@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Yields the chunks of `source`, at most `bytesPerSecond`; infinity: without a pause. */
+/** Yields the chunks of `source`, at most `bytesPerSecond`; infinity means no limit. */
 export async function* throttled(
   source: AsyncIterable<Buffer>,
   { bytesPerSecond, signal }: { bytesPerSecond: number; signal?: AbortSignal | undefined },

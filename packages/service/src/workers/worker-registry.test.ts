@@ -4,11 +4,11 @@ import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import {
-  findDeadNeighbours,
+  findDeadLocalWorkers,
   heartbeatWorker,
   pickWorker,
   registerWorker,
-  removeDeadNeighbours,
+  removeDeadLocalWorkers,
   removeDeadWorkers,
   removeWorker,
 } from './worker-registry.ts';
@@ -98,13 +98,13 @@ test('the dead of the own machine are found, and their rows removed once they ho
   await change('ended', earlier);
   await change('elsewhere', `${earlier}, process_namespace = 'another machine'`);
   await change('untold', 'process = NULL');
-  assert.deepEqual(await findDeadNeighbours(services), ['ended']);
+  assert.deepEqual(await findDeadLocalWorkers(services), ['ended']);
 
   const job = await createTestJob(services, await createTestTeam(services), 'running');
   await services.sql.query("UPDATE jobs SET worker_id = 'ended' WHERE id = $1", [job.id]);
-  await removeDeadNeighbours(services, ['ended']);
-  assert.deepEqual(await findDeadNeighbours(services), ['ended']);
+  await removeDeadLocalWorkers(services, ['ended']);
+  assert.deepEqual(await findDeadLocalWorkers(services), ['ended']);
   await services.sql.query("UPDATE jobs SET worker_id = 'another' WHERE id = $1", [job.id]);
-  await removeDeadNeighbours(services, ['ended']);
-  assert.deepEqual(await findDeadNeighbours(services), []);
+  await removeDeadLocalWorkers(services, ['ended']);
+  assert.deepEqual(await findDeadLocalWorkers(services), []);
 });

@@ -22,7 +22,7 @@ export interface WorkerInfo {
   protocol?: number;
 }
 
-/** Seconds after its last heartbeat for which a worker is chosen to serve. */
+/** Seconds since its last heartbeat after which a worker is no longer chosen to serve. */
 const servingAliveSeconds = 30;
 
 /**
@@ -102,7 +102,7 @@ export async function removeDeadWorkers(db: Database): Promise<void> {
 }
 
 /** Finds workers of this machine whose processes ended without notice: their jobs need not wait until the leases run out. */
-export async function findDeadNeighbours(db: Database): Promise<string[]> {
+export async function findDeadLocalWorkers(db: Database): Promise<string[]> {
   const { rows } = await db.sql.query<{ id: string; process: string }>(
     'SELECT id, process FROM workers WHERE process_namespace = $1 AND process IS NOT NULL',
     [processNamespace()],
@@ -110,8 +110,8 @@ export async function findDeadNeighbours(db: Database): Promise<string[]> {
   return rows.filter(({ process }) => hasEnded(process)).map(({ id }) => id);
 }
 
-/** Removes dead workers that hold no job any more, so that they are not chosen to serve either. */
-export async function removeDeadNeighbours(db: Database, ids: string[]): Promise<void> {
+/** Removes dead workers that no longer hold a job, so that they are not chosen to serve. */
+export async function removeDeadLocalWorkers(db: Database, ids: string[]): Promise<void> {
   await db.sql.query(
     `DELETE FROM workers WHERE id = ANY($1)
        AND NOT EXISTS (SELECT 1 FROM jobs WHERE worker_id = workers.id AND state IN ('running', 'validating'))`,

@@ -13,11 +13,11 @@ const ALIASES = new Set([
   'Bitcast',
 ]);
 
-/** Ops whose output, when cut along the first axis, is a part of the input's memory, which lives as long as one of its parts. */
-const CUTS = new Set(['Slice', 'StridedSlice', 'Split', 'SplitV', 'Unpack']);
+/** Ops that slice along the first axis without a copy: the input's memory lives as long as one of the slices. */
+const SLICES = new Set(['Slice', 'StridedSlice', 'Split', 'SplitV', 'Unpack']);
 
 /** Ops that return their input if they have no effect. */
-const NEEDLESS = new Set(['BroadcastTo', 'Max', 'Mean', 'Min', 'Prod', 'Sum', 'Tile']);
+const NO_OPS = new Set(['BroadcastTo', 'Max', 'Mean', 'Min', 'Prod', 'Sum', 'Tile']);
 
 /** Ops that overwrite an input that no other node needs, if it has the output's size and type. */
 const UNARY = [
@@ -76,14 +76,14 @@ const inPlace = new Map<string, readonly number[]>([
 ]);
 
 /** Maximum bytes of a result that TensorFlow's constant folding precomputes before the first run. */
-const FOLDED = 10 << 20;
+const MAX_FOLDED = 10 << 20;
 
 /** Returns whether TensorFlow would precompute the op if its inputs are constants. */
-export const foldsAway = ({ op, inputs, controls }: RecordedNode, bytes: number): boolean =>
-  inputs.length > 0 && controls.length === 0 && bytes <= FOLDED && !op.startsWith('Stateless');
+export const isFolded = ({ op, inputs, controls }: RecordedNode, bytes: number): boolean =>
+  inputs.length > 0 && controls.length === 0 && bytes <= MAX_FOLDED && !op.startsWith('Stateless');
 
 /** Returns the index of the input whose memory output `i` aliases, or null. `outputOf` returns the output behind an input. */
-export function sharedInput(
+export function aliasedInput(
   { op, inputs, outputs }: RecordedNode,
   i: number,
   outputOf: (ref: string) => RecordedOutput,
@@ -91,8 +91,8 @@ export function sharedInput(
   if (ALIASES.has(op)) return 0;
   const at = op === 'Split' ? 1 : 0;
   const [from, to] = [outputOf(inputs[at]!).shape ?? [], outputs[i]!.shape ?? []];
-  if (NEEDLESS.has(op)) return sizeOf(from) === sizeOf(to) ? at : null;
-  if (!CUTS.has(op)) return null;
+  if (NO_OPS.has(op)) return sizeOf(from) === sizeOf(to) ? at : null;
+  if (!SLICES.has(op)) return null;
   // Unpack removes the first axis.
   const rest = op === 'Unpack' ? to : to.slice(to.length - from.length + 1);
   return from.length > 0 && isEqual(rest, from.slice(1)) ? at : null;
@@ -102,7 +102,7 @@ const isEqual = (a: readonly number[], b: readonly number[]) =>
   a.length === b.length && a.every((size, i) => size === b[i]);
 
 /** Returns the inputs that output `i` may overwrite, in order of preference. */
-export function changesInPlace({ op, inputs }: RecordedNode, i: number): readonly number[] {
+export function overwritableInputs({ op, inputs }: RecordedNode, i: number): readonly number[] {
   if (op === 'AddN') return inputs.map((_, at) => at);
   if (op === 'SelectV2' || op === 'Select') return [1, 2];
   if (op === 'SparseSoftmaxCrossEntropyWithLogits') return i === 1 ? [0] : [];

@@ -4,7 +4,7 @@
 // threads, as on a CPU, the order may differ wherever no node waits for another.
 import { bytesOf, dtypeOfCode, sizeOf } from '../dtypes.ts';
 import type { Attr } from './attributes.ts';
-import { changesInPlace, foldsAway, sharedInput } from './buffer-sharing.ts';
+import { aliasedInput, isFolded, overwritableInputs } from './buffer-sharing.ts';
 import { nodeOf, type RecordedFunction, type RecordedNode, type RecordedOutput } from './recording.ts';
 
 export interface LiveTensor {
@@ -145,11 +145,11 @@ class Walk {
     const own = this.#made(node, output, 'temporary');
     // Fed values live until the run ends.
     if (op === 'Placeholder') return { ...own, holders: 1 };
-    if (op === 'Const' || (foldsAway(node, own.bytes) && given.every((each) => each?.kind === 'constant')))
+    if (op === 'Const' || (isFolded(node, own.bytes) && given.every((each) => each?.kind === 'constant')))
       return { ...own, kind: 'constant' };
-    const shared = sharedInput(node, i, (ref) => this.#outputOf(ref));
+    const shared = aliasedInput(node, i, (ref) => this.#outputOf(ref));
     if (shared !== null && given[shared]) return given[shared];
-    const taken = changesInPlace(node, i).find((at) => this.#canBeTaken(node, at, output));
+    const taken = overwritableInputs(node, i).find((at) => this.#canBeTaken(node, at, output));
     return taken === undefined ? own : given[taken]!;
   }
 

@@ -5,7 +5,7 @@ import { type Attr, attr } from '../graph/attributes.ts';
 import type { Graph, GraphNode, HostValue } from '../graph/graph.ts';
 import { binding, type NodeJSKernelBackend, nativeBackend, tf } from '../tensorflow.ts';
 import { bindTypes, grouped, signatureOf } from './op-signature.ts';
-import { refuseStatic, withOpenSizes } from './varying-size.ts';
+import { checkStaticShape, withOpenSizes } from './varying-size.ts';
 
 export const symbolicBackendName = 'graft-graph';
 
@@ -70,7 +70,7 @@ class SymbolicBackend extends NativeBackend {
     return outputs.map(({ dtype: code, shape: inferred }, i) => {
       const ref = `${name}:${i}`;
       const standIn = this.#standIn;
-      if (standIn && inferred) refuseStatic(ref, inferred, standIn);
+      if (standIn && inferred) checkStaticShape(ref, inferred, standIn);
       const shape = standIn && inferred ? inferred.map((size) => (size === -1 ? standIn : size)) : inferred;
       if (!shape || shape.includes(-1))
         throw new Error(
@@ -157,7 +157,7 @@ class SymbolicBackend extends NativeBackend {
   ): void {
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')
       throw new Error(`a graph cannot hold a ${dtype} constant`);
-    if (this.#standIn !== null) refuseStatic('a constant', shape, this.#standIn);
+    if (this.#standIn !== null) checkStaticShape('a constant', shape, this.#standIn);
     this.entries.set(dataId, { host: { values: values as tf.TypedArray, shape, dtype }, refCount });
   }
   override readSync(dataId: object): Float32Array {

@@ -2,29 +2,31 @@
 // represents the size, so that sizes that depend on it are recognised as multiples of the prime.
 import { tf } from '../tensorflow.ts';
 
-/** An operation would fix the varying size: a constant, or an op that takes sizes as numbers. */
+/** Thrown when a constant, or an op that takes sizes as numbers, would fix the varying size. */
 export class VaryingSizeError extends Error {}
 
 const primes = [10_133, 11_351, 12_391, 13_679, 14_741];
 /** A size that differs from a multiple by at most this was derived from one. */
-const near = 32;
+const tolerance = 32;
 
-/** Returns a prime to represent the varying size that cannot be confused with the given sizes. */
-export function standInBeside(sizes: Iterable<number>): number {
+/** Returns a prime that represents the varying size while tracing, and that no given size is close to a multiple of. */
+export function chooseStandIn(sizes: Iterable<number>): number {
   const all = [...sizes];
   const found = primes.find((prime) => all.every((size) => !dependsOn(size, prime)));
   if (found === undefined)
-    throw new VaryingSizeError(`none of ${primes.join(', ')} can stand beside the sizes`);
+    throw new VaryingSizeError(
+      `the sizes must not all be close to multiples of ${primes.join(', ')}, which represent the size that varies`,
+    );
   return found;
 }
 
 function dependsOn(size: number, standIn: number): boolean {
   const over = size % standIn;
-  return size >= standIn - near && (over <= near || over >= standIn - near);
+  return size >= standIn - tolerance && (over <= tolerance || over >= standIn - tolerance);
 }
 
 /** Throws if the static shape of a constant or an op depends on the varying size. */
-export function refuseStatic(what: string, shape: readonly number[], standIn: number): void {
+export function checkStaticShape(what: string, shape: readonly number[], standIn: number): void {
   if (shape.some((size) => dependsOn(size, standIn)))
     throw new VaryingSizeError(`${what} of shape [${shape}] would fix the size that varies`);
 }

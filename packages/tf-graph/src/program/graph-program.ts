@@ -5,7 +5,7 @@ import { Graph } from '../graph/graph.ts';
 import { createFeed, deleteFeed, type Feed, GraphSession, openFeed } from '../graph/graph-session.ts';
 import { cast, storageOf } from '../ops/raw-op.ts';
 import { symbolicBackend } from '../ops/symbolic-backend.ts';
-import { standInBeside } from '../ops/varying-size.ts';
+import { chooseStandIn } from '../ops/varying-size.ts';
 import { tf } from '../tensorflow.ts';
 import { checkFeeds, checkValue, lookUp } from './checks.ts';
 import { GraphVariable } from './graph-variable.ts';
@@ -62,7 +62,7 @@ export class GraphProgram implements Program {
     const variables = [...this.#variables.values()];
     const inputSpecs = presentIn(fn.inputs).map(([, spec]) => spec);
     const sizes = [...variables, ...inputSpecs.filter(({ varies }) => !varies)].flatMap(({ shape }) => shape);
-    const standIn = inputSpecs.some(({ varies }) => varies) ? standInBeside(sizes) : null;
+    const standIn = inputSpecs.some(({ varies }) => varies) ? chooseStandIn(sizes) : null;
     return symbolicBackend.trace(graph, standIn, () =>
       graph.within(fn.name, () => {
         tf.engine().startScope(fn.name);

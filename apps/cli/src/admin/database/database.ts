@@ -69,7 +69,7 @@ function addFirstKeyVerbs(admin: Command): void {
   }
 }
 
-/** True where a valid key exists, of the service or of a person who is an operator. */
+/** True if a valid key exists that belongs to the service or to an operator. */
 const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
   (await db.operatorKey.count({
     where: {
@@ -89,7 +89,7 @@ async function personOf(services: Services, service: Service, idOrEmail: string)
   );
 }
 
-/** Adds a base model from any source. A stolen operator key, by contrast, is limited to the sources in the configuration. */
+/** Adds a base model from any source. Not in the API, where a stolen operator key must be limited to the configured sources. */
 function addUnlistedVerb(models: Command): void {
   const adds = 'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database';
   withSource(verb(models, 'add-unlisted <id>', adds, 'our-model --folder /models/our-model')).action(

@@ -31,7 +31,7 @@ interface ChartProps {
   empty?: string;
 }
 
-/** A line chart with the values under the cursor in its caption. It has its height before there are data. */
+/** A line chart whose caption shows the values under the cursor. It keeps its height while there are no data. */
 export function Chart({
   title,
   note = '',

@@ -1,7 +1,7 @@
 const width = 96;
 const height = 24;
 
-/** A small line chart; `label` describes it for screen readers. Empty, but of the same size, with fewer than two values. */
+/** A small line chart; `label` describes it for screen readers. With fewer than two values it is empty, and keeps its size. */
 export function Sparkline({ values, label }: { values: readonly number[]; label: string }) {
   const finite = values.filter(Number.isFinite);
   const low = Math.min(...finite);

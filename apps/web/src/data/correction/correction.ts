@@ -1,4 +1,4 @@
-/** The invalid lines of a JSON Lines file, what the user has done with them, and the copy that results. */
+/** The invalid lines of a JSON Lines file, the user's changes to them, and the corrected copy. */
 import { bytes } from '../../text/numbers.ts';
 import { type Change, correctedCopy, isBlank } from './corrected-copy.ts';
 import {
@@ -69,8 +69,9 @@ export const leftOutCount = (correction: Correction): number =>
   countLines(rangesOf(leftOutPlaces(correction)));
 
 /**
- * Finds the invalid lines of a file. `faults` are those of the file, or of the copy that `previous` resulted in: then the lines keep the
- * numbers of the original, and the user's changes are kept. `total`: number of invalid lines, of which some may not be listed.
+ * Finds the invalid lines of a file. `faults` are those of the original or, with `previous`, of the copy that the previous correction
+ * produced; the result then keeps the user's changes, and the line numbers of the original. `total`: number of invalid lines, of which some
+ * may not be listed.
  */
 export async function openCorrection(
   original: Blob,
@@ -161,7 +162,7 @@ export function textFault(text: string, isEdited: boolean): string | null {
   if (!isObject) return 'Must be a JSON object, in braces.';
   const size = new Blob([text]).size;
   return size > maxLineBytes
-    ? `Has ${bytes(size)}; at most ${bytes(maxLineBytes)} can be edited here.`
+    ? `Must have at most ${bytes(maxLineBytes)} to be edited here, got ${bytes(size)}.`
     : null;
 }
 

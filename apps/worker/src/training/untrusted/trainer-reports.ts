@@ -1,4 +1,4 @@
-/** The trainer's side of its protocol: converts records of training to messages. */
+/** Converts the records that training yields to messages of the trainer process to its worker. */
 import type { TrainRecord } from '@graft/peft-core';
 import type { MetricSeries } from '@graft/peft-core/checkpoints';
 import { isSetMetric } from '@graft/peft-core/config';
@@ -46,7 +46,7 @@ export function* partsOf({
       const at = evaluation.step[row]! - firstStep;
       return at >= from && at < until;
     };
-    const { own, sets } = partedColumns(evaluation);
+    const { own, sets } = splitColumns(evaluation);
     yield {
       type: 'series',
       trial,
@@ -59,8 +59,8 @@ export function* partsOf({
   }
 }
 
-/** The columns of validation sets apart from the others, whose names are known. */
-function partedColumns(evaluation: MetricSeries['evaluation']) {
+/** Separates the columns of named validation sets (`sets`) from the fixed ones. */
+function splitColumns(evaluation: MetricSeries['evaluation']) {
   const sets = Object.entries(evaluation).filter(([name]) => isSetMetric(name));
   const own = Object.fromEntries(Object.entries(evaluation).filter(([name]) => !isSetMetric(name)));
   return { own: own as MetricSeries['evaluation'], sets: Object.fromEntries(sets) };
@@ -68,8 +68,8 @@ function partedColumns(evaluation: MetricSeries['evaluation']) {
 
 function mapColumns<Columns extends Readonly<Record<string, Float64Array>>>(
   columns: Columns,
-  of: (column: Float64Array) => number[],
+  convert: (column: Float64Array) => number[],
 ): { [Name in keyof Columns]: number[] } {
-  const entries = Object.entries(columns).map(([name, column]) => [name, of(column)]);
+  const entries = Object.entries(columns).map(([name, column]) => [name, convert(column)]);
   return Object.fromEntries(entries) as { [Name in keyof Columns]: number[] };
 }

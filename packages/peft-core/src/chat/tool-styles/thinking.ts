@@ -20,28 +20,28 @@ export const reasoningMarks: readonly ReasoningMarks[] = [
   { open: '[THINK]', close: '[/THINK]', isUsedBy: (template) => template.includes('[/THINK]') },
 ];
 
-/** Reasoning of a message of training data, and the content after it. Both are empty texts where there is none. */
-export interface Thought {
-  thought: string;
-  said: string;
+/** A message of training data, split into its reasoning and the content after it. Either is an empty text if there is none. */
+interface SplitMessage {
+  reasoning: string;
+  content: string;
 }
 
 /**
- * The reasoning of an assistant message: that of its field, or at the start of its content through the mark that closes it, as in data
- * for models that write it there. The mark that opens it may be missing, since prompts end with it.
+ * Splits an assistant message into reasoning and content. The reasoning is in its field, or at the start of its content up to the mark that
+ * closes it, as in data for models that write it there. The opening mark may be missing, since prompts end with it.
  */
-export function thoughtOf({ role, content, reasoning = '' }: Message): Thought {
-  const said = content ?? '';
-  if (role !== 'assistant' || reasoning.trim() !== '') return { thought: reasoning, said };
+export function splitReasoning({ role, content, reasoning = '' }: Message): SplitMessage {
+  const text = content ?? '';
+  if (role !== 'assistant' || reasoning.trim() !== '') return { reasoning, content: text };
   for (const { open, close } of reasoningMarks) {
-    const end = said.indexOf(close);
+    const end = text.indexOf(close);
     if (end === -1) continue;
-    const opening = said.slice(0, end).indexOf(open);
-    if (said.slice(0, Math.max(0, opening)).trim() !== '') break;
+    const opening = text.slice(0, end).indexOf(open);
+    if (text.slice(0, Math.max(0, opening)).trim() !== '') break;
     const from = opening === -1 ? 0 : opening + open.length;
-    return { thought: said.slice(from, end), said: said.slice(end + close.length) };
+    return { reasoning: text.slice(from, end), content: text.slice(end + close.length) };
   }
-  return { thought: '', said };
+  return { reasoning: '', content: text };
 }
 
 /** The mark of reasoning that a prompt ends with. */

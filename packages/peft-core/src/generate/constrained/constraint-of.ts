@@ -32,7 +32,7 @@ export function toolsOf(
   if (typeof tool_choice === 'object' && !tools.some(({ function: { name } }) => name === tool_choice.name))
     throw new GraftError(
       'invalid_value',
-      `'tool_choice' names '${tool_choice.name}', which is not among 'tools'`,
+      `'tool_choice' must name one of 'tools', got '${tool_choice.name}'`,
       { param: 'tool_choice' },
     );
   return tools;

@@ -5,7 +5,7 @@ interface Waiting extends Owned {
   reject(reason: unknown): void;
 }
 
-/** Does one piece of work at a time. Teams take turns by weight, and are charged the milliseconds that their work takes. */
+/** Runs one task at a time. Teams take turns by weight, and are charged the milliseconds that their tasks take. */
 export class TurnQueue {
   readonly #now: () => number;
   readonly #turns = new FairRows<Waiting>();
@@ -49,7 +49,7 @@ export class TurnQueue {
     this.#isWorking = true;
     let last: string | null = null;
     for (;;) {
-      // Another team than the last is next where several have used as much.
+      // Among teams with equal usage, the one that ran last waits.
       const isOther = ({ team }: Owned) => team !== last;
       const all = [...this.#waiting];
       const inTurn = [...all.filter(isOther), ...all.filter((one) => !isOther(one))];

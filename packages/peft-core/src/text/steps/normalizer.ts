@@ -47,7 +47,7 @@ const NORMALIZERS: Readonly<Record<string, (step: Step) => Normalise>> = {
   },
 };
 
-/** Each character separately: JavaScript's own function changes a final sigma in another way than one within a word. */
+/** Converts each character separately, as the Rust crate does: `toLowerCase` has a special rule for a sigma that ends a word. */
 function lowercase(text: string): string {
   return text.includes('Σ') ? text.replaceAll('Σ', 'σ').toLowerCase() : text.toLowerCase();
 }

@@ -85,7 +85,7 @@ export function quantiseNf4(weights: Float32Array): Nf4Weights {
   return quantiser.finish();
 }
 
-/** Quantises `size` weights, of which it gets one piece after another, into zeroed bytes in the order of `nf4Layout`. */
+/** Quantises `size` weights that are added in pieces, into zeroed bytes in the order of `nf4Layout`. */
 export class Nf4Quantiser {
   readonly #parts: Nf4Weights;
   readonly #groups: number;
@@ -100,7 +100,7 @@ export class Nf4Quantiser {
     this.#maxima = new Float32Array(blocks);
   }
 
-  /** The next weights, in whole blocks unless they are the last. */
+  /** Adds the next weights: whole blocks, except at the end. */
   add(weights: Float32Array): void {
     const { codes } = this.#parts;
     const codeOf = this.#codeOf;

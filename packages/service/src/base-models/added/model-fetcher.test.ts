@@ -16,7 +16,13 @@ import { openTestServices } from '../../testing/open-test-services.ts';
 import type { AddedModel } from './added-model.ts';
 import { addedModelsFolder } from './ensure-model.ts';
 import { addBaseModel, findAddedModel, removeBaseModel, retryBaseModel } from './manage-added-models.ts';
-import { claimFetch, finishFetch, keepFetch, removeForgotten, startModelFetcher } from './model-fetcher.ts';
+import {
+  claimFetch,
+  finishFetch,
+  keepFetch,
+  removeDeletedModels,
+  startModelFetcher,
+} from './model-fetcher.ts';
 import type { ModelSourceInput } from './model-source.ts';
 
 let folder: string;
@@ -218,7 +224,7 @@ test('an unavailable Hub is tried again later, and a removed model leaves nothin
   assert.ok((await readdir(root)).includes(added.id));
   assert.equal(await removeBaseModel(services, 'later', null), true);
   assert.equal(await removeBaseModel(services, 'later', null), false);
-  await removeForgotten(services);
+  await removeDeletedModels(services);
   assert.ok(!(await readdir(root)).includes(added.id));
   assert.equal(await services.baseModels.get('later'), null);
 });

@@ -50,8 +50,8 @@ const times = { firstSeconds: 10, longestSeconds: 3_600 };
 type FetchLease = WorkLease<'id'>;
 
 /**
- * Claims the model that is due longest, or whose lease has expired; null if there is none. Fails a model whose processes were lost
- * again and again: fetching it may be what ends them.
+ * Claims the model that has been due longest, or whose lease has expired; null if there is none. Fails a model whose processes were lost
+ * `maxAttempts` times, because fetching it may crash them.
  */
 export async function claimFetch(db: Database): Promise<{ model: AddedModel; lease: FetchLease } | null> {
   const message = `The process that fetched the model was lost, ${maxAttempts} times.`;
@@ -118,8 +118,11 @@ async function failFetch(
 type FetchServices = Database & { env: ServiceEnv; log: Logger };
 
 /** Transient errors: the Hub or an S3 server is unavailable, or this machine has an internal error. */
-const passing = new Set(['base_model_unavailable', 'storage_away', 'internal_error']);
-const unforeseen = { code: 'internal_error', message: 'A fault of the server; its log has the details.' };
+const transientCodes = new Set(['base_model_unavailable', 'storage_away', 'internal_error']);
+const unexpectedError = {
+  code: 'internal_error',
+  message: 'A fault of the server; its log has the details.',
+};
 
 /**
  * Fetches the models that the operator adds, one after another, in the background. A model is verified, opened and digested as for a job
@@ -128,7 +131,7 @@ const unforeseen = { code: 'internal_error', message: 'A fault of the server; it
  */
 export function startModelFetcher(services: FetchServices, { sweepMs = 5_000 } = {}): Repeating {
   const round = async (stopping: AbortSignal) => {
-    await removeForgotten(services);
+    await removeDeletedModels(services);
     while (!stopping.aborted) {
       const claimedAt = performance.now();
       const claimed = await claimFetch(services);
@@ -145,7 +148,7 @@ async function fetchModel(
   stopping: AbortSignal,
 ): Promise<void> {
   const { log } = services;
-  const at: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'> = {
+  const progress: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'> = {
     bytesDone: 0,
     bytesTotal: null,
     commit: model.commit,
@@ -154,12 +157,12 @@ async function fetchModel(
   // While Postgres is unavailable the lease expires; the next renewal detects it.
   const held = keepLease(
     { claimedAt, leaseSeconds, everyMs: 1000 },
-    () => keepFetch(services, lease, at),
+    () => keepFetch(services, lease, progress),
     () => {},
   );
   const signal = AbortSignal.any([stopping, held.lost]);
   try {
-    const fetched = await bringAndOpen(services, model, at, lease, signal);
+    const fetched = await fetchAndOpen(services, model, progress, lease, signal);
     signal.throwIfAborted();
     if (await finishFetch(services, lease, fetched))
       log.info({ event: 'base_model_ready', ...fields }, 'ready');
@@ -167,37 +170,37 @@ async function fetchModel(
     if (held.lost.aborted) return;
     if (stopping.aborted) return await releaseWork(services, fetchWork, lease);
     if (isDatabaseUnavailable(error)) throw error;
-    const { code, message } = error instanceof GraftError ? error : unforeseen;
-    const state = await failFetch(services, lease, { code, message }, passing.has(code));
+    const { code, message } = error instanceof GraftError ? error : unexpectedError;
+    const state = await failFetch(services, lease, { code, message }, transientCodes.has(code));
     log.warn({ event: 'base_model_not_fetched', ...fields, state, err: error }, 'not fetched');
   } finally {
     held.end();
   }
 }
 
-async function bringAndOpen(
+async function fetchAndOpen(
   services: FetchServices,
   model: AddedModel,
-  at: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'>,
+  progress: Pick<AddedModel, 'bytesDone' | 'bytesTotal' | 'commit'>,
   lease: FetchLease,
   signal: AbortSignal,
 ) {
   const { db, env } = services;
   const { id: installation } = await db.installation.findFirstOrThrow();
   const folder = path.join(addedModelsFolder(env, installation), model.id);
-  if (model.source === 'hub' && at.commit === null) {
+  if (model.source === 'hub' && progress.commit === null) {
     const spec = { hub: model.location, revision: model.revision ?? undefined };
-    at.commit = await findHubCommit(spec, hubOptions(env, folder));
+    progress.commit = await findHubCommit(spec, hubOptions(env, folder));
     // Recorded before the first byte, so that a process that resumes the fetch uses the same commit.
-    if (!(await keepFetch(services, lease, at))) throw new Error('the lease was lost');
-    await dropOtherCommits(folder, at.commit);
+    if (!(await keepFetch(services, lease, progress))) throw new Error('the lease was lost');
+    await dropOtherCommits(folder, progress.commit);
   }
-  const location = await ensureModel({ ...model, commit: at.commit }, folder, env, {
+  const location = await ensureModel({ ...model, commit: progress.commit }, folder, env, {
     onFiles: (files) => {
-      at.bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
+      progress.bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
     },
     onBytes: (bytes) => {
-      at.bytesDone += bytes;
+      progress.bytesDone += bytes;
     },
     signal,
   }).catch((error: unknown): never => {
@@ -210,7 +213,7 @@ async function bringAndOpen(
     return { files, modelType: opened.modelType, digest };
   } catch (error) {
     // The operator fixes an S3 prefix in place: no retry or job on this machine may reuse the files that were refused.
-    const isRefused = error instanceof GraftError && !passing.has(error.code);
+    const isRefused = error instanceof GraftError && !transientCodes.has(error.code);
     if (model.source === 's3' && isRefused) await rm(folder, { recursive: true, force: true });
     throw error;
   }
@@ -227,7 +230,7 @@ async function dropOtherCommits(folder: string, commit: string): Promise<void> {
 function forOperator(error: unknown, { modelId, source, location }: AddedModel, cacheDir: string): unknown {
   if (!(error instanceof GraftError)) return error;
   if (error.code === 'file_not_found') {
-    const message = `there is nothing at ${location} on the machine that has looked`;
+    const message = `${location} must exist on every machine; there is nothing on the one that fetches the model`;
     return new GraftError('base_model_not_found', message, { param: 'model', cause: error });
   }
   const isOfHub = error.code === 'base_model_not_found' || error.code === 'base_model_access_denied';
@@ -236,7 +239,7 @@ function forOperator(error: unknown, { modelId, source, location }: AddedModel, 
 }
 
 /** Removes the local files of models that the operator has removed. */
-export async function removeForgotten({ db, env }: Pick<FetchServices, 'db' | 'env'>): Promise<number> {
+export async function removeDeletedModels({ db, env }: Pick<FetchServices, 'db' | 'env'>): Promise<number> {
   const { id: installation } = await db.installation.findFirstOrThrow();
   const root = addedModelsFolder(env, installation);
   const ids = await readdir(root).catch(() => [] as string[]);

@@ -580,7 +580,7 @@ export const keywordTable: readonly KeywordRow[] = [
 
 const EFFECTS = {
   followed: 'followed',
-  narrowed: 'followed; answers have a part of what it allows',
+  narrowed: 'followed in part',
   refused: 'refused with `strict`, otherwise ignored',
   note: 'allowed, without effect',
 };

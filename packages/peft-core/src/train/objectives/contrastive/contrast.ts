@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import { lossesOfLogits } from '../../../nn/cross-entropy.ts';
 import { similarities } from '../../../nn/pooling.ts';
-import type { EmbeddingsOf } from '../embeddings/embeddings.ts';
+import type { EmbeddingFields } from '../embeddings/embeddings.ts';
 import type { Loss } from '../objective-loss.ts';
 
 /** Factor of the cosines before the softmax: the inverse of a temperature of 0.05. */
@@ -19,7 +19,7 @@ const MASKED = -1e9;
  */
 export function contrast(
   units: tf.Tensor,
-  { texts, label_scales: scales }: Pick<EmbeddingsOf<tf.Tensor>, 'texts' | 'label_scales'>,
+  { texts, label_scales: scales }: Pick<EmbeddingFields<tf.Tensor>, 'texts' | 'label_scales'>,
 ): Loss {
   const count = scales.shape[0]!;
   const [all, width] = units.shape as [number, number];

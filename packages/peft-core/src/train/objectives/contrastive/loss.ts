@@ -1,11 +1,11 @@
 import { type InputSpec, type ProgramFunction, scalarOf, tf } from '@graft/tf-graph';
 import {
-  type EmbeddingsOf,
-  embedded,
+  type EmbeddingFields,
+  embedBatch,
   embeddingFeeds,
   embeddingInputs,
   embeddings,
-  embeddingsOf,
+  lossEmbeddings,
 } from '../embeddings/embeddings.ts';
 import type { MiniBatch, MiniBatchDefinition, MiniBatchPass, ObjectiveLoss } from '../objective-loss.ts';
 import { lossAndGradients } from '../passes.ts';
@@ -17,7 +17,7 @@ import { defineMeasure } from './retrieval.ts';
 // embedded again, with the same dropout, and the gradients flow back through it. Loss and gradients equal those of the whole batch.
 // Source: Gao et al. 2021, arXiv:2101.06983 (GradCache); sentence-transformers, CachedMultipleNegativesRankingLoss.
 
-type Contrasted<T> = Record<'units', T> & Pick<EmbeddingsOf<T>, 'texts' | 'label_scales'>;
+type Contrasted<T> = Record<'units', T> & Pick<EmbeddingFields<T>, 'texts' | 'label_scales'>;
 
 /** `units` are unit vectors, `(sequences · labels, H)`. */
 export const contrastInputs = (labels: number, sequences: number, width: number): Contrasted<InputSpec> => ({
@@ -45,7 +45,7 @@ function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
   const width = model.architecture.hiddenSize;
   const slopes = { shape: [sequences * grid.labels, width], dtype: 'float32' } as const;
   const embed = define('embed', passInputs, (inputs) => ({
-    units: embedded({ model, grid, inputs }, inputs),
+    units: embedBatch({ model, grid, inputs }, inputs),
   }));
   const compare = define('contrast', contrastInputs(labels, sequences, width), contrastOfUnits);
   const backward = define('backward', { ...passInputs, slopes }, (inputs) => {
@@ -53,7 +53,7 @@ function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
       { model, grid, inputs, options: {} },
       inputs,
       { checkpointing },
-      (context) => ({ total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)), correct: tf.scalar(0) }),
+      (context) => ({ total: tf.sum(tf.mul(lossEmbeddings(context), inputs.slopes)), correct: tf.scalar(0) }),
     );
     add(gradients);
     return { done: loss };
@@ -96,7 +96,7 @@ function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
 }
 
 /** Cross entropy of an anchor's own positive among the texts of the batch; a large batch is embedded in mini-batches. */
-export const contrastiveLoss: ObjectiveLoss<keyof EmbeddingsOf<unknown>> = {
+export const contrastiveLoss: ObjectiveLoss<keyof EmbeddingFields<unknown>> = {
   inputs: embeddingInputs,
   feeds: embeddingFeeds,
   wanted: () => [],

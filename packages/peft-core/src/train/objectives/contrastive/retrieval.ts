@@ -2,7 +2,7 @@
 import type { InputSpec, Program, ProgramFunction, tf } from '@graft/tf-graph';
 import { fillBatch, TextNumbers } from '../../../examples/index.ts';
 import { similarities } from '../../../nn/pooling.ts';
-import { embedded } from '../embeddings/embeddings.ts';
+import { embedBatch } from '../embeddings/embeddings.ts';
 import type { MeasureDefinition, WholeMeasure } from '../objective-loss.ts';
 import { CONTRAST_SCALE } from './contrast.ts';
 
@@ -48,7 +48,9 @@ interface Ranked {
 /** Measures how well the positives of a pool are found in it. Batches only limit how many texts are embedded at a time. */
 export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition): WholeMeasure {
   const width = model.architecture.hiddenSize;
-  const embed = define('evaluate', inputs, (inputs) => ({ units: embedded({ model, grid, inputs }, null) }));
+  const embed = define('evaluate', inputs, (inputs) => ({
+    units: embedBatch({ model, grid, inputs }, null),
+  }));
   const compare: Compare = define('compare', compareInputs(width), ({ anchors, candidates }) => ({
     cosines: similarities(anchors, candidates),
   }));

@@ -1,16 +1,21 @@
 import { tf } from '@graft/tf-graph';
-import { type EmbeddingsOf, embeddingFeeds, embeddingInputs, embeddings } from '../embeddings/embeddings.ts';
+import {
+  type EmbeddingFields,
+  embeddingFeeds,
+  embeddingInputs,
+  embeddings,
+} from '../embeddings/embeddings.ts';
 import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
 
 /** Squared difference between a pair's cosine and its score (sentence-transformers, CosineSimilarityLoss). */
-export const cosineLoss: ObjectiveLoss<keyof EmbeddingsOf<unknown>> = {
+export const cosineLoss: ObjectiveLoss<keyof EmbeddingFields<unknown>> = {
   inputs: embeddingInputs,
   feeds: embeddingFeeds,
   wanted: ({ scores, labelCount }) => scores.subarray(0, labelCount),
   loss,
 };
 
-function loss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
+function loss(forward: Forward, inputs: EmbeddingFields<tf.Tensor>): Loss {
   const { labels: count } = forward.grid;
   const units = embeddings(forward, inputs);
   const width = units.shape[1]!;

@@ -7,7 +7,7 @@ import type { BatchOf, Forward, LossContext } from '../objective-loss.ts';
 import { type Draws, forwardOf, trainingPass } from '../passes.ts';
 
 /** `label_scales`: weight of each example's loss in the total; `texts`: the number of each vector's text, −1 for none. */
-export type EmbeddingsOf<T> = Record<
+export type EmbeddingFields<T> = Record<
   'pool_vectors' | 'pool_weights' | 'label_scales' | 'texts' | 'scores',
   T
 >;
@@ -16,7 +16,7 @@ export type EmbeddingsOf<T> = Record<
 export function embeddingInputs(
   { labels, sequences }: GridShape,
   perToken: InputSpec,
-): EmbeddingsOf<InputSpec> {
+): EmbeddingFields<InputSpec> {
   const perExample = { shape: [labels], dtype: 'float32' } as const;
   return {
     pool_vectors: perToken,
@@ -30,32 +30,32 @@ export function embeddingInputs(
 export const embeddingFeeds = (
   { poolVectors, poolWeights, texts, scores }: FilledBatch,
   length: number,
-): Omit<EmbeddingsOf<TypedArray>, 'label_scales'> => ({
+): Omit<EmbeddingFields<TypedArray>, 'label_scales'> => ({
   pool_vectors: poolVectors.subarray(0, length),
   pool_weights: poolWeights.subarray(0, length),
   texts,
   scores,
 });
 
-/** The unit vectors of a batch on a grid, `(sequences · labels, H)`: of anchors, then positives, then negatives. */
-export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: EmbeddingsOf<tf.Tensor>) {
+/** Pools a forward pass to unit vectors, `(sequences · labels, H)`: anchors, then positives, then negatives. */
+export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: EmbeddingFields<tf.Tensor>) {
   const normed = model.architecture.finalNorm(runtime, hidden);
   const count = grid.sequences * grid.labels;
   return unitRows(pool(normed, inputs.pool_vectors, inputs.pool_weights, count));
 }
 
-/** The unit vectors of a batch of texts, `(sequences · labels, H)`. */
-export const embeddingsOf = (context: LossContext): tf.Tensor =>
-  embeddings(forwardOf(context), context.inputs as BatchOf<tf.Tensor> & EmbeddingsOf<tf.Tensor>);
+/** Runs the model in a loss and returns its unit vectors, as `embeddings` does. */
+export const lossEmbeddings = (context: LossContext): tf.Tensor =>
+  embeddings(forwardOf(context), context.inputs as BatchOf<tf.Tensor> & EmbeddingFields<tf.Tensor>);
 
-/** The same outside a loss; with `draws` including dropout and noise as in training. Keeps no activations. */
-export function embedded(
+/** Runs the model outside a loss, without keeping activations. With `draws`, dropout and noise are those of training. */
+export function embedBatch(
   batch: Pick<LossContext, 'model' | 'grid' | 'inputs'>,
   draws: Draws | null,
 ): tf.Tensor {
   const parameters = adapterTensors(batch.model);
   const constants: tf.Tensor[] = [];
-  const units = embeddingsOf({
+  const units = lossEmbeddings({
     ...batch,
     options: {},
     parameters,
