@@ -289,7 +289,7 @@ const families: Record<string, Family> = {
 };
 
 for (const type of modelTypes.filter((each) => each !== 'llama')) {
-  const family = families[type] ?? { ...likeLlama, config: tinyConfigOf(type) };
+  const family: Family = families[type] ?? { ...likeLlama, config: tinyConfigOf(type) };
   const encodes = family.line === embeddings.line;
   const task_type = encodes ? 'FEATURE_EXTRACTION' : type === 't5' ? 'SEQ_2_SEQ_LM' : 'CAUSAL_LM';
   const rows = Object.entries(onArchitecture(family)).filter(
