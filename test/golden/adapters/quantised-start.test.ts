@@ -10,7 +10,7 @@ import { train } from '@graft/peft-core';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type HostTensor, openBaseModel, readAdapter, writeModelFolder } from '@graft/peft-core/files';
 import { outlineOf } from '@graft/peft-core/outlines';
-import { dequantised } from '../../../packages/peft-core/src/weights/dequantised.ts';
+import { dequantised } from '../../../packages/peft-core/src/weights/base-storage.ts';
 import { runPythonJson } from '../../../scripts/golden/environment/run-python.ts';
 import { trainingPlan } from '../../../scripts/golden/training-plan.ts';
 import { writeExamples } from '../fixtures/example-data.ts';

@@ -1,3 +1,4 @@
+import { decoders as families } from '../../../packages/peft-core/src/outlines/decoders.ts';
 import {
   decoder,
   decoderNames,
@@ -16,7 +17,7 @@ import type { ArchitectureRow } from './architecture-row.ts';
 
 export type { ArchitectureRow };
 
-const decoders: ArchitectureRow[] = [
+const listedDecoders: ArchitectureRow[] = [
   {
     name: 'llama',
     task: 'CAUSAL_LM',
@@ -334,6 +335,14 @@ const decoders: ArchitectureRow[] = [
   },
   ...stateSpaceRows,
 ];
+
+/** Decoders with the fields and names of llama. */
+const likeLlama = Object.entries(families).flatMap(([type, { textGguf }]): ArchitectureRow[] =>
+  textGguf || listedDecoders.some(({ config }) => config.model_type === type)
+    ? []
+    : [{ name: type, task: 'CAUSAL_LM', config: { ...decoder, model_type: type }, names: decoderNames }],
+);
+const decoders = [...listedDecoders, ...likeLlama];
 
 const llama = { config: { ...decoder, model_type: 'llama' }, names: decoderNames };
 const otherDecoders = decoders.filter(({ config }) => config.model_type !== 'llama');

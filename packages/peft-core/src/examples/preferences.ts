@@ -1,5 +1,9 @@
+import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
+import type { Objective } from '../objectives/objective.ts';
+import { permutation, Random } from '../random.ts';
 import { promptTargets } from './batches/example-size.ts';
+import type { TrainingData } from './training-data.ts';
 import { NO_TARGET, type Sequence, type TrainingExample } from './training-example.ts';
 
 /** The labels of judged completions, of which training needs both. */
@@ -73,4 +77,41 @@ function answered(asked: Sequence, { ids, targets }: Sequence, maxSeqLength: num
     own[t] = target === NO_TARGET ? NO_TARGET : whole[t + 1]!;
   }
   return { ids: whole.subarray(0, -1), targets: own };
+}
+
+/** The examples with what the objective adds to them. Throws `data_unfit_for_task`. */
+export function examplesFor(
+  data: TrainingData,
+  { isUnpaired, method }: Objective,
+  { batch_size: size, max_seq_length: length, seed }: ResolvedTraining,
+): TrainingData {
+  if (!isUnpaired) return data;
+  const unfit = (message: string) =>
+    new GraftError('data_unfit_for_task', message, { param: 'training_file' });
+  const isPair = ({ sequences }: TrainingExample) => sequences.length > 1;
+  if (data.mixed && data.training.some(isPair))
+    throw unfit(
+      `the method ${method} takes pairs apart, which mix_strategy does not allow; use one training file, or lines of {"prompt", "completion", "label"}`,
+    );
+  const judged = (examples: readonly TrainingExample[]) => {
+    const all = unpaired(examples);
+    if (data.mixed) return withOtherCompletions(all, size, length);
+    const order = Array.from(permutation(all.length, new Random(seed, 'groups')), (i) => all[i]!);
+    return withOtherCompletions(order, size, length);
+  };
+  const training = judged(data.training);
+  const labels = new JudgedLabels(method);
+  for (const example of training) labels.add(example);
+  labels.check();
+  // Validation files are measured apart, so none lends a completion to another.
+  let first = 0;
+  const counts = data.validationSets?.map(({ examples }) => examples) ?? [data.validation.length];
+  const parts = counts.map((count) => {
+    const own = data.validation.slice(first, first + count);
+    first += count;
+    return withOtherCompletions(unpaired(own), size, length);
+  });
+  const validationSets =
+    data.validationSets?.map((set, i) => ({ ...set, examples: parts[i]!.length })) ?? null;
+  return { ...data, training, validation: parts.flat(), validationSets };
 }

@@ -141,6 +141,8 @@ test('estimates are upper bounds, and those of large files within 2 %', async ()
     ['whole-head', 'gguf', { dtype: 'q4_k_m' }],
     ['magnitudes', 'ollama', { dtype: 'f16' }],
   ];
+  for (const { name } of exportFormats)
+    if (!cases.some(([, tried]) => tried === name)) cases.push(['plain', name, {}]);
   for (const [i, [name, format, given]] of cases.entries()) {
     const row = exportFormat(format);
     const { config } = await readAdapter(at(name));

@@ -7,14 +7,15 @@ import { openBaseModel } from '../files.ts';
 import { buildGenerationProgram } from '../generate/served-models.ts';
 import { limitsFor, OneSequence } from '../generate/testing/one-sequence.ts';
 import { scoreTexts } from '../index.ts';
-import { tinyFamilies } from '../testing/tiny-families.ts';
+import { decoders as families } from '../outlines/decoders.ts';
+import { tinyConfigOf, tinyFamilies } from '../testing/tiny-families.ts';
 import { tinyConfig, writeTinyModel } from '../testing/tiny-model.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
 
-/** Fields of config.json for every decoder, with windows shorter than the sequence below. */
+/** Fields of config.json, with windows shorter than the sequence below. */
 const decoders: Record<string, Record<string, unknown>> = {
-  llama: {},
+  llama: { model_type: 'llama' },
   mistral: { model_type: 'mistral', sliding_window: 5, tie_word_embeddings: false },
   'qwen2, a window in its second layer': {
     model_type: 'qwen2',
@@ -51,8 +52,6 @@ const decoders: Record<string, Record<string, unknown>> = {
     residual_multiplier: 0.4,
     logits_scaling: 2,
   },
-  qwen3_5_text: tinyFamilies.qwen3_5_text,
-  olmo2: { model_type: 'olmo2' },
   'olmo3, a window in its first layer': {
     model_type: 'olmo3',
     sliding_window: 7,
@@ -76,9 +75,7 @@ const decoders: Record<string, Record<string, unknown>> = {
     mlp_only_layers: [0],
     norm_topk_prob: true,
   },
-  'gpt_oss, a window in its first layer': tinyFamilies.gpt_oss,
   gpt2: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4, n_positions: 256 },
-  'qwen3_next, experts in its first layer': tinyFamilies.qwen3_next,
   qwen3_5_moe_text: { ...tinyFamilies.qwen3_next, model_type: 'qwen3_5_moe_text' },
   'granitemoehybrid, experts': tinyFamilies.granitemoehybrid,
   'granitemoehybrid, without experts, rotated, two groups': {
@@ -88,6 +85,11 @@ const decoders: Record<string, Record<string, unknown>> = {
     mamba_n_groups: 2,
   },
 };
+/** Text decoders as in `testing/tiny-families.ts`, where no row above has another form of them. */
+const others = Object.entries(families).flatMap(([type, { textGguf }]) =>
+  textGguf || Object.values(decoders).some(({ model_type }) => model_type === type) ? [] : [type],
+);
+for (const type of others) decoders[type] = tinyConfigOf(type);
 const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 256);
 
 let root: string;

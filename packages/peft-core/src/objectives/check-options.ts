@@ -1,19 +1,19 @@
 import { GraftError } from '../errors.ts';
 import { EVAL_LOSS, isSetMetric, metricOfSet, setMetric } from './metrics.ts';
 import type { Objective } from './objective.ts';
-import { objectiveOf } from './objectives.ts';
+import { type ListedObjective, objectiveOf } from './objectives.ts';
 
 /**
- * `sets`: the names of validation files. Throws GraftError `invalid_training_option` for options of `training` that do not apply to the objective of the method on lines of
- * this format, and `unsupported_method` if the method does not train on them.
+ * Returns the objective of the method on lines of this format. `sets`: the names of validation files. Throws GraftError `invalid_training_option` for options of `training` that do not apply to it, and `unsupported_method` if the method does not train on them.
  */
 export function checkObjectiveOptions(
   training: { metric_for_best_model?: string } & Record<string, unknown>,
   format: string,
   method: string | null = null,
   sets: readonly string[] = [],
-): void {
-  const { metrics, examples, refuses = {} }: Objective = objectiveOf(format, method);
+): ListedObjective {
+  const objective = objectiveOf(format, method);
+  const { metrics, examples, refuses = {} }: Objective = objective;
   const { metric_for_best_model: best = EVAL_LOSS } = training;
   const measured = metricOfSet(best, sets) ?? best;
   if (measured !== EVAL_LOSS && isSetMetric(best) && measured === best)
@@ -29,6 +29,7 @@ export function checkObjectiveOptions(
       `${best} is not measured of ${examples ?? `${format} examples`}; use ${EVAL_LOSS}`,
     );
   for (const [option, why] of Object.entries(refuses)) if (training[option]) throw invalid(option, why);
+  return objective;
 }
 
 function invalid(option: string, message: string): GraftError {

@@ -108,9 +108,7 @@ test('the method is named where it is not the default of the format', () => {
     message:
       'method.type: "dpo" does not train on lines of the format chat; use supervised, or a file with lines of the format preference',
   });
-  assert.throws(() => objectiveOf('preference', 'supervised'), {
-    message: /use dpo or orpo or simpo or kto/,
-  });
+  assert.throws(() => objectiveOf('preference', 'supervised'), { message: /use dpo or orpo or / });
   assert.equal(objectiveOf('preference').name, 'dpo');
   assert.equal(objectiveOf('unpaired_preference').name, 'kto');
   checkMethodTask('supervised', 'SEQ_CLS');

@@ -7,7 +7,6 @@ import {
   type DenseNetwork,
   keptByNorms,
   LAYER_TABLE,
-  type LayerInputs,
   layerNumbers,
 } from './decoder-modules.ts';
 import type { SparseNetwork } from './experts.ts';
@@ -16,7 +15,6 @@ import type { GgufFamily } from './gguf/gguf-family.ts';
 import {
   type DefaultTargets,
   isClassifier,
-  type LayerAttention,
   type ModelOutline,
   OutlineBuilder,
   type Recurrence,
@@ -114,40 +112,32 @@ export interface DecoderRow
   /** The weights of norms are stored as differences from 1. */
   shiftedNorms?: true;
   queryKeyNorms?: 'head' | 'projection';
-  /** Queries, keys and values come from one module `qkv_proj`, gate and up from one module `gate_up_proj`. */
-  fused?: true;
-  /** Default: `mlp` with `gate_proj`, `up_proj` and `down_proj`. */
-  dense?: DenseNetwork;
-  /** As in `BodyForm`. */
-  attentionLast?: true;
-  outputGate?: true;
-  sinks?: true;
   /** The layers with a state in the place of attention; null: there is none. */
   recurrence?(config: RawConfig, fields: ConfigFields): Recurrence | null;
   /** The field with the activation's name; absent: `hidden_act`. */
   activationField?: string;
-  /** The field with the dropout of each sublayer's output; absent: it has none. */
-  residualDropoutField?: string;
   /** The attention window of each layer; absent: unlimited. */
   windows?(config: RawConfig, fields: ConfigFields): (layer: number) => number | null;
   /** The fields of the rotations and the index of each layer's rotation; absent: one for all layers. */
   ropes?(config: RawConfig, fields: ConfigFields): { each: RopeFields[]; of(layer: number): number | null };
   /** The factors that differ from 1, and from `headSize^(-1/2)` for scores. */
   factors?(config: RawConfig, fields: ConfigFields): Partial<Factors>;
-  queryGrowth?(config: RawConfig): DecoderOutline['queryGrowth'];
   sparse?(config: RawConfig, fields: ConfigFields): SparseNetwork | null;
-  /** Keys and values by layer; absent: `num_key_value_heads` heads of `head_dim` in each. */
-  attention?(config: RawConfig, fields: ConfigFields): (layer: number) => LayerAttention;
-  /** The layers without `v_proj`, whose keys are also their values; absent: none. */
-  valuesAreKeys?(config: RawConfig, fields: ConfigFields): (layer: number) => boolean;
-  valueNorms?: true;
-  layerInputs?(config: RawConfig, fields: ConfigFields): LayerInputs | null;
-  layerScalars?: true;
-  /** The width of the feed-forward network by layer; absent: `intermediate_size`. */
-  inner?(config: RawConfig, fields: ConfigFields): (layer: number) => number;
-  /** As `ModelOutline.logitCap`. */
-  logitCap?(config: RawConfig, fields: ConfigFields): number | null;
+  /** What the family's layers have beside those of Llama. */
+  layers?(config: RawConfig, fields: ConfigFields): OwnLayers;
 }
+
+/**
+ * Parts of layers that few families have; by default keys and values have `num_key_value_heads` heads, and the network `mlp` has three
+ * modules of `intermediate_size`.
+ */
+export type OwnLayers = Partial<
+  Omit<BodyForm, keyof Omit<ModelOutline, 'attentionOf'> | 'prefix' | 'norms' | 'queryKeyNorms' | 'sparse'> &
+    Pick<DecoderOutline, 'queryGrowth' | 'logitCap'> & {
+      /** Rate for each sublayer's output. */
+      residualDropout: number;
+    }
+>;
 
 /** `module`: path of the decoder in a model of several parts, such as `language_model`. */
 type DecoderFamily = Family<DecoderOutline> & DecoderRow & { module?: string };
@@ -231,7 +221,6 @@ const TEXT_MODULE = 'language_model';
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 
 const plainNetwork: DenseNetwork = { module: 'mlp', gateAndUp: ['gate_proj', 'up_proj'], down: 'down_proj' };
-const fusedNetwork: DenseNetwork = { module: 'mlp', gateAndUp: ['gate_up_proj'], down: 'down_proj' };
 
 /**
  * Reads config.json (transformers 4 and 5). Names are those of transformers' …ForCausalLM, …ForSequenceClassification and
@@ -257,11 +246,10 @@ function decoderOutline(
   if (D % 2 !== 0) fields.fault('head_dim must be even');
   const everywhere = { kvHeads, headSize: D, keysFrom: null };
   const inner = fields.size('intermediate_size');
-  const cap = family.logitCap?.(raw, fields) ?? null;
   const factors = family.factors?.(raw, fields);
   const ropes = family.ropes?.(raw, fields) ?? { each: [ropeFields(raw)], of: () => 0 };
-  const residual = family.residualDropoutField;
   const recurrence = family.recurrence?.(raw, fields) ?? null;
+  const { residualDropout = 0, ...ownLayers } = family.layers?.(raw, fields) ?? {};
   const common = {
     ...fromFamily(family),
     prefix:
@@ -280,20 +268,21 @@ function decoderOutline(
     normShift: family.shiftedNorms ? (1 as const) : (0 as const),
     norms: normNames[family.norms ?? 'before'],
     queryKeyNorms: family.queryKeyNorms ?? null,
-    fused: family.fused ?? false,
-    outputGate: family.outputGate ?? false,
-    sinks: family.sinks ?? false,
-    attentionOf: family.attention?.(raw, fields) ?? (() => everywhere),
-    valuesAreKeys: family.valuesAreKeys?.(raw, fields) ?? (() => false),
-    valueNorms: family.valueNorms ?? false,
-    layerInputs: family.layerInputs?.(raw, fields) ?? null,
-    layerScalars: family.layerScalars ?? false,
-    ...(cap === null ? {} : { logitCap: cap }),
+    fused: false,
+    outputGate: false,
+    sinks: false,
+    attentionOf: () => everywhere,
+    valuesAreKeys: () => false,
+    valueNorms: false,
+    layerInputs: null,
+    layerScalars: false,
     inner,
-    innerOf: family.inner?.(raw, fields) ?? (() => inner),
+    innerOf: () => inner,
+    dense: plainNetwork,
+    attentionLast: false,
+    queryGrowth: null,
+    ...ownLayers,
     ...(recurrence && { recurrence }),
-    dense: family.dense ?? (family.fused ? fusedNetwork : plainNetwork),
-    attentionLast: family.attentionLast ?? false,
     activation: fields.choice(family.activationField ?? 'hidden_act', GATES, 'silu'),
     factors: {
       scores: factors?.scores ?? 1 / Math.sqrt(D),
@@ -303,10 +292,9 @@ function decoderOutline(
       logits: factors?.logits ?? 1,
     },
     embeddingFactor: factors?.embedding ?? 1,
-    queryGrowth: family.queryGrowth?.(raw) ?? null,
     dropout: {
       attention: fields.probability('attention_dropout', 0),
-      residual: residual === undefined ? 0 : fields.probability(residual, 0),
+      residual: residualDropout,
       classifier: fields.probability('classifier_dropout', fields.probability('hidden_dropout', 0.1)),
     },
     window: family.windows?.(raw, fields) ?? (() => null),

@@ -34,8 +34,9 @@ export function adapterLabels(base: BaseModel, adapter: Adapter): string[] | nul
 function countedLabels(base: BaseModel, adapter: Adapter): string[] | null {
   const task = adapter.config.task_type;
   if (!isClassifier(task)) return null;
+  const head = headWeight(adapter);
   const own = ownLabels(base.config, task);
-  const count = headWeight(adapter)?.shape[0] ?? own?.length;
+  const count = head?.shape[0] ?? own?.length;
   if (count === undefined || own?.length === count) return own;
   return unnamedLabels(count);
 }

@@ -108,3 +108,7 @@ export const tinyFamilies = {
     pad_token_id: 258,
   },
 } as const;
+
+/** Fields of a tiny model of this type: those above, or for a family that has the fields of llama none but its type. */
+export const tinyConfigOf = (modelType: string): Record<string, unknown> =>
+  tinyFamilies[modelType as keyof typeof tinyFamilies] ?? { model_type: modelType };

@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { readSentencePrompts, type SentencePrompts, trainedPrompts } from '../base-model/sentence-prompts.ts';
 import { isQuantised } from '../config/index.ts';
 import { type WrittenFile, writeAdapter } from '../files.ts';
-import { objectiveFor } from '../objectives/objectives.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
 import { systemCode } from './checkpoints/durable-files.ts';
 import { folderOfStep } from './checkpoints/manifest.ts';
+import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
 import { evaluate, type Measurement } from './evaluation.ts';
 import { peakMemory } from './machine/peak-memory.ts';
 import type { TrainingRun } from './open-run.ts';
@@ -84,6 +83,30 @@ export async function* snapshot(
   };
 }
 
+/** Writes a checkpoint if enough steps or seconds have passed. */
+export async function* dueCheckpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoint'>> {
+  const { step, kept } = run;
+  const { checkpoint_steps: steps, checkpoint_seconds: seconds } = run.options.training;
+  // Jobs of earlier versions have no checkpoint_seconds; the comparison with NaN is then false.
+  if (step % steps === 0 || performance.now() - kept.at >= seconds * 1000) yield* checkpoint(run);
+}
+
+/** Writes a checkpoint, unless one of this step exists already. */
+export async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoint'>> {
+  const { step, trainedTokens, built, identity, log, options } = run;
+  if (!options.checkpoints || step === run.kept.step) return;
+  const state = built.program.read([...built.state]) as Map<string, Float32Array>;
+  if (run.bestAdapter && run.best.best?.step !== step) state.set(BEST_ADAPTER, run.bestAdapter);
+  const written = await writeCheckpoint(
+    options.checkpoints.dir,
+    { step, trainedTokens, state, series: log.series, references: run.references },
+    built.model.layout,
+    identity,
+  );
+  run.kept = { step, at: performance.now() };
+  yield { type: 'checkpoint', step, ...written };
+}
+
 /** Measures the model to publish, unless the last measurement is of it, and writes the adapter's files. */
 export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   const { options, setup, measuring, built, trainedTokens, finalLoss } = run;
@@ -142,14 +165,6 @@ function validationOf({ measuring, measurement }: TrainingRun): Measurement | nu
 
 const finite = (loss: number | undefined) => (Number.isFinite(loss) ? loss! : null);
 
-/** The prompts by which texts are embedded with the adapter; null: none, or the adapter is of another task. */
-async function promptsOf({ options, setup }: TrainingRun): Promise<SentencePrompts | null> {
-  const { promptColumns } = objectiveFor(options.peft.task_type, setup.data.format, options.method);
-  if (!promptColumns) return null;
-  const base = await readSentencePrompts(options.base.path);
-  return trainedPrompts(base, options.training.prompts, promptColumns);
-}
-
 /** Writes the files of the adapter that the program holds, which is that of `step`. */
 async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
   const { options, setup, built, log, baseDigest } = run;
@@ -162,7 +177,7 @@ async function writeFiles(run: TrainingRun, folder: string, step: number): Promi
     baseDigest,
     labels: setup.data.labels,
     chatTemplate: options.training.chat_template ?? null,
-    sentencePrompts: await promptsOf(run),
+    sentencePrompts: setup.sentencePrompts,
     card: {
       steps: step,
       trainedTokens: tokens[step - 1]!,

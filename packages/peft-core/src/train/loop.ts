@@ -1,9 +1,8 @@
 import { type BatchPlan, tokensPerEpoch } from '../examples/index.ts';
 import { countOf } from '../tuners/file-tensors.ts';
 import { constantParameters } from '../tuners/trained-parameters.ts';
-import { adviceOf } from './advice/advice.ts';
-import { BEST_ADAPTER, writeCheckpoint } from './checkpoints/write-checkpoint.ts';
-import { evaluation, finishRun, snapshot } from './finish-run.ts';
+import { advice } from './advice/advice.ts';
+import { checkpoint, dueCheckpoint, evaluation, finishRun, snapshot } from './finish-run.ts';
 import { readInputs } from './input-pass/input-pass.ts';
 import { resetPeakMemory } from './machine/peak-memory.ts';
 import { meetRequirements } from './machine/requirements.ts';
@@ -35,8 +34,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     const { plan } = run;
     const end = Math.min(plan.steps, options.until ?? plan.steps);
     yield startRecord(run);
-    yield* reported(readInputs(run), signal);
-    yield* reported(compareWithReference(run), signal);
+    yield* reported(firstPasses(run), signal);
     yield* advice(run);
 
     // A resumed run may have run out of patience already, if its process ended before it had written the files.
@@ -55,7 +53,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       if (isEvaluated) yield* evaluation(run);
       yield* advice(run);
       yield* snapshot(run, isEvaluated);
-      if (!last && isCheckpointDue(run)) yield* checkpoint(run);
+      if (!last) yield* dueCheckpoint(run);
     }
 
     // The last checkpoint is written before the adapter's files, so a crash while they are written loses nothing.
@@ -113,54 +111,23 @@ function sharingOf(
 /** Milliseconds between records of a pass before the first step. */
 const REPORT_MS = 1000;
 
-/** The progress of a pass, from time to time, and its last record. Drops the rest of the pass if the job is to stop: the loop ends before its first step. */
-async function* reported<Progress extends RecordOf<'inputs' | 'reference'>>(
-  pass: AsyncGenerator<Progress> | Generator<Progress>,
+/** The passes over the data before the first step. */
+async function* firstPasses(run: TrainingRun): AsyncGenerator<RecordOf<'inputs' | 'reference'>> {
+  yield* readInputs(run);
+  yield* compareWithReference(run);
+}
+
+/** The progress of passes, from time to time, and the last record of each. Drops what is left of them if the job is to stop: the loop ends before its first step. */
+async function* reported(
+  passes: ReturnType<typeof firstPasses>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Progress> {
+): ReturnType<typeof firstPasses> {
   let said = performance.now();
-  for await (const record of pass) {
+  for await (const record of passes) {
     const isLast = record.type === 'inputs' ? record.ended : record.done === record.of;
     if (!isLast && signal?.aborted) return;
     if (!isLast && performance.now() - said < REPORT_MS) continue;
     said = performance.now();
     yield record;
   }
-}
-
-/** Advice for the findings since the last call. */
-function* advice({ options, plan, setup, found }: TrainingRun): Generator<RecordOf<'advice'>> {
-  const { stepsPerEpoch } = plan;
-  const run = {
-    stepsPerEpoch,
-    model: setup.architecture,
-    objective: setup.objective,
-    continues: Boolean(options.initialAdapter),
-  };
-  for (const finding of found.splice(0))
-    yield { type: 'advice', ...adviceOf(finding, options.peft, options.training, run) };
-}
-
-function isCheckpointDue({ step, kept, options: { training } }: TrainingRun): boolean {
-  // Jobs of earlier versions have no checkpoint_seconds; the comparison with NaN is then false.
-  return (
-    step % training.checkpoint_steps === 0 ||
-    performance.now() - kept.at >= training.checkpoint_seconds * 1000
-  );
-}
-
-/** Writes a checkpoint, unless one of this step exists already. */
-async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoint'>> {
-  const { step, trainedTokens, built, identity, log, options } = run;
-  if (!options.checkpoints || step === run.kept.step) return;
-  const state = built.program.read([...built.state]) as Map<string, Float32Array>;
-  if (run.bestAdapter && run.best.best?.step !== step) state.set(BEST_ADAPTER, run.bestAdapter);
-  const written = await writeCheckpoint(
-    options.checkpoints.dir,
-    { step, trainedTokens, state, series: log.series, references: run.references },
-    built.model.layout,
-    identity,
-  );
-  run.kept = { step, at: performance.now() };
-  yield { type: 'checkpoint', step, ...written };
 }

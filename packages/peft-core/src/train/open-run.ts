@@ -9,7 +9,6 @@ import {
 import { columnsOfSet, metricColumns } from '../objectives/metrics.ts';
 import { namedMethod } from '../objectives/objectives.ts';
 import { sha256 } from '../sha256.ts';
-import { attach } from '../tuners/registry.ts';
 import { CurveWatch, type Finding } from './advice/curve-watch.ts';
 import { BestModel } from './best-model.ts';
 import { makeFolder } from './checkpoints/durable-files.ts';
@@ -71,18 +70,18 @@ export async function openRun(
 ): Promise<TrainingRun> {
   const { base, training, peft, checkpoints } = options;
   const { architecture, objective, classWeights, data, computation } = setup;
+  const baseDigest = await base.digest();
+  const identity = identityOf(options, data, baseDigest);
   const plan = planTraining(data.training, training, setup.layout, data.mixed);
   const measuring = planMeasured(data, training, setup.layout, options.verify);
-  const baseDigest = await base.digest();
   // An adapter's files hold an encoder's output, not the encoder. Without an encoder both forms are equal and share a program.
-  const encodes = attach(peft, architecture, 'trained').derive !== undefined;
   const built = await warm.open(
     {
       architecture,
       objective,
       ...computation,
       peft,
-      form: encodes && !options.initialAdapter ? 'trained' : 'folded',
+      form: setup.encodes && !options.initialAdapter ? 'trained' : 'folded',
       training,
       classWeights,
       grid: plan.shape,
@@ -93,7 +92,6 @@ export async function openRun(
     { base, baseDigest, labels: data.labels },
     options.sharesBase,
   );
-  const identity = identityOf(options, data, baseDigest);
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
   const { checkpoint, passedOver } = await loadCheckpoint(

@@ -1,33 +1,31 @@
 import { usesGraftKernels } from '@graft/tf-graph';
+import { readSentencePrompts, type SentencePrompts, trainedPrompts } from '../base-model/sentence-prompts.ts';
 import { GraftError } from '../errors.ts';
 import {
   type BatchLayout,
   cheapestOnStock,
   classWeightsOf,
-  JudgedLabels,
+  examplesFor,
   readTrainingData,
   type SequenceLayout,
   type TrainingData,
   type TrainingExample,
-  unpaired,
-  withOtherCompletions,
 } from '../examples/index.ts';
 import { sequencePooling } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
-import type { Implementation } from '../nn/computation.ts';
 import { checkObjectiveOptions } from '../objectives/check-options.ts';
 import type { Objective } from '../objectives/objective.ts';
-import { type ObjectiveName, objectiveFor } from '../objectives/objectives.ts';
+import type { ObjectiveName } from '../objectives/objectives.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
 import { readAdapterFor } from '../peft-model/adapter-fit.ts';
-import { permutation, Random } from '../random.ts';
 import { loadTokenizerWith } from '../text/index.ts';
 import { checkAgainstModel, checkFilesAgainstModel } from '../tuners/check.ts';
 import { invocationOf, leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
+import type { Attachment } from '../tuners/tuner.ts';
 import { baseStorage } from '../weights/base-storage.ts';
 import { lossOptions } from './objectives/losses.ts';
 import { effectivePrecision } from './precision.ts';
@@ -52,6 +50,10 @@ export interface TrainingSetup {
   >;
   /** True if examples are compared with the model as it was before training: preferences, unless reference_free. */
   needsReference: boolean;
+  /** The prompts by which texts are embedded with the adapter; null: none, or the adapter is of another task. */
+  sentencePrompts: SentencePrompts | null;
+  /** True if an encoder derives what the adapter's files hold from the trained parameters. */
+  encodes: boolean;
 }
 
 /** Throws faults of the data, those of `checkAgainstModel`, and those of reading the adapter that training starts from. */
@@ -77,7 +79,6 @@ export async function setUpTraining(
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
   check(peft, base.config, base.tensors);
   const startLabels = await labelsOfStart(options);
-  const { method } = options;
   const read =
     options.data ??
     (await readTrainingData({
@@ -86,10 +87,15 @@ export async function setUpTraining(
       modelConfig: base.config,
       headLabels: startLabels,
     }));
+  const sets = read.validationSets?.map(({ name }) => name) ?? [];
+  const objective: Objective & { name: ObjectiveName } = checkObjectiveOptions(
+    training,
+    read.format,
+    options.method,
+    sets,
+  );
   // Data that trials of a sweep share is what the objective needs already.
-  const data = options.data ?? examplesFor(read, objectiveFor(task, read.format, method), training);
-  const sets = data.validationSets?.map(({ name }) => name) ?? [];
-  checkObjectiveOptions(training, data.format, method, sets);
+  const data = options.data ?? examplesFor(read, objective, training);
   checkMeasured(training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
@@ -97,32 +103,33 @@ export async function setUpTraining(
       `the adapter to continue has ${startLabels.length} classes (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
       { param: 'training_file' },
     );
-  const {
-    name: objective,
-    hasLabelSets = false,
-    learnsPrompts = false,
-    isUnpaired: keepsBatches = false,
-    passes,
-  } = objectiveFor(task, data.format, method);
+  const { hasLabelSets = false, learnsPrompts = false, isUnpaired: keepsBatches = false } = objective;
   const problemType = hasLabelSets ? { problem_type: 'multi_label_classification' } : {};
   const config = data.labels ? { ...withLabels(base.config, data.labels), ...problemType } : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
   const invocation = invocationOf(peft);
-  const whyNever = unshareable(architecture, data, options);
+  const attachment = attach(peft, architecture, 'trained');
+  const whyNever = unshareable(architecture, data, options, attachment);
   const implementation = usesGraftKernels() ? 'kernels' : 'stock';
-  const arrangement = arrangementFor(implementation, whyNever, () =>
-    cheapestOnStock(
-      data.training,
-      training,
-      { virtualTokens, vocabularySize, learnsPrompts, keepsBatches, invocation },
-      data.mixed,
-    ),
-  );
+  // Kernels process a list of positions directly.
+  let arrangement: BatchLayout = implementation === 'kernels' ? 'flat' : 'grid';
+  if (whyNever === null)
+    arrangement =
+      implementation === 'kernels'
+        ? 'shared'
+        : cheapestOnStock(
+            data.training,
+            training,
+            { virtualTokens, vocabularySize, learnsPrompts, keepsBatches, invocation },
+            data.mixed,
+          );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
   const { pooling, includePrompt } = await sequencePooling(base.path, architecture);
+  const { promptColumns } = objective;
+  const basePrompts = promptColumns ? await readSentencePrompts(base.path) : null;
   const layout = {
     virtualTokens,
     vocabularySize,
@@ -140,83 +147,34 @@ export async function setUpTraining(
     architecture,
     config,
     data,
-    objective,
+    objective: objective.name,
     classWeights: classWeightsOf(training.class_weights, data),
     layout,
     whyNotShared,
     computation: {
       classes: layout.classes,
-      options: lossOptions(objective, training),
+      options: lossOptions(objective.name, training),
       storage: baseStorage(training.base_dtype, precision),
       precision,
       implementation,
       retrieves: training.mini_batch_size !== undefined,
     },
-    needsReference: passes.includes('reference') && training.preference?.reference_free !== true,
+    needsReference: objective.passes.includes('reference') && training.preference?.reference_free !== true,
+    sentencePrompts: promptColumns ? trainedPrompts(basePrompts, training.prompts, promptColumns) : null,
+    encodes: attachment.derive !== undefined,
   };
-}
-
-/** Kernels process a list of positions directly; `onStock` returns the best arrangement without them where prefixes may be shared. */
-function arrangementFor(
-  implementation: Implementation,
-  whyNotShared: string | null,
-  onStock: () => BatchLayout,
-): BatchLayout {
-  const stock = implementation === 'stock';
-  if (whyNotShared === null) return stock ? onStock() : 'shared';
-  return stock ? 'grid' : 'flat';
-}
-
-/** The examples with what the objective adds to them. Throws `data_unfit_for_task`. */
-export function examplesFor(
-  data: TrainingData,
-  { isUnpaired, method }: Objective,
-  { batch_size: size, max_seq_length: length, seed }: TrainOptions['training'],
-): TrainingData {
-  if (!isUnpaired) return data;
-  const unfit = (message: string) =>
-    new GraftError('data_unfit_for_task', message, { param: 'training_file' });
-  const isPair = ({ sequences }: TrainingExample) => sequences.length > 1;
-  if (data.mixed && data.training.some(isPair))
-    throw unfit(
-      `the method ${method} takes pairs apart, which mix_strategy does not allow; use one training file, or lines of {"prompt", "completion", "label"}`,
-    );
-  const judged = (examples: readonly TrainingExample[]) => {
-    const all = unpaired(examples);
-    const order = data.mixed ? all : shuffled(all, new Random(seed, 'groups'));
-    return withOtherCompletions(order, size, length);
-  };
-  const training = judged(data.training);
-  const labels = new JudgedLabels(method);
-  for (const example of training) labels.add(example);
-  labels.check();
-  // Validation files are measured apart, so none lends a completion to another.
-  let first = 0;
-  const counts = data.validationSets?.map(({ examples }) => examples) ?? [data.validation.length];
-  const parts = counts.map((count) => {
-    const own = data.validation.slice(first, first + count);
-    first += count;
-    return withOtherCompletions(unpaired(own), size, length);
-  });
-  const validationSets =
-    data.validationSets?.map((set, i) => ({ ...set, examples: parts[i]!.length })) ?? null;
-  return { ...data, training, validation: parts.flat(), validationSets };
-}
-
-function shuffled<T>(all: readonly T[], random: Random): T[] {
-  return Array.from(permutation(all.length, random), (i) => all[i]!);
 }
 
 /** The reason why prefixes cannot be shared; null if all sequences with a common prefix compute the same for it. */
 function unshareable(
   architecture: Architecture,
   data: TrainingData,
-  { peft, training, sharesBeginnings = true }: Pick<TrainOptions, 'peft' | 'training' | 'sharesBeginnings'>,
+  { training, sharesBeginnings = true }: Pick<TrainOptions, 'training' | 'sharesBeginnings'>,
+  { drops, virtualTokens = 0, prefixLength = 0 }: Attachment,
 ): string | null {
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
   if (architecture.recurrence) return 'layers with a state carry it through each example';
-  const { drops, virtualTokens = 0, prefixLength = 0 } = attach(peft, architecture, 'trained');
   const { longOver = Number.POSITIVE_INFINITY } = architecture;
   if (training.max_seq_length + virtualTokens + prefixLength > longOver)
     return `a sequence of more than ${longOver} tokens has other rotary frequencies from its beginning on`;

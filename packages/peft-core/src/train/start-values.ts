@@ -7,7 +7,7 @@ import type { PeftModel } from '../peft-model/peft-model.ts';
 import { Random } from '../random.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { loadTokenizer } from '../text/index.ts';
-import { dequantised } from '../weights/dequantised.ts';
+import { dequantised } from '../weights/base-storage.ts';
 
 export interface StartOptions {
   seed: number;
@@ -29,12 +29,12 @@ export async function startValues(
   base: BaseModel,
   { seed, baseStorage = 'auto', initialAdapter, initialParameters }: StartOptions,
 ): Promise<Float32Array> {
-  if (initialAdapter) {
-    const adapter = await readAdapterFor(base, initialAdapter);
-    await checkBaseDigest(base, adapter);
-    return adapterValues(model, adapter.tensors);
+  if (initialAdapter || initialParameters) {
+    const stored = initialAdapter
+      ? await readCheckedAdapter(base, initialAdapter)
+      : await readParameters(initialParameters!);
+    return adapterValues(model, stored);
   }
-  if (initialParameters) return adapterValues(model, await readParameters(initialParameters));
   const values = new Map<string, Float32Array>();
   for (const [part, { name, init, shape }] of model.attachment!.parameters.entries()) {
     const random = new Random(seed, 'startValues', part);
@@ -44,9 +44,13 @@ export async function startValues(
     else if (init.kind === 'rows') {
       const encode = (text: string) => loadTokenizer(base.tokenizerFiles).encode(text);
       const table = await weightOf(init.parameter, random);
-      const rows = rowsOf(table, shape.at(-1)!, init.pick({ random, encode }));
+      const width = shape.at(-1)!;
+      const rows = init.pick({ random, encode });
       const { factor = 1 } = init;
-      values.set(name, factor === 1 ? rows : rows.map((value) => value * factor));
+      const own = new Float32Array(rows.length * width);
+      for (const [i, row] of rows.entries())
+        own.set(table.subarray(row * width, (row + 1) * width), i * width);
+      values.set(name, factor === 1 ? own : own.map((value) => value * factor));
     } else {
       const weights: Float32Array[] = [];
       for (const parameter of init.parameters) weights.push(await weightOf(parameter, random));
@@ -76,11 +80,10 @@ export async function startValues(
   }
 }
 
-function rowsOf(table: Float32Array, width: number, rows: number[]): Float32Array {
-  const chosen = new Float32Array(rows.length * width);
-  for (const [i, row] of rows.entries())
-    chosen.set(table.subarray(row * width, (row + 1) * width), i * width);
-  return chosen;
+async function readCheckedAdapter(base: BaseModel, folder: string): Promise<Map<string, HostTensor>> {
+  const adapter = await readAdapterFor(base, folder);
+  await checkBaseDigest(base, adapter);
+  return adapter.tensors;
 }
 
 /** Reads a file that uses PyTorch's names of a PEFT model's parameters; returns the tensors by their names in adapter files. */

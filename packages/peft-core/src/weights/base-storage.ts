@@ -3,7 +3,8 @@ import type { DType } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ModelOutline, ParameterSpec } from '../outlines/outline.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
-import { nf4Bytes } from './quantise/nf4.ts';
+import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
+import { dequantiseNf4, nf4Bytes, quantiseNf4 } from './quantise/nf4.ts';
 
 export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
 
@@ -63,6 +64,24 @@ export function storedWeights(
 /** The frozen weights of a program; with `withHead` also those of a task's head, which an adapter would otherwise provide. */
 export function frozenParameters(outline: ModelOutline, withHead: boolean): ParameterSpec[] {
   return outline.parameters.filter(({ fresh, unread }) => !unread && (withHead || fresh === undefined));
+}
+
+/**
+ * Returns a function that quantises and unpacks a base model's weight, by parameter name: its result is the float32 values that training
+ * on a base in `dtype` reads. Weights that are not quantised in such training are returned unchanged.
+ */
+export function dequantised(
+  outline: ModelOutline,
+  dtype: 'int8' | 'nf4',
+): (name: string, values: Float32Array) => Float32Array {
+  const stored = new Map(storedWeights(outline, dtype, false).map((weight) => [weight.name, weight]));
+  return (name, values) => {
+    const weight = stored.get(outline.aliases[name] ?? name);
+    if (weight?.storage === 'nf4') return dequantiseNf4(quantiseNf4(values), values.length);
+    if (weight?.storage !== 'int8') return values;
+    const { shape, transposed } = weight;
+    return dequantiseInt8(quantiseInt8(values, shape, transposed), shape, transposed);
+  };
 }
 
 /** One variable of a stored weight. Its name is the weight's name and the suffix. */

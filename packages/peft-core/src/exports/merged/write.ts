@@ -21,7 +21,7 @@ import { turnedBack } from '../../tensors/turned-experts.ts';
 import { loadTokenizer, withChatTemplate } from '../../text/index.ts';
 import { keysOf } from '../../tuners/registry.ts';
 import type { Merge } from '../../tuners/tuner.ts';
-import { dequantised } from '../../weights/dequantised.ts';
+import { dequantised } from '../../weights/base-storage.ts';
 import type { ExportWriter } from '../export-writer.ts';
 import type { MergedOptions } from './format.ts';
 

@@ -9,7 +9,7 @@ import { elementCount } from '../../tensors/tensor-source.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { fileTensorsFor } from '../../tuners/check.ts';
-import { dequantised } from '../../weights/dequantised.ts';
+import { dequantised } from '../../weights/base-storage.ts';
 import { type Generator, openGenerator } from '../generator.ts';
 import type { ServingLimits } from '../step.ts';
 import { cardBudget } from './card-budget.ts';

@@ -119,7 +119,7 @@ export const gptOss: DecoderRow = {
     const own = config.flag('attention_bias', true);
     return { qkv: own, output: own, mlp: false };
   },
-  sinks: true,
+  layers: () => ({ sinks: true }),
   windows: (config, fields) => windowsByType(config, fields, slidingByType(config, fields, allButEvery(2))),
   ropes(config) {
     const given = ropeFields(config);

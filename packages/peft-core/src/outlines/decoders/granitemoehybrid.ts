@@ -45,11 +45,13 @@ export const graniteMoeHybrid: DecoderRow = {
     const attention = config.flag('attention_bias');
     return { qkv: attention, output: attention, mlp: false };
   },
-  dense: { module: 'shared_mlp', gateAndUp: ['input_linear'], down: 'output_linear' },
-  attentionLast: true,
-  inner(_config, fields) {
+  layers(_, fields) {
     const width = fields.size('shared_intermediate_size');
-    return () => width;
+    return {
+      dense: { module: 'shared_mlp', gateAndUp: ['input_linear'], down: 'output_linear' },
+      attentionLast: true,
+      innerOf: () => width,
+    };
   },
   recurrence(config, fields) {
     const recurrence = stateSpaceRecurrence(config, fields);

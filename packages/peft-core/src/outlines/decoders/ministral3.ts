@@ -61,8 +61,9 @@ export const ministral3: DecoderRow = {
   bias: () => ({ qkv: false, output: false, mlp: false }),
   windows: oneWindow,
   ropes: (config) => ({ each: [ropeOfConfig(config)], of: () => 0 }),
-  queryGrowth(config) {
+  layers(config) {
     const { llama_4_scaling_beta: weight, original_max_position_embeddings: span } = ropeOfConfig(config);
-    return typeof weight === 'number' && typeof span === 'number' ? { weight, span } : null;
+    const grows = typeof weight === 'number' && typeof span === 'number';
+    return { queryGrowth: grows ? { weight, span } : null };
   },
 };

@@ -68,8 +68,11 @@ export const phi3: DecoderRow = {
     },
   },
   bias: () => ({ qkv: false, output: false, mlp: false }),
-  fused: true,
-  residualDropoutField: 'resid_pdrop',
+  layers: (_, fields) => ({
+    fused: true,
+    dense: { module: 'mlp', gateAndUp: ['gate_up_proj'], down: 'down_proj' },
+    residualDropout: fields.probability('resid_pdrop', 0),
+  }),
   windows: oneWindow,
   ropes(config) {
     const { rope_type, type, ...fields } = ropeFields(config);

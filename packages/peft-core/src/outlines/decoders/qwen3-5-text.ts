@@ -34,7 +34,7 @@ export const qwen35Text: DecoderRow = {
   },
   shiftedNorms: true,
   queryKeyNorms: 'head',
-  outputGate: true,
+  layers: () => ({ outputGate: true }),
   recurrence: deltaRecurrence,
   ropes(config) {
     const partial_rotary_factor = config.partial_rotary_factor ?? 0.25;

@@ -1,7 +1,7 @@
 import { methodOf, type PeftConfig, type ResolvedTraining } from '../../config/index.ts';
 import type { Objective } from '../../objectives/objective.ts';
-import { type ObjectiveName, objectives } from '../../objectives/objectives.ts';
-import type { RatedModel } from '../../tuners/method.ts';
+import { objectives } from '../../objectives/objectives.ts';
+import type { TrainingRun } from '../open-run.ts';
 import type { ReportOf } from '../reports.ts';
 import type { Finding, LossFinding, PreferenceFinding } from './curve-watch.ts';
 
@@ -10,20 +10,20 @@ export type Advice = Omit<ReportOf<'advice'>, 'type'>;
 
 const isOfPreferences = (finding: Finding): finding is PreferenceFinding => 'value' in finding.to;
 
-export function adviceOf(
-  finding: Finding,
-  peft: PeftConfig,
-  training: ResolvedTraining,
-  run: { stepsPerEpoch: number; model: RatedModel; objective: ObjectiveName; continues: boolean },
-): Advice {
-  const objective: Objective = objectives[run.objective];
+/** Advice for the findings since the last call. */
+export function* advice({ options, plan, setup, found }: TrainingRun): Generator<ReportOf<'advice'>> {
+  const { peft, training } = options;
+  const objective: Objective = objectives[setup.objective];
   const isKnown = training.learning_rate === training.learning_rate_if_known;
-  const share = objective.rateShares?.[run.continues ? 'continued' : isKnown ? 'known' : 'fresh'];
-  const usual = methodOf(peft).learningRate(peft, run.model);
-  const automatic = share === undefined ? usual : Number((usual * share).toPrecision(2));
-  return isOfPreferences(finding)
-    ? preferenceAdvice(finding, training, { objective, automatic })
-    : lossAdvice(finding, peft, training, { ...run, automatic });
+  const share = objective.rateShares?.[options.initialAdapter ? 'continued' : isKnown ? 'known' : 'fresh'];
+  for (const finding of found.splice(0)) {
+    const usual = methodOf(peft).learningRate(peft, setup.architecture);
+    const automatic = share === undefined ? usual : Number((usual * share).toPrecision(2));
+    const own = isOfPreferences(finding)
+      ? preferenceAdvice(finding, training, { objective, automatic })
+      : lossAdvice(finding, peft, training, { stepsPerEpoch: plan.stepsPerEpoch, automatic });
+    yield { type: 'advice', ...own };
+  }
 }
 
 /** `automatic`: the learning rate of a job that leaves it to Graft. */

@@ -1,7 +1,6 @@
 /** Which checkpoints of a job are kept, and how the others are removed. Loads no TensorFlow. */
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { readWithRetry } from './durable-files.ts';
 import {
   type CheckpointCandidate,
   readManifest,
@@ -9,6 +8,7 @@ import {
   stepOfFolder,
   verifyCheckpoint,
 } from './manifest.ts';
+import { readWithRetry } from './read-checkpoint.ts';
 
 /** Number of intact checkpoints kept per job: more than one, because one may be damaged later. */
 const KEPT = 2;

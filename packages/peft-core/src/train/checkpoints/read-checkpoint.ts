@@ -1,8 +1,9 @@
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '../../errors.ts';
 import { readSafetensors } from '../../files.ts';
 import type { LayoutEntry } from '../../peft-model/adapter-layout.ts';
-import { readWithRetry, systemCode } from './durable-files.ts';
+import { systemCode } from './durable-files.ts';
 import {
   type CheckpointCandidate,
   InvalidCheckpoint,
@@ -76,6 +77,37 @@ export async function loadNewest<T>(
     }
   }
   return { checkpoint: null, passedOver };
+}
+
+// These codes describe the content of the disk. Any other code means that the disk, the network or its permissions are at fault.
+const answers = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
+
+/** Checks whether storage failed, so that a retry later or on another machine may succeed. */
+function isStorageFault(error: unknown): boolean {
+  const code = systemCode(error);
+  return code !== null && !answers.has(code);
+}
+
+/** Milliseconds before each retry of a failed read: about five seconds in total. */
+const patience = [100, 300, 1000, 3500];
+/** Number of retries for a missing file: a file just written by another machine may become visible with a delay. */
+const patienceForMissing = 2;
+
+/** Runs `read`, retries after storage faults and, briefly, for a missing file, and returns its result. Throws the last fault. */
+export async function readWithRetry<T>(
+  read: () => Promise<T>,
+  waits: readonly number[] = patience,
+): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await read();
+    } catch (error) {
+      const missing = systemCode(error) === 'ENOENT';
+      const tries = missing ? Math.min(patienceForMissing, waits.length) : waits.length;
+      if (failures >= tries || !(missing || isStorageFault(error))) throw error;
+      await sleep(waits[failures]);
+    }
+  }
 }
 
 /** Returns the manifest of an intact checkpoint. Throws `InvalidCheckpoint` for a checkpoint of another run. */

@@ -3,7 +3,6 @@ import { layoutOfBase } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
-import { attach } from '../../tuners/registry.ts';
 import type { BaseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { evaluate, type Measurement, type Metrics, planMeasured } from '../evaluation.ts';
@@ -78,7 +77,7 @@ export async function verifyAdapter(
       const values = prepared.written.values(model);
       hasMoved = async () => {
         // The files hold what is derived from the trained parameters, such as an encoder's output: they cannot be compared with start values.
-        if (attach(peft, setup.architecture, 'trained').derive) return true;
+        if (setup.encodes) return true;
         const start = await startValues(model, base, { ...options, ...starting });
         // Start values from the pass over the data set are not known here. They move only after the factors beside them, which start at zero.
         return values.some((value, i) => value !== start[i] && !Number.isNaN(start[i]));

@@ -1,7 +1,8 @@
 import { GraftError } from '../../../errors.ts';
 import type { ConfigFields } from '../../config-fields.ts';
-import type { DecoderRow, RawConfig } from '../../decoder.ts';
+import type { DecoderRow, OwnLayers, RawConfig } from '../../decoder.ts';
 import { allButEvery, slidingByType, windowsByType } from '../../decoder-layers.ts';
+import type { LayerInputs } from '../../decoder-modules.ts';
 import type { LayerAttention } from '../../outline.ts';
 import { PROPORTIONAL, type RopeFields } from '../../rope.ts';
 import { roundedTo } from '../../stored-type.ts';
@@ -101,6 +102,33 @@ function attention(config: RawConfig, fields: ConfigFields): (layer: number) => 
   return (layer) => ({ ...sizes(layer), keysFrom: layer < first ? null : lenderOf(layer) });
 }
 
+export function layersWithoutInputs(config: RawConfig, fields: ConfigFields): OwnLayers {
+  const isSliding = slides(config, fields);
+  const width = fields.size('intermediate_size');
+  const first = firstSharing(fields);
+  const sharesValues = fields.flag('attention_k_eq_v');
+  const widens = fields.flag('use_double_wide_mlp');
+  return {
+    attentionOf: attention(config, fields),
+    valuesAreKeys: (layer) => sharesValues && !isSliding(layer),
+    valueNorms: true,
+    layerScalars: true,
+    innerOf: (layer) => (widens && layer >= first ? 2 * width : width),
+    ...(config.final_logit_softcapping == null
+      ? {}
+      : { logitCap: fields.positive('final_logit_softcapping', 30) }),
+  };
+}
+
+function layerInputs(config: RawConfig, fields: ConfigFields): LayerInputs | null {
+  const width = fields.count('hidden_size_per_layer_input', 256);
+  if (width === 0) return null;
+  const vocabulary = fields.size('vocab_size_per_layer_input');
+  if (vocabulary < fields.size('vocab_size'))
+    fields.fault('vocab_size_per_layer_input must be at least vocab_size');
+  return { width, vocabulary, factor: roundedTo(config.dtype ?? config.torch_dtype, Math.sqrt(width)) };
+}
+
 /** `rope_parameters` of layers with a window and of the others. */
 const ROTATIONS: { sliding: RopeFields; full: RopeFields } = {
   sliding: { rope_type: 'default', rope_theta: 10_000 },
@@ -153,8 +181,6 @@ export const gemma4Text: DecoderRow = {
   gguf: gemma4Gguf,
   norms: 'around',
   queryKeyNorms: 'head',
-  valueNorms: true,
-  layerScalars: true,
   activationField: 'hidden_activation',
   windows: (config, fields) => windowsByType(config, fields, slides(config, fields)),
   ropes(config, fields) {
@@ -166,26 +192,10 @@ export const gemma4Text: DecoderRow = {
     const isSliding = slides(config, fields);
     return { each, of: (layer) => (isSliding(layer) ? 0 : 1) };
   },
-  attention,
-  valuesAreKeys(config, fields) {
-    const isSliding = slides(config, fields);
-    return fields.flag('attention_k_eq_v') ? (layer) => !isSliding(layer) : () => false;
-  },
-  inner(_, fields) {
-    const width = fields.size('intermediate_size');
-    const first = firstSharing(fields);
-    return fields.flag('use_double_wide_mlp') ? (layer) => (layer < first ? width : 2 * width) : () => width;
-  },
-  layerInputs(config, fields) {
-    const width = fields.count('hidden_size_per_layer_input', 256);
-    if (width === 0) return null;
-    const vocabulary = fields.size('vocab_size_per_layer_input');
-    if (vocabulary < fields.size('vocab_size'))
-      fields.fault('vocab_size_per_layer_input must be at least vocab_size');
-    return { width, vocabulary, factor: roundedTo(config.dtype ?? config.torch_dtype, Math.sqrt(width)) };
-  },
-  logitCap: (config, fields) =>
-    config.final_logit_softcapping == null ? null : fields.positive('final_logit_softcapping', 30),
+  layers: (config, fields) => ({
+    ...layersWithoutInputs(config, fields),
+    layerInputs: layerInputs(config, fields),
+  }),
   factors: (config, fields) => ({
     scores: 1,
     // Checkpoints in bfloat16 were trained with the rounded factor.

@@ -1,5 +1,5 @@
 import type { DecoderRow } from '../../decoder.ts';
-import { gemma4Text } from './gemma4-text.ts';
+import { gemma4Text, layersWithoutInputs } from './gemma4-text.ts';
 
 /**
  * The text part of Gemma 4 12B: as `gemma4_text`, without inputs of each layer. Source: transformers,
@@ -10,5 +10,5 @@ export const gemma4UnifiedText: DecoderRow = {
   className: 'Gemma4Unified',
   classes: { FEATURE_EXTRACTION: 'Gemma4UnifiedTextModel' },
   defaults: { ...gemma4Text.defaults, max_position_embeddings: 262_144, sliding_window: 1024 },
-  layerInputs: () => null,
+  layers: layersWithoutInputs,
 };

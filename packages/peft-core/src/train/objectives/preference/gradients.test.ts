@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '../../../files.ts';
+import { preferenceMethods } from '../../../lists.ts';
 import { checkTraining } from '../../../testing/check-training.ts';
 import { writeTinyModel } from '../../../testing/tiny-model.ts';
 import { trainOptions } from '../../../testing/train-adapter.ts';
@@ -49,6 +50,8 @@ const losses: [string, Record<string, unknown>][] = [
   ['simpo', { cpo_alpha: 0.5 }],
   ['kto', { desirable_weight: 1.5 }],
 ];
+for (const method of preferenceMethods)
+  if (!losses.some(([tried]) => tried === method)) losses.push([method, {}]);
 /** Tokens of "e" and "o" are those of the head with trained rows. */
 const heads = {
   frozen: {},

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BaseModel, openBaseModel } from '../../../files.ts';
+import { preferenceMethods } from '../../../lists.ts';
 import { hashFile } from '../../../sha256.ts';
 import { writeTinyModel } from '../../../testing/tiny-model.ts';
 import { trainOptions, trainRecords } from '../../../testing/train-adapter.ts';
@@ -71,7 +72,7 @@ const steps = (records: TrainRecord[]): RecordOf<'step'>[] =>
   records.filter((record) => record.type === 'step');
 
 for (const [method, training, lines] of [
-  ['dpo', {}, pairs],
+  ...preferenceMethods.map((method) => [method, {}, pairs] as const),
   [
     'dpo',
     { preference: { loss_type: ['robust', 'sft'], loss_weights: [1, 0.2], label_smoothing: 0.1 } },
@@ -81,10 +82,7 @@ for (const [method, training, lines] of [
   ['dpo', { preference: { loss_type: 'hinge' } }, pairs],
   ['dpo', { preference: { loss_type: 'sigmoid_norm', beta: 2 } }, pairs],
   ['dpo', { n_epochs: 8, preference: { reference_free: true } }, pairs],
-  ['orpo', {}, pairs],
-  ['simpo', {}, pairs],
   ['kto', {}, judged],
-  ['kto', {}, pairs],
 ] as const)
   test(`${method} ${JSON.stringify(training)} on ${lines === judged ? 'judged completions' : 'pairs'}: chosen completions are preferred`, async () => {
     const records = await trainRecords(await options(method, training, lines));
