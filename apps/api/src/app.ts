@@ -4,15 +4,9 @@ import { startAuditExporter } from '@graft/service/audit';
 import { publishChannelKeys } from '@graft/service/channel';
 import { startDeploySender } from '@graft/service/deploy';
 import { startIntegrationSender } from '@graft/service/integrations';
-import {
-  collectDeleted,
-  collectDeletedMs,
-  collectLocal,
-  housekeeping,
-  type Loop,
-  startLoops,
-} from '@graft/service/maintenance';
+import { collectDeleted, collectDeletedMs, collectLocal, housekeeping } from '@graft/service/maintenance';
 import { startPublicationSender } from '@graft/service/publications';
+import { type Closable, type Loop, startLoops } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
 import { pruneLogoutTokens, pruneSessions } from '@graft/service/sessions';
 import { watchBudgets } from '@graft/service/usage';
@@ -102,7 +96,7 @@ import { type ApiSettings, loadApiSettings } from './settings.ts';
 import { createUploadChecks } from './uploads/upload-checks.ts';
 import { budgets } from './usage/budgets.ts';
 
-const apiLoops: readonly Loop[] = [
+const apiLoops: readonly Loop<Services>[] = [
   ...housekeeping,
   { name: 'collect-local', seconds: 3600, work: (services) => collectLocal(services) },
   {
@@ -188,7 +182,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   });
   // Runs in the API, since validation needs a new base model before any worker does.
   const fetcher = startModelFetcher(services);
-  const running: { close(): Promise<void> }[] = [
+  const running: Closable[] = [
     { close: fetcher.stop },
     startLoops(services, apiLoops),
     startAuditExporter(services),

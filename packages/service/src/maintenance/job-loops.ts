@@ -3,7 +3,7 @@ import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { databaseTime } from '../database/database.ts';
 import { extendLeases } from '../database/lease-expiry.ts';
-import { type ExclusiveLock, runExclusive } from '../database/run-exclusive.ts';
+import type { ExclusiveLock } from '../database/run-exclusive.ts';
 import { expireExports } from '../exports/expire-exports.ts';
 import { endExportLeases } from '../exports/export-lease.ts';
 import type { Job } from '../jobs/job.ts';
@@ -15,7 +15,7 @@ import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-lea
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { instruments } from '../observe/instruments.ts';
 import type { Dispatch } from '../queue/job-queue.ts';
-import { repeat } from '../repeat.ts';
+import { type Closable, type Loop, startLoops } from '../repeat.ts';
 import { forgetFileReports } from '../reports/file-reports.ts';
 import type { Services } from '../services.ts';
 import { removeBelow } from '../storage/disk/remove-below.ts';
@@ -30,37 +30,11 @@ import { isDamage, type ObjectRow, reportCorruption } from './report-corruption.
 /** Seconds after which a ring without a claim is repeated. */
 const ringAgainSeconds = 15;
 
-/** Work that a process does again and again. */
-export interface Loop {
-  name: string;
-  /** Pause between two rounds. */
-  seconds: number;
-  /** True: of all processes, one at a time runs a round (`runExclusive`). */
-  inTurns?: boolean;
-  work(services: Services, round: { stopping: AbortSignal } & ExclusiveLock): Promise<unknown>;
-}
-
-/** Starts loops. A round that fails is repeated after the pause; `close` waits for running rounds. */
-export function startLoops(services: Services, loops: readonly Loop[]): { close(): Promise<void> } {
-  const running = loops.map(({ name, seconds, inTurns = false, work }) =>
-    repeat(
-      name,
-      seconds * 1000,
-      async (stopping) => {
-        if (!inTurns) await work(services, { stopping, idleSeconds: null });
-        else await runExclusive(services, name, (turn) => work(services, { stopping, ...turn }));
-      },
-      services.log,
-    ),
-  );
-  return { close: async () => void (await Promise.all(running.map((loop) => loop.stop()))) };
-}
-
 /**
  * Starts dispatcher, preemption if the operator enables it, sweeper and reconciler. Every worker's parent process runs these loops, and
  * takes turns with the others. A pass that fails (Postgres or the queue unavailable) is retried; a job that fails does not stop the others.
  */
-export function startJobLoops(services: Services): { close(): Promise<void> } {
+export function startJobLoops(services: Services): Closable {
   const { queue, env, log } = services;
   const onFault = (what: string): JobFaultListener => {
     const known = new Set<string>();
@@ -119,7 +93,7 @@ export function startJobLoops(services: Services): { close(): Promise<void> } {
 }
 
 /** The loops that delete rows of many kinds. Only API processes run them: workers lack the permission. */
-export const housekeeping: readonly Loop[] = [
+export const housekeeping: readonly Loop<Services>[] = [
   {
     name: 'collect',
     seconds: 3600,
