@@ -4,6 +4,37 @@ import type { Section, Setting } from '../../packages/service/src/settings/setti
 const readsFiles = (setting: Setting) =>
   setting.secret && (setting.readBy.includes('api') || setting.readBy.includes('worker'));
 
+/** Settings that docker-compose.yml does not pass to API and workers, by what sets them. */
+export const outsideCompose = {
+  'what the images or the file set': [
+    'HOST',
+    'GRAFT_DATA_DIR',
+    'GRAFT_CACHE_DIR',
+    'GRAFT_WORKER_HOST',
+    'GRAFT_WORKER_PORT',
+  ],
+  'the name of each worker’s container, of which there may be several': ['GRAFT_WORKER_URL'],
+  'when an image is built': ['GRAFT_TENSORFLOW', 'GRAFT_COMMIT'],
+  'the port of this machine': ['PORT'],
+  'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN', 'PGPASSWORD', 'REDIS_PASSWORD'],
+  'the step `migrate`': ['GRAFT_MIGRATION_DATABASE_URL'],
+};
+
+/** docker-compose.yml with a line for each setting of API and workers that it has nowhere else. */
+export function renderCompose(text: string, sections: readonly Section[]): string {
+  const [before, after] = text.split(/(?<= {4}# The others of .*\n)(?: {4}\w.*\n)+/) as [string, string];
+  const passed = new Set([...(before + after).matchAll(/^ +(\w+?)(?:_FILE)?: /gm)].map(([, name]) => name!));
+  const others = new Set(Object.values(outsideCompose).flat());
+  const names = sections.flatMap(({ settings }) =>
+    Object.entries(settings).flatMap(([name, { readBy, secret }]) => {
+      const readers = (['api', 'worker'] as const).filter((reader) => readBy.includes(reader));
+      const isRead = readers.length > (secret ? 1 : 0);
+      return isRead && !passed.has(name) && !others.has(name) ? [name] : [];
+    }),
+  );
+  return `${before}${names.map((name) => `    ${name}: \${${name}:-}\n`).join('')}${after}`;
+}
+
 /** The tables of docs/configuration.md. */
 export function renderTables(sections: readonly Section[]): string {
   return sections.map(renderSection).join('\n');

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { sections, settings } from '../../packages/service/src/settings/sections.ts';
 import type { Setting } from '../../packages/service/src/settings/setting.ts';
-import { renderExample, renderTables } from '../../scripts/configuration/render-settings.ts';
+import { renderCompose, renderExample, renderTables } from '../../scripts/configuration/render-settings.ts';
 import { readSection } from '../../scripts/methods/docs-section.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -21,6 +21,11 @@ test('docs/configuration.md has a row for each setting', async () => {
 
 test('.env.example has a line for each setting', () => {
   assert.equal(readFileSync(path.join(root, '.env.example'), 'utf8'), renderExample(sections), stale);
+});
+
+test('docker-compose.yml has a line for each setting that it sets nowhere else', () => {
+  const compose = readFileSync(path.join(root, 'docker-compose.yml'), 'utf8');
+  assert.equal(renderCompose(compose, sections), compose, stale);
 });
 
 test('every setting is in one section, and its default and example are valid', () => {

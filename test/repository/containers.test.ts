@@ -16,6 +16,7 @@ import { propertyOf } from '../../packages/service/src/settings/read-settings.ts
 import { type SettingName, settings } from '../../packages/service/src/settings/sections.ts';
 import type { Setting } from '../../packages/service/src/settings/setting.ts';
 import { freePort } from '../../packages/service/src/testing/free-port.ts';
+import { outsideCompose } from '../../scripts/configuration/render-settings.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { dockerCompose } from '../../scripts/tools/fetch-tool.ts';
 
@@ -269,24 +270,10 @@ test('the API has a folder that runtimes of deploy targets can mount, and worker
 });
 
 test('docker-compose.yml passes to API and workers every setting that they read, and to neither a secret of the other', () => {
-  const elsewhere = {
-    'what the images or the file set': [
-      'HOST',
-      'GRAFT_DATA_DIR',
-      'GRAFT_CACHE_DIR',
-      'GRAFT_WORKER_HOST',
-      'GRAFT_WORKER_PORT',
-    ],
-    'the name of each worker’s container, of which there may be several': ['GRAFT_WORKER_URL'],
-    'when an image is built': ['GRAFT_TENSORFLOW', 'GRAFT_COMMIT'],
-    'the port of this machine': ['PORT'],
-    'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN', 'PGPASSWORD', 'REDIS_PASSWORD'],
-    'the step `migrate`': ['GRAFT_MIGRATION_DATABASE_URL'],
-  };
-  const left = new Set(Object.values(elsewhere).flat());
+  const left = new Set(Object.values(outsideCompose).flat());
   for (const name of left) assert.ok(name in settings, name);
   const images = read('docker/Dockerfile');
-  for (const name of [...elsewhere['what the images or the file set'], 'GRAFT_LOG'])
+  for (const name of [...outsideCompose['what the images or the file set'], 'GRAFT_LOG'])
     assert.match(images, new RegExp(`^ENV .*\\b${name}=`, 'm'));
   for (const service of ['api', 'worker', 'worker-gpu']) {
     const reader = service === 'api' ? 'api' : 'worker';

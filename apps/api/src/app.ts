@@ -4,15 +4,12 @@ import { startAuditExporter } from '@graft/service/audit';
 import { publishChannelKeys } from '@graft/service/channel';
 import { startDeploySender } from '@graft/service/deploy';
 import { startIntegrationSender } from '@graft/service/integrations';
-import {
-  collectDeleted,
-  collectDeletedMs,
-  collectLocal,
-  startHousekeeping,
-} from '@graft/service/maintenance';
+import { collectDeleted, collectDeletedMs, collectLocal, housekeeping } from '@graft/service/maintenance';
 import { startPublicationSender } from '@graft/service/publications';
-import { repeat } from '@graft/service/repeat';
+import { type Closable, type Loop, startLoops } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
+import { pruneLogoutTokens, pruneSessions } from '@graft/service/sessions';
+import { watchBudgets } from '@graft/service/usage';
 import { startWebhookSender } from '@graft/service/webhooks';
 import { namedSchemas } from '@graft/wire/schema';
 import Fastify, { LogController } from 'fastify';
@@ -99,6 +96,21 @@ import { type ApiSettings, loadApiSettings } from './settings.ts';
 import { createUploadChecks } from './uploads/upload-checks.ts';
 import { budgets } from './usage/budgets.ts';
 
+const apiLoops: readonly Loop<Services>[] = [
+  ...housekeeping,
+  { name: 'collect-local', seconds: 3600, work: (services) => collectLocal(services) },
+  {
+    name: 'collect-deleted',
+    seconds: collectDeletedMs / 1000,
+    work: (services) => collectDeleted(services, { parts: true }),
+  },
+  { name: 'channel keys', seconds: 60, work: publishChannelKeys },
+  { name: 'watch-budgets', seconds: 30, work: (services, { stopping }) => watchBudgets(services, stopping) },
+  { name: 'prune-sessions', seconds: 3600, work: pruneSessions },
+  // A token is remembered for eleven minutes; a round removes 5,000.
+  { name: 'prune-logout-tokens', seconds: 60, work: pruneLogoutTokens },
+];
+
 declare module 'fastify' {
   interface FastifyInstance {
     /** Open as long as the app is. */
@@ -168,48 +180,27 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     sweepMs: settings.reportSweepMs,
     timeoutMs: settings.reportTimeoutMs,
   });
-  app.addHook('onClose', async () => {
-    await reporter.close();
-    await validator.close();
-    await estimator.close();
-    await checker.close();
-    await uploadChecks.close();
-  });
-  const collector = repeat(
-    'collect-local',
-    3600_000,
-    async () => void (await collectLocal(services)),
-    app.log,
-  );
-  app.addHook('onClose', async () => await collector.stop());
-  const eraser = repeat(
-    'collect-deleted',
-    collectDeletedMs,
-    async () => void (await collectDeleted(services, { parts: true })),
-    app.log,
-  );
-  app.addHook('onClose', async () => await eraser.stop());
-  // Runs in the API rather than in workers: there may be no worker, and a job cancelled in the queue also sends webhooks.
-  const sender = startWebhookSender(services, settings.webhooks);
-  app.addHook('onClose', async () => await sender.close());
-  // Runs in the API, since a worker cannot decrypt the key of a team's tracker.
-  const metrics = startIntegrationSender(services);
-  app.addHook('onClose', async () => await metrics.close());
-  // Runs in the API for the same reason: a worker cannot decrypt a team's token of the Hub.
-  const publisher = startPublicationSender(services, settings.publications);
-  app.addHook('onClose', async () => await publisher.close());
-  // Runs in the API for the same reason.
-  const deploying = startDeploySender(services);
-  app.addHook('onClose', async () => await deploying.close());
-  const housekeeping = startHousekeeping(services);
-  app.addHook('onClose', async () => await housekeeping.close());
-  const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
-  app.addHook('onClose', async () => await channel.stop());
-  const exporter = startAuditExporter(services);
-  app.addHook('onClose', async () => await exporter.close());
   // Runs in the API, since validation needs a new base model before any worker does.
   const fetcher = startModelFetcher(services);
-  app.addHook('onClose', async () => await fetcher.stop());
+  const running: Closable[] = [
+    { close: fetcher.stop },
+    startLoops(services, apiLoops),
+    startAuditExporter(services),
+    // A worker cannot decrypt the secrets of a team, which these need: the key of a tracker, a token of the Hub or of a runtime.
+    startDeploySender(services),
+    startPublicationSender(services, settings.publications),
+    startIntegrationSender(services),
+    // Runs in the API rather than in workers: there may be no worker, and a job cancelled in the queue also sends webhooks.
+    startWebhookSender(services, settings.webhooks),
+    reporter,
+    validator,
+    estimator,
+    checker,
+    uploadChecks,
+  ];
+  app.addHook('onClose', async () => {
+    for (const each of running) await each.close();
+  });
 
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);

@@ -234,7 +234,7 @@ export async function startWorker(
           const reported = heartbeat.stop().then(report);
           for (const ended of await Promise.allSettled([
             leases.stop(),
-            exports.stop(),
+            exports.close(),
             health.stop(),
             reported,
           ]))

@@ -1,3 +1,4 @@
+import { preferenceHyperparameters } from '@graft/peft-core/config';
 import type { Job } from '@graft/service/jobs';
 import type { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { hyperparametersOf, type Method } from '@graft/wire/jobs/method';
@@ -15,6 +16,7 @@ export type CloneJobBody = Static<typeof CloneJobSchema>;
 export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   const { hyperparameters, method, peft, training, sweep: _, ...rest } = changes;
   const type = method?.type ?? job.method;
+  const kept = keptOptions(job, changes);
   return {
     model: job.model,
     ...filesOf(job, changes),
@@ -28,35 +30,20 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
       type,
       [type]: {
         hyperparameters: {
-          ...hyperparametersToKeep(job, changes),
+          ...kept.hyperparameters,
           ...hyperparameters,
           ...(method && hyperparametersOf(method)),
         },
       },
     } as Method,
     training: mergeOptions(
-      trainingOf(job, changes),
-      preferenceOf(training)
-        ? { ...(training as object), preference: clonedPreference(job, changes) }
-        : training,
+      trainingOf(job, changes, kept.preference),
+      preferenceOf(training) ? { ...(training as object), preference: kept.preference } : training,
     ),
     sweep: sweepOf(job, changes),
     ...startOf(job, changes),
   };
 }
-
-/** Checks whether the clone has another method, for which options of the job's own have no meaning. */
-const changesMethod = (job: Job, { method }: CloneJobBody): boolean =>
-  method !== undefined && method.type !== job.method;
-
-/** The job's hyperparameters, without `beta` if the clone sets or sweeps it elsewhere. */
-function hyperparametersToKeep(job: Job, changes: CloneJobBody): Job['hyperparameters'] {
-  const { beta, ...others } = job.hyperparameters;
-  const isGiven = preferenceOf(changes.training)?.beta !== undefined || sweepsBeta(sweepOf(job, changes));
-  return beta === undefined || isGiven || changesMethod(job, changes) ? others : { ...others, beta };
-}
-
-const sweepsBeta = (sweep: unknown): boolean => isObject(sweep) && sweep.beta !== undefined;
 
 /** `training.preference`, where it is an object. */
 function preferenceOf(training: unknown): Record<string, unknown> | undefined {
@@ -64,21 +51,34 @@ function preferenceOf(training: unknown): Record<string, unknown> | undefined {
   return isObject(preference) ? preference : undefined;
 }
 
-/** `training.preference` of the clone: the options of the job's method, with those of the changes; undefined without any. */
-function clonedPreference(job: Job, changes: CloneJobBody): Record<string, unknown> | undefined {
+/**
+ * The job's hyperparameters, and `training.preference` of the clone: the options of the job's method with those of the changes, undefined
+ * without any. An option that the clone sets in one of these, or sweeps, is left out of the other.
+ */
+function keptOptions(job: Job, changes: CloneJobBody) {
+  const { method } = changes;
+  const isOther = method !== undefined && method.type !== job.method;
+  const given: Record<string, unknown> = {
+    ...changes.hyperparameters,
+    ...(method && hyperparametersOf(method)),
+  };
+  const asked = preferenceOf(changes.training) ?? {};
   const sweep = sweepOf(job, changes);
-  const usesWinner = !isObject(sweep) && sweepsBeta(job.sweep?.grid) && job.state === 'succeeded';
-  const kept: Record<string, unknown> = changesMethod(job, changes) ? {} : { ...job.training.preference };
-  const isGiven =
-    sweepsBeta(sweep) ||
-    [changes.hyperparameters, changes.method && hyperparametersOf(changes.method)].some(
-      (given) => (given as Job['hyperparameters'] | undefined)?.beta !== undefined,
-    );
-  if (isGiven) delete kept.beta;
-  else if (usesWinner) kept.beta = job.resolvedTraining?.preference?.beta;
-  const all = { ...kept, ...preferenceOf(changes.training) };
-  return Object.keys(all).length > 0 ? all : undefined;
+  const hyperparameters: Record<string, unknown> = { ...job.hyperparameters };
+  const preference: Record<string, unknown> = isOther ? {} : { ...job.training.preference };
+  for (const name of preferenceHyperparameters) {
+    const isSwept = isObject(sweep) && sweep[name] !== undefined;
+    if (isOther || isSwept || asked[name] !== undefined) delete hyperparameters[name];
+    if (isSwept || given[name] !== undefined) delete preference[name];
+    else if (isWinners(job, sweep, name)) preference[name] = job.resolvedTraining?.preference?.[name];
+  }
+  const all = { ...preference, ...asked };
+  return { hyperparameters, preference: Object.keys(all).length > 0 ? all : undefined };
 }
+
+/** The clone, which has no sweep, repeats a finished sweep over the option: it uses the winner's value. */
+const isWinners = (job: Job, sweep: unknown, name: keyof NonNullable<Job['sweep']>['grid']): boolean =>
+  !isObject(sweep) && job.sweep?.grid[name] !== undefined && job.state === 'succeeded';
 
 /** The files of the job; of each kind, those of the changes replace all of the job's. */
 function filesOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
@@ -106,18 +106,17 @@ const sweepOf = (job: Pick<Job, 'sweep'>, { sweep }: CloneJobBody): unknown =>
  * The training options without the seed, which would contradict a new one, and without the learning rate if the sweep varies it. A job
  * without a sweep that repeats a finished sweep uses the winner's learning rate.
  */
-function trainingOf(job: Job, changes: CloneJobBody): object {
-  const { seed: _, learning_rate: rate, preference: __, ...options } = job.training;
-  const { training } = job;
-  const preference = clonedPreference(job, changes);
-  const others = preference ? { ...options, preference } : options;
-  const seed = changes.seed === undefined && training.seed !== undefined ? { seed: training.seed } : {};
+function trainingOf(job: Job, changes: CloneJobBody, preference: object | undefined): object {
+  const { seed, learning_rate: rate, preference: _, ...options } = job.training;
+  const others = {
+    ...options,
+    ...(preference && { preference }),
+    ...(changes.seed === undefined && seed !== undefined && { seed }),
+  };
   const sweep = sweepOf(job, changes);
-  if (isObject(sweep) && sweep.learning_rate !== undefined) return { ...others, ...seed };
-  const usesWinner =
-    !isObject(sweep) && job.sweep?.grid.learning_rate !== undefined && job.state === 'succeeded';
-  const chosen = usesWinner ? job.resolvedTraining?.learning_rate : rate;
-  return { ...others, ...seed, ...(chosen !== undefined && { learning_rate: chosen }) };
+  if (isObject(sweep) && sweep.learning_rate !== undefined) return others;
+  const chosen = isWinners(job, sweep, 'learning_rate') ? job.resolvedTraining?.learning_rate : rate;
+  return { ...others, ...(chosen !== undefined && { learning_rate: chosen }) };
 }
 
 /** The adapter and the configuration that training starts from. An adapter has its own configuration. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   epochExamples,
   GraftError,
@@ -9,7 +8,7 @@ import {
 import { ThreadTimeout } from '@graft/peft-core/threads';
 import { findVersionById } from '@graft/service/adapters';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
-import { isDatabaseUnavailable, withTeamScope } from '@graft/service/database';
+import { isDatabaseUnavailable } from '@graft/service/database';
 import { type FileRecord, getFile } from '@graft/service/files';
 import { randomText } from '@graft/service/ids';
 import {
@@ -35,15 +34,15 @@ import {
   type ValidationOutcome,
   type ValidationProgress,
 } from '@graft/service/jobs';
+import { type Claiming, holdLease, retryWhile, startClaiming } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
-import { whenStorageIsBack } from '@graft/service/storage';
+import { isStorageUnavailable } from '@graft/service/storage';
 import { readQuota } from '@graft/service/teams';
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { jobReading } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
-import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { startPromptsOf, startTemplateOf } from './find-start.ts';
 import { observeValidation } from './observe-validation.ts';
@@ -82,22 +81,23 @@ export function startJobValidator(
   services: Services,
   checker: OptionChecker,
   options: ValidatorOptions,
-): LeasedWork {
+): Claiming {
   const { count: most, heapMb } = services.threads.validations;
   const files = createFileThreads({ heapMb });
   const { leaseSeconds } = services.env;
   const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds };
-  return claimWork(services, {
+  const { log } = services;
+  return startClaiming<Job>({
     name: 'validation',
-    sweepMs: options.sweepMs,
-    most,
-    claim: (underWay) => claimValidation(services, { ...claim, onlyIdleTeams: underWay === most - 1 }),
-    async work(job, stopping) {
-      const validate = () => validateJob({ ...options, services, checker, files, job }, stopping);
-      await withTeamScope(job.teamId, () => observeValidation(job, validate)).catch((err) =>
-        services.log.error({ err, jobId: job.id }, 'validation was not finished'),
-      );
+    pollMs: options.sweepMs,
+    concurrency: most,
+    log,
+    claim: (count) => claimValidation(services, { ...claim, onlyIdleTeams: count === 1 }),
+    work: (job, { closing }) => {
+      const validate = () => validateJob({ ...options, services, checker, files, job }, closing);
+      return observeValidation(job, validate);
     },
+    onFault: (err, job) => log.error({ err, jobId: job.id }, 'validation was not finished'),
     closed: () => files.close(),
   });
 }
@@ -111,8 +111,12 @@ async function validateJob(
   const lease = leaseOf(job);
   const { leaseSeconds } = services.env;
   let progress: ValidationProgress | undefined;
-  const held = holdLease(`validation of ${job.id}`, services, () =>
-    heartbeatValidation(services, lease, { leaseSeconds, progress }),
+  const held = holdLease(
+    `validation of ${job.id}`,
+    services.log,
+    () => heartbeatValidation(services, lease, { leaseSeconds, progress }),
+    // A cancel must take effect within two seconds.
+    Math.min(1000, leaseSeconds * 250),
   );
   const signal = AbortSignal.any([stop, held.lost]);
   try {
@@ -171,16 +175,8 @@ async function outcomeOf(
 }
 
 /** Runs the query, and retries while Postgres is unavailable, which is not the job's fault. Throws when `signal` fires. */
-async function retryWhileUnavailable<T>(signal: AbortSignal, query: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await query();
-    } catch (error) {
-      if (!isDatabaseUnavailable(error)) throw error;
-      await sleep(500, undefined, { signal });
-    }
-  }
-}
+const retryWhileUnavailable = <T>(signal: AbortSignal, query: () => Promise<T>): Promise<T> =>
+  retryWhile(isDatabaseUnavailable, signal, query);
 
 /** Checks the options again, since the base model may have been unavailable when the job was created, and reads the files. */
 async function checkAndRead(validation: Validation): Promise<ValidationOutcome> {
@@ -274,7 +270,7 @@ async function checkAndRead(validation: Validation): Promise<ValidationOutcome> 
   const all = [...jobFiles.training, ...jobFiles.validation];
   onProgress({ bytes: 0, totalBytes: all.reduce((sum, { file }) => sum + file.bytes, 0), examples: 0 });
   const localPath = async (file: FileRecord) =>
-    await whenStorageIsBack(signal, () => services.files.localPath(file, job.id));
+    await retryWhile(isStorageUnavailable, signal, () => services.files.localPath(file, job.id), 1000);
   const paths = await dataFilesOf(jobFiles, localPath);
   const sample = { sampleKey: sampleKeyOf(planned), training: resolvedTraining };
   const megabytes = all.reduce((sum, { file }) => sum + file.bytes, 0) / 1e6;

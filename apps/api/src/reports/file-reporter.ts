@@ -1,6 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import { findFileByDigest } from '@graft/service/files';
 import type { JobError, ValidationProgress } from '@graft/service/jobs';
+import { type Claiming, holdLease, startClaiming } from '@graft/service/repeat';
 import {
   claimFileReport,
   type FileReport,
@@ -11,7 +12,6 @@ import {
 } from '@graft/service/reports';
 import type { Services } from '@graft/service/services';
 import { isStorageUnavailable } from '@graft/service/storage';
-import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { computeReport, createReportThread, type ReportThread } from './compute-report.ts';
 
 /**
@@ -21,22 +21,26 @@ import { computeReport, createReportThread, type ReportThread } from './compute-
 export function startFileReporter(
   services: Services,
   options: { sweepMs: number; timeoutMs: number },
-): LeasedWork {
+): Claiming {
   const { leaseSeconds } = services.env;
   const { count, heapMb } = services.threads.reports;
   const free = Array.from({ length: count }, () => createReportThread(heapMb));
-  return claimWork(services, {
+  const { log } = services;
+  return startClaiming<FileReport & { lease: ReportLease }>({
     name: 'file-reports',
-    sweepMs: options.sweepMs,
-    most: count,
+    pollMs: options.sweepMs,
+    concurrency: count,
+    log,
     claim: () => claimFileReport(services, { leaseSeconds }),
-    async work(report, stopping) {
+    async work(report, { closing }) {
       const thread = free.pop()!;
-      await computeUnderLease(services, thread, report, options.timeoutMs, stopping).catch((err) =>
-        services.log.error({ err, teamId: report.teamId }, 'a report on a file was not finished'),
-      );
-      free.push(thread);
+      try {
+        await computeUnderLease(services, thread, report, options.timeoutMs, closing);
+      } finally {
+        free.push(thread);
+      }
     },
+    onFault: (err, { teamId }) => log.error({ err, teamId }, 'a report on a file was not finished'),
     closed: () => Promise.all(free.map((thread) => thread.close())),
   });
 }
@@ -51,8 +55,12 @@ async function computeUnderLease(
   const { lease, teamId } = report;
   const { leaseSeconds } = services.env;
   let progress: ValidationProgress | null = null;
-  const held = holdLease(`report ${lease.key}`, services, () =>
-    heartbeatFileReport(services, lease, { leaseSeconds, progress }),
+  const held = holdLease(
+    `report ${lease.key}`,
+    services.log,
+    () => heartbeatFileReport(services, lease, { leaseSeconds, progress }),
+    // A cancel must take effect within two seconds.
+    Math.min(1000, leaseSeconds * 250),
   );
   const signal = AbortSignal.any([stop, held.lost]);
   try {

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type FileRecord, getFile } from '@graft/service/files';
+import type { Claiming } from '@graft/service/repeat';
 import { type FileReport, requestFileReport } from '@graft/service/reports';
 import { FileParams } from '@graft/wire/file';
 import { FileReportQuery, FileReportSchema } from '@graft/wire/file-report';
@@ -15,7 +16,6 @@ import type { OptionChecker } from '../jobs/option-checker.ts';
 import { planJob } from '../jobs/plan-job.ts';
 import { found } from '../not-found.ts';
 import { checkScope } from '../plugins/auth.ts';
-import type { LeasedWork } from '../threads/leased-work.ts';
 import { columnsIn } from '../uploads/receive-upload.ts';
 import { operations } from './operation.ts';
 
@@ -26,7 +26,7 @@ const started =
 
 /** /files/…/report: the content of a file, and which of its tokens a model would be trained on. */
 export const fileReportRoutes: FastifyPluginAsyncTypebox<{
-  reporter: LeasedWork;
+  reporter: Claiming;
   checker: OptionChecker;
 }> = async (app, { reporter, checker }) => {
   const { services } = app;

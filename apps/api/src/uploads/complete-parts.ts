@@ -7,7 +7,7 @@ import { isDatabaseUnavailable } from '@graft/service/database';
 import { type FileRecord, getFile } from '@graft/service/files';
 import { randomText } from '@graft/service/ids';
 import type { Identity } from '@graft/service/keys';
-import { repeat } from '@graft/service/repeat';
+import { holdLease } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
 import {
   claimSeconds,
@@ -85,18 +85,15 @@ async function assemble(
   },
 ): Promise<{ upload: Upload; file: FileRecord }> {
   const { upload, parts, claim } = work;
-  const lost = new AbortController();
-  const renewal = repeat(
+  const held = holdLease(
     `completion of ${upload.id}`,
-    (claimSeconds * 1000) / 6,
-    async () => {
-      if (!(await renewClaim(services, claim))) lost.abort();
-    },
     services.log,
+    () => renewClaim(services, claim),
+    (claimSeconds * 1000) / 6,
   );
   try {
     const digest = createHash('md5');
-    const bytes = bytesOf(services, parts, lost.signal, (chunk) => digest.update(chunk));
+    const bytes = bytesOf(services, parts, held.lost, (chunk) => digest.update(chunk));
     const check = checks.open(caller.teamId, { columns: work.columns, onBadLines: work.onBadLines });
     const stored = await storeChecked(bytes, services.files, check, upload.bytes);
     const write = async () => {
@@ -111,11 +108,11 @@ async function assemble(
     return await writeRow(write, () => services.files.remove(stored.path));
   } catch (error) {
     // The parts of an upload may be removed while they are read, if it is cancelled.
-    const isLost = lost.signal.aborted || !(await renewClaim(services, claim).catch(() => true));
+    const isLost = held.lost.aborted || !(await renewClaim(services, claim).catch(() => true));
     if (!isLost) await releaseClaim(services, claim).catch(() => {});
     throw isLost && !isDatabaseUnavailable(error) ? takenAway() : error;
   } finally {
-    await renewal.stop();
+    await held.release();
   }
 }
 

@@ -1,5 +1,4 @@
-import { repeat } from '@graft/service/repeat';
-import { readBudget, watchBudgets } from '@graft/service/usage';
+import { readBudget } from '@graft/service/usage';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
@@ -13,8 +12,6 @@ declare module 'fastify' {
 
 /** How long a result is cached. What starts meanwhile may exceed the budget. */
 const freshMs = 2_000;
-/** Interval at which teams are checked for warnings. */
-const watchMs = 30_000;
 /** Maximum number of cached teams; beyond that, the oldest entries are dropped. */
 const maxTeams = 1_000;
 
@@ -42,13 +39,6 @@ export const budgets = fp(async (app) => {
       throw error;
     }
   });
-  const watch = repeat(
-    'watch-budgets',
-    watchMs,
-    async (stopping) => void (await watchBudgets(services, stopping)),
-    services.log,
-  );
-  app.addHook('onClose', async () => await watch.stop());
 });
 
 async function findRefusal(services: FastifyInstance['services'], teamId: string): Promise<ApiError | null> {

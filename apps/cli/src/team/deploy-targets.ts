@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { CreateDeployTarget, DeployTarget, UpdateDeployTarget } from '@graft/client';
-import { runtimeNames } from '@graft/wire/lists';
+import { runtimeNames, runtimeTitles } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
 import { optional, timestamp } from '../draw/quantities.ts';
@@ -38,8 +38,8 @@ interface Update extends Settings {
 }
 
 export function addDeployTargetsVerbs(program: Command): void {
-  const about =
-    'runtimes (vLLM, SGLang) that serve the version of a tag: create, list, get, update, retry, delete';
+  const titles = Object.values(runtimeTitles).join(', ');
+  const about = `runtimes (${titles}) that serve the version of a tag: create, list, get, update, retry, delete`;
   const group = noun(program, 'deploy-targets', about);
 
   const creates = 'let a running server serve the version that a tag points at';

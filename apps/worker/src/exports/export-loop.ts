@@ -1,6 +1,5 @@
-import { withTeamScope } from '@graft/service/database';
 import { claimExport } from '@graft/service/exports';
-import { repeat } from '@graft/service/repeat';
+import { type Claiming, startClaiming } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import type { ExporterProcess } from './exporter-process.ts';
@@ -16,52 +15,33 @@ export interface ExportLoopOptions {
   log: Services['log'];
 }
 
-export interface ExportLoop {
-  readonly running: number;
-  /** Claims no further export; resolves when the running ones are released. */
-  stop(): Promise<void>;
-}
-
 /** Interval at which a worker with a free exporter asks for an export. */
-const pollMilliseconds = 1000;
+const pollMs = 1000;
 
-/** Claims exports by polling their rows, and writes each in a free exporter. */
-export function startExportLoop(options: ExportLoopOptions): ExportLoop {
+/** Claims exports by polling their rows, and writes each in a free exporter. `close` resolves when the running ones are released. */
+export function startExportLoop(options: ExportLoopOptions): Claiming {
   const { services, workerId, health, exporters, leaseSeconds, log } = options;
-  const shutdown = new AbortController();
   const free = [...exporters];
-  const running = new Set<Promise<void>>();
-
-  async function round(): Promise<void> {
-    while (free.length > 0 && health.acceptsJobs && !shutdown.signal.aborted) {
-      const claimedAt = performance.now();
-      const isLastOfSeveral = free.length === 1 && exporters.length > 1;
+  return startClaiming({
+    name: 'exports',
+    pollMs,
+    concurrency: exporters.length,
+    log,
+    async claim(count) {
+      if (!health.acceptsJobs) return null;
+      const isLastOfSeveral = count === 1 && exporters.length > 1;
       const claimed = await claimExport(services, { workerId, leaseSeconds, isLastOfSeveral });
-      if (!claimed) return;
-      const { made, lease } = claimed;
+      return claimed && { teamId: claimed.made.teamId, ...claimed };
+    },
+    async work({ made, lease }, { claimedAt, closing: shutdown }) {
       log.info({ exportId: made.id, leaseEpoch: lease.epoch, attempt: made.attempts }, 'export claimed');
       const exporter = free.pop()!;
-      const run = { services, exporter, leaseSeconds, claimedAt, shutdown: shutdown.signal, log };
-      const work = withTeamScope(made.teamId, async () => void (await runExport(made, lease, run))).finally(
-        () => {
-          free.push(exporter);
-          running.delete(work);
-          loop.wake();
-        },
-      );
-      running.add(work);
-    }
-  }
-
-  const loop = repeat('exports', pollMilliseconds, round, log);
-  return {
-    get running() {
-      return running.size;
+      try {
+        await runExport(made, lease, { services, exporter, leaseSeconds, claimedAt, shutdown, log });
+      } finally {
+        free.push(exporter);
+      }
     },
-    stop: async () => {
-      shutdown.abort();
-      await loop.stop();
-      await Promise.allSettled(running);
-    },
-  };
+    onFault: (err, { made }) => log.error({ err, exportId: made.id }, 'an export was not finished'),
+  });
 }

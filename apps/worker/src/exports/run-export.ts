@@ -13,12 +13,11 @@ import {
   finishExport,
   heartbeatExport,
   releaseExport,
-  whileDatabaseIsAway,
 } from '@graft/service/exports';
 import type { JobError } from '@graft/service/jobs';
 import { isDamage, reportCorruption } from '@graft/service/maintenance';
 import { instruments } from '@graft/service/observe';
-import { repeat } from '@graft/service/repeat';
+import { repeat, retryWhile } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
 import { copyUntrusted, removeBelow, Unexpected } from '@graft/service/storage';
 import { faultOf, logFault } from '../processes/child-fault.ts';
@@ -174,7 +173,9 @@ async function attempt(
         await removeBelow(staging, outputDir);
         const stored = await services.exports.publish(folder);
         // If the answer to this is lost, it is asked again. The files of a fenced lease belong to nobody, and are collected.
-        isListed = await whileDatabaseIsAway(over, () => finishExport(services, lease, { stored, notes }));
+        isListed = await retryWhile(isDatabaseUnavailable, over, () =>
+          finishExport(services, lease, { stored, notes }),
+        );
         if (!isListed) await services.exports.remove(stored.artifact).catch(() => {});
       },
     },
@@ -286,7 +287,7 @@ async function fail(
   logFault('an export failed', fault, log);
   const { code, message, param, fault: kind } = fault;
   const error = { code, message, param, fault: kind };
-  const status = await whileDatabaseIsAway(signal, () => failExport(services, lease, error));
+  const status = await retryWhile(isDatabaseUnavailable, signal, () => failExport(services, lease, error));
   if (status === null) return 'fenced';
   return status === 'queued' ? 'requeued' : 'failed';
 }

@@ -30,6 +30,7 @@ export {
   type PreferenceMethod,
   trainingMethods,
 } from '../objectives/objectives.ts';
+export { preferenceHyperparameters } from '../objectives/preference/beta.ts';
 export { answerSchemaFault } from '../schema/answers/answer-schema.ts';
 export { GrammarRules } from '../schema/answers/rules.ts';
 export {

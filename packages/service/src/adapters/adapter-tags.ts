@@ -2,8 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { inRowTransaction } from '../database/in-transaction.ts';
 import { newId } from '../ids.ts';
 import type { ModelLimit } from '../keys/model-limit.ts';
 import { type AdapterTag, maxTags, tagOf, tagsWithin, tagVersion } from './adapter.ts';
@@ -129,14 +128,12 @@ export async function withAdapterLocked<T>(
   adapterId: string,
   work: (tx: Transaction) => Promise<T | null>,
 ): Promise<T | null> {
-  return await waitForRow(`adapter ${teamId} ${adapterId}`, async () =>
-    inTransaction(db, async (tx) => {
-      // An update that changes nothing still locks the row.
-      const adapter = { teamId, id: adapterId };
-      const { count } = await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
-      return count === 0 ? null : await work(tx);
-    }),
-  );
+  return await inRowTransaction(db, `adapter ${teamId} ${adapterId}`, async (tx) => {
+    // An update that changes nothing still locks the row.
+    const adapter = { teamId, id: adapterId };
+    const { count } = await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
+    return count === 0 ? null : await work(tx);
+  });
 }
 
 /**

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Transaction } from './database.ts';
 import { withSystemScope } from './database-scope.ts';
 import { isDatabaseUnavailable } from './database-unavailable.ts';
+import { waitForRow } from './wait-for-row.ts';
 
 /** Maximum wait for a connection and maximum duration of a transaction, in milliseconds. */
 const limits = { maxWait: 5_000, timeout: 30_000 };
@@ -34,6 +35,15 @@ export async function inTransaction<T>(
     if (done.xid === null || (await hasCommitted(db, done.xid, error))) return done.result;
     throw error;
   }
+}
+
+/** As `inTransaction`, but retries while another transaction holds `row`: see `waitForRow`. */
+export async function inRowTransaction<T>(
+  db: Pick<Database, 'db'>,
+  row: string,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  return await waitForRow(row, async () => await inTransaction(db, work));
 }
 
 /** As `inTransaction`, for all teams: see `withSystemScope`. */

@@ -3,9 +3,9 @@ import { maxDeployTargets, type RuntimeName } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inRowTransaction, inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName } from '../database/wait-for-row.ts';
 import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { isInside, parseTeamUrl } from '../egress/team-url.ts';
@@ -88,39 +88,37 @@ export async function createDeployTarget(
     );
   const url = await parseAddress(context, teamId, input);
   const { apiKey, folder = null, ...fields } = input;
-  return await waitForRow(`deploy targets of ${teamId}`, async () =>
-    inTransaction(context, async (tx) => {
-      await holdExitMaker(tx, teamId, by);
-      // The second of two concurrent calls counts the target of the first.
-      await tryLockName(tx, `graft:deploy-targets:${teamId}`);
-      const adapter = { teamId, id: input.adapterId, versions: { some: live } };
-      if ((await tx.adapter.count({ where: adapter })) === 0)
-        throw new GraftError('adapter_not_found', `No such adapter: ${input.adapterId}`, {
-          param: 'adapter_id',
-        });
-      if ((await tx.deployTarget.count({ where: { teamId, ...live } })) >= maxDeployTargets)
-        throw new GraftError(
-          'too_many_deploy_targets',
-          `A team has at most ${maxDeployTargets} deploy targets: delete one first.`,
-          { param: null },
-        );
-      if ((await tx.deployTarget.count({ where: { teamId } })) >= maxDeployTargetRows)
-        throw new GraftError(
-          'too_many_deploy_targets',
-          'Too many deleted deploy targets of the team are still being unloaded: try again when their runtimes have answered, within a day at most.',
-          { param: null },
-        );
-      await checkFree(tx, teamId, { ...fields, url }, null);
-      const id = newId('deployTarget');
-      const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
-      const row = await tx.deployTarget.create({
-        data: { id, teamId, ...fields, url, folder, ...sealed, ...makerOf(by) },
+  return await inRowTransaction(context, `deploy targets of ${teamId}`, async (tx) => {
+    await holdExitMaker(tx, teamId, by);
+    // The second of two concurrent calls counts the target of the first.
+    await tryLockName(tx, `graft:deploy-targets:${teamId}`);
+    const adapter = { teamId, id: input.adapterId, versions: { some: live } };
+    if ((await tx.adapter.count({ where: adapter })) === 0)
+      throw new GraftError('adapter_not_found', `No such adapter: ${input.adapterId}`, {
+        param: 'adapter_id',
       });
-      const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
-      await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
-      return targetOf(row, context.env.deployFolder);
-    }),
-  );
+    if ((await tx.deployTarget.count({ where: { teamId, ...live } })) >= maxDeployTargets)
+      throw new GraftError(
+        'too_many_deploy_targets',
+        `A team has at most ${maxDeployTargets} deploy targets: delete one first.`,
+        { param: null },
+      );
+    if ((await tx.deployTarget.count({ where: { teamId } })) >= maxDeployTargetRows)
+      throw new GraftError(
+        'too_many_deploy_targets',
+        'Too many deleted deploy targets of the team are still being unloaded: try again when their runtimes have answered, within a day at most.',
+        { param: null },
+      );
+    await checkFree(tx, teamId, { ...fields, url }, null);
+    const id = newId('deployTarget');
+    const sealed = apiKey === null ? null : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
+    const row = await tx.deployTarget.create({
+      data: { id, teamId, ...fields, url, folder, ...sealed, ...makerOf(by) },
+    });
+    const detail = { name: row.name, runtime: row.runtime, host: new URL(url).host, tag: row.tag };
+    await insertAudit(tx, teamId, by, { action: 'deploy_target.create', target: id, detail });
+    return targetOf(row, context.env.deployFolder);
+  });
 }
 
 /** Throws if another live target has the name, or could load adapters of the same name into the same server. */
@@ -202,40 +200,38 @@ export async function updateDeployTarget(
   by: Actor,
 ): Promise<DeployTarget | null> {
   const { apiKey, enabled, ...fields } = changes;
-  return await waitForRow(`deploy targets of ${teamId}`, async () =>
-    inTransaction(context, async (tx) => {
-      await holdExitMaker(tx, teamId, by);
-      await tryLockName(tx, `graft:deploy-targets:${teamId}`);
-      const before = await tx.deployTarget.findFirst({ where: { teamId, id, ...live } });
-      if (!before) return null;
-      const { name = before.name, modelName = before.modelName } = fields;
-      await checkFree(tx, teamId, { name, modelName, url: before.url }, id);
-      if (apiKey === null) checkHasKey(before.url, false);
-      const key =
-        apiKey === undefined
-          ? {}
-          : apiKey === null
-            ? { sealed: null }
-            : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
-      const row = await tx.deployTarget.update({
-        where: { teamId_id: { teamId, id } },
-        data: {
-          ...given(fields),
-          ...key,
-          ...dueNow,
-          failures: 0,
-          updatedAt: new Date(),
-          // Who gives its key or enables it is responsible for it: revoking that key disables it.
-          ...((apiKey || enabled === true) && makerOf(by)),
-          ...(enabled === true && before.state === 'disabled' && { state: 'waiting', reason: null }),
-          ...(enabled === false && before.state !== 'disabled' && disabledTarget('Disabled by the team.')),
-        },
-      });
-      const detail = { name: row.name, tag: row.tag, fields: Object.keys(given(changes)) };
-      await insertAudit(tx, teamId, by, { action: 'deploy_target.update', target: id, detail });
-      return targetOf(row, context.env.deployFolder);
-    }),
-  );
+  return await inRowTransaction(context, `deploy targets of ${teamId}`, async (tx) => {
+    await holdExitMaker(tx, teamId, by);
+    await tryLockName(tx, `graft:deploy-targets:${teamId}`);
+    const before = await tx.deployTarget.findFirst({ where: { teamId, id, ...live } });
+    if (!before) return null;
+    const { name = before.name, modelName = before.modelName } = fields;
+    await checkFree(tx, teamId, { name, modelName, url: before.url }, id);
+    if (apiKey === null) checkHasKey(before.url, false);
+    const key =
+      apiKey === undefined
+        ? {}
+        : apiKey === null
+          ? { sealed: null }
+          : seal(context.secrets, sealedForTarget({ teamId, id }), apiKey);
+    const row = await tx.deployTarget.update({
+      where: { teamId_id: { teamId, id } },
+      data: {
+        ...given(fields),
+        ...key,
+        ...dueNow,
+        failures: 0,
+        updatedAt: new Date(),
+        // Who gives its key or enables it is responsible for it: revoking that key disables it.
+        ...((apiKey || enabled === true) && makerOf(by)),
+        ...(enabled === true && before.state === 'disabled' && { state: 'waiting', reason: null }),
+        ...(enabled === false && before.state !== 'disabled' && disabledTarget('Disabled by the team.')),
+      },
+    });
+    const detail = { name: row.name, tag: row.tag, fields: Object.keys(given(changes)) };
+    await insertAudit(tx, teamId, by, { action: 'deploy_target.update', target: id, detail });
+    return targetOf(row, context.env.deployFolder);
+  });
 }
 
 /** The fields that are there. */

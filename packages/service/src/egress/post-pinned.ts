@@ -225,3 +225,25 @@ export function explainConnection(error: Error, rules: Pick<EgressRules, 'settin
   const { code = 'unknown' } = error as NodeJS.ErrnoException;
   return noAnswer(rules, `Sending failed: ${code}.`);
 }
+
+/** Limits and intervals of a loop that sends to servers of teams. */
+export interface SendingTimes {
+  /** Interval at which the loop looks for due work when none is known to wait. */
+  pollMs: number;
+  /** Maximum number of requests that this process sends concurrently. */
+  concurrency: number;
+  connectMs: number;
+  wholeMs: number;
+  /** Default: the machine's DNS resolver. */
+  resolve?: Resolve;
+}
+
+/** Returns how such a loop may connect. `confirm`: see `Egress`. */
+export function createEgress(
+  rules: Egress['rules'],
+  { resolve, connectMs, wholeMs }: Pick<SendingTimes, 'resolve' | 'connectMs' | 'wholeMs'>,
+  confirm: NonNullable<Egress['confirm']> = async () => {},
+): Egress {
+  const machines = () => createResolve(rules, { timeoutMs: Math.ceil(connectMs / 4) });
+  return { rules, resolve: resolve ?? machines(), connectMs, wholeMs, confirm };
+}

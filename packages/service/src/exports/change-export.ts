@@ -2,8 +2,7 @@
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { inRowTransaction } from '../database/in-transaction.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { enqueueOutboxEvent } from '../webhooks/enqueue-outbox-event.ts';
 import { type AdapterExport, exportOf } from './export.ts';
@@ -17,22 +16,20 @@ export async function cancelExport(
   { teamId, versionId, id }: Of,
   by: Actor,
 ): Promise<AdapterExport | null> {
-  return await waitForRow(`export ${id}`, async () =>
-    inTransaction(db, async (tx) => {
-      const [open] = await tx.$queryRaw<object[]>`
+  return await inRowTransaction(db, `export ${id}`, async (tx) => {
+    const [open] = await tx.$queryRaw<object[]>`
         SELECT 1 FROM adapter_exports WHERE team_id = ${teamId} AND version_id = ${versionId} AND id = ${id}
           AND status IN ('queued', 'running') FOR UPDATE NOWAIT`;
-      if (!open) return null;
-      await chargeExport(tx, { id, teamId });
-      await tx.$executeRaw`
+    if (!open) return null;
+    await chargeExport(tx, { id, teamId });
+    await tx.$executeRaw`
         UPDATE adapter_exports SET status = 'cancelled', lease_until = NULL, lease_epoch = lease_epoch + 1, lease_token = NULL,
           finished_at = now(), expires_at = now() + make_interval(days => ${db.env.exportDays})
         WHERE team_id = ${teamId} AND id = ${id}`;
-      await insertAudit(tx, teamId, by, { action: 'export.cancel', target: id });
-      await enqueueOutboxEvent(tx, { teamId, id }, 'export.cancelled');
-      return exportOf(await tx.adapterExport.findFirstOrThrow({ where: { teamId, id } }));
-    }),
-  );
+    await insertAudit(tx, teamId, by, { action: 'export.cancel', target: id });
+    await enqueueOutboxEvent(tx, { teamId, id }, 'export.cancelled');
+    return exportOf(await tx.adapterExport.findFirstOrThrow({ where: { teamId, id } }));
+  });
 }
 
 /** Decides whether the export expires. Null: it does not exist. */
@@ -42,23 +39,21 @@ export async function keepExport(
   keep: boolean,
   by: Actor,
 ): Promise<AdapterExport | null> {
-  return await waitForRow(`export ${id}`, async () =>
-    inTransaction(db, async (tx) => {
-      const [row] = await tx.$queryRaw<{ keep: boolean }[]>`
+  return await inRowTransaction(db, `export ${id}`, async (tx) => {
+    const [row] = await tx.$queryRaw<{ keep: boolean }[]>`
         SELECT keep FROM adapter_exports WHERE team_id = ${teamId} AND version_id = ${versionId} AND id = ${id}
           FOR UPDATE NOWAIT`;
-      if (!row) return null;
-      if (row.keep !== keep) {
-        // An export that was kept for long would otherwise be removed at once.
-        await tx.$executeRaw`
+    if (!row) return null;
+    if (row.keep !== keep) {
+      // An export that was kept for long would otherwise be removed at once.
+      await tx.$executeRaw`
           UPDATE adapter_exports SET keep = ${keep},
             expires_at = CASE WHEN finished_at IS NULL THEN NULL ELSE now() + make_interval(days => ${db.env.exportDays}) END
           WHERE team_id = ${teamId} AND id = ${id}`;
-        await insertAudit(tx, teamId, by, { action: 'export.keep', target: id, detail: { keep } });
-      }
-      return exportOf(await tx.adapterExport.findFirstOrThrow({ where: { teamId, id } }));
-    }),
-  );
+      await insertAudit(tx, teamId, by, { action: 'export.keep', target: id, detail: { keep } });
+    }
+    return exportOf(await tx.adapterExport.findFirstOrThrow({ where: { teamId, id } }));
+  });
 }
 
 /**
@@ -70,17 +65,15 @@ export async function deleteExport(
   { teamId, versionId, id }: Of,
   by: Actor,
 ): Promise<string | null | undefined> {
-  return await waitForRow(`export ${id}`, async () =>
-    inTransaction(db, async (tx) => {
-      const [row] = await tx.$queryRaw<{ artifact: string | null; status: string; format: string }[]>`
+  return await inRowTransaction(db, `export ${id}`, async (tx) => {
+    const [row] = await tx.$queryRaw<{ artifact: string | null; status: string; format: string }[]>`
         SELECT artifact, status, format FROM adapter_exports
         WHERE team_id = ${teamId} AND version_id = ${versionId} AND id = ${id} FOR UPDATE NOWAIT`;
-      if (!row) return undefined;
-      await chargeExport(tx, { id, teamId });
-      await tx.adapterExport.deleteMany({ where: { teamId, id } });
-      const { artifact, ...detail } = row;
-      await insertAudit(tx, teamId, by, { action: 'export.delete', target: id, detail });
-      return artifact;
-    }),
-  );
+    if (!row) return undefined;
+    await chargeExport(tx, { id, teamId });
+    await tx.adapterExport.deleteMany({ where: { teamId, id } });
+    const { artifact, ...detail } = row;
+    await insertAudit(tx, teamId, by, { action: 'export.delete', target: id, detail });
+    return artifact;
+  });
 }

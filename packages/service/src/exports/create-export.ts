@@ -2,7 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../database/database.ts';
-import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName } from '../database/wait-for-row.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { newId } from '../ids.ts';
 import { readQuota } from '../teams/team-quota.ts';
@@ -37,8 +37,11 @@ export async function createExport(
   const fingerprint = fingerprintOf(format, options);
   const quota = await readQuota(db, teamId);
   const name = `graft:export:${teamId}:${versionId}:${fingerprint}`;
-  return await waitForRow(name, async () =>
-    inQuota(db, teamId, limitsStorage(quota, 'exports'), async (tx) => {
+  return await inQuota(
+    db,
+    teamId,
+    limitsStorage(quota, 'exports'),
+    async (tx) => {
       // The second of two identical concurrent requests fails here, and finds the first one's row when it is retried.
       await tryLockName(tx, name);
       const same = { teamId, versionId, fingerprint, corruptAt: null };
@@ -84,7 +87,8 @@ export async function createExport(
       const detail = { version: versionId, format, options };
       await insertAudit(tx, teamId, by, { action: 'export.create', target: row.id, detail });
       return { made: exportOf(row), created: true };
-    }),
+    },
+    name,
   );
 }
 

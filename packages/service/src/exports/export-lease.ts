@@ -3,7 +3,7 @@
  * changes nothing. The next worker claims an export whose lease has run out, without a sweeper.
  */
 import type { Database, Transaction } from '../database/database.ts';
-import { isDatabaseUnavailable, isRowLocked } from '../database/database-unavailable.ts';
+import { isRowLocked } from '../database/database-unavailable.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { ServiceEnv } from '../environment/env.ts';
 import { Prisma } from '../generated/client.ts';
@@ -233,20 +233,4 @@ export async function endExportLeases({ sql }: Database, workerIds: readonly str
     [workerIds],
   );
   return rows.map(({ id }) => id);
-}
-
-/** Runs a write under a lease again and again while Postgres is unavailable; every one of them is safe to repeat. */
-export async function whileDatabaseIsAway<T>(
-  signal: AbortSignal,
-  work: () => Promise<T>,
-  pauseMs = 500,
-): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isDatabaseUnavailable(error) || signal.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
-  }
 }

@@ -5,9 +5,8 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../database/database.ts';
 import { isDatabaseUnavailable } from '../database/database-unavailable.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inRowTransaction } from '../database/in-transaction.ts';
 import { createdIn, listRows, type Page, type PageOptions, type TimeSpan } from '../database/read-page.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
@@ -177,8 +176,10 @@ export async function deleteFile(
   id: string,
   by: Actor,
 ): Promise<boolean> {
-  const path = await waitForRow(`file ${teamId} ${id}`, async () =>
-    inTransaction(db, async (tx) => await deleteRow(tx, teamId, id, by)),
+  const path = await inRowTransaction(
+    db,
+    `file ${teamId} ${id}`,
+    async (tx) => await deleteRow(tx, teamId, id, by),
   );
   if (path === null) return false;
   // If removing fails, the collector removes the bytes a day later.

@@ -4,8 +4,7 @@ import { defaultUrls, type IntegrationType } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { inRowTransaction, inTransaction } from '../database/in-transaction.ts';
 import type { EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { parseTeamUrl } from '../egress/team-url.ts';
@@ -60,55 +59,53 @@ export async function putIntegration(
       'url',
       `the operator of this server has set the Hub (HF_ENDPOINT) to ${hub}; leave url out`,
     );
-  return await waitForRow(`integration ${teamId} ${type}`, async () =>
-    inTransaction(context, async (tx) => {
-      await holdExitMaker(tx, teamId, by);
-      const before = await tx.integration.findFirst({ where: { teamId, type } });
-      const url = hub ?? given ?? before?.url ?? (type === 'huggingface' ? null : defaultUrls[type]);
-      if (url === null) throw refusal('url', `say where your ${type} server is`);
-      const moves = before !== null && new URL(before.url).origin !== new URL(url).origin;
-      if (moves && before.sealed && secret === undefined)
-        throw refusal('secret', 'the one that is there is for another server: give one for this, or null');
-      const id = before?.id ?? newId('integration');
-      const stored: Sealed | { sealed: null } | null =
-        secret === undefined
-          ? null
-          : secret === null
-            ? { sealed: null }
-            : seal(context.secrets, sealedForIntegration({ teamId, type }), secret);
-      const hasSecret = (stored ?? before)?.sealed != null;
-      const user = username === undefined ? (before?.username ?? null) : username;
-      checkSecret(type, user, hasSecret);
-      const enabled = { disabledAt: null, disabledReason: null };
-      // Who sets its address or secret is responsible for it: revoking that key disables it.
-      const isSet = given !== null || secret !== undefined;
-      const values = {
-        url,
-        username: user,
-        ...stored,
-        ...(isSet && { ...makerOf(by), ...enabled }),
-        updatedAt: new Date(),
-      };
-      const row = await tx.integration.upsert({
-        where: { teamId_type: { teamId, type } },
-        create: { id, teamId, type, ...values },
-        update: values,
+  return await inRowTransaction(context, `integration ${teamId} ${type}`, async (tx) => {
+    await holdExitMaker(tx, teamId, by);
+    const before = await tx.integration.findFirst({ where: { teamId, type } });
+    const url = hub ?? given ?? before?.url ?? (type === 'huggingface' ? null : defaultUrls[type]);
+    if (url === null) throw refusal('url', `say where your ${type} server is`);
+    const moves = before !== null && new URL(before.url).origin !== new URL(url).origin;
+    if (moves && before.sealed && secret === undefined)
+      throw refusal('secret', 'the one that is there is for another server: give one for this, or null');
+    const id = before?.id ?? newId('integration');
+    const stored: Sealed | { sealed: null } | null =
+      secret === undefined
+        ? null
+        : secret === null
+          ? { sealed: null }
+          : seal(context.secrets, sealedForIntegration({ teamId, type }), secret);
+    const hasSecret = (stored ?? before)?.sealed != null;
+    const user = username === undefined ? (before?.username ?? null) : username;
+    checkSecret(type, user, hasSecret);
+    const enabled = { disabledAt: null, disabledReason: null };
+    // Who sets its address or secret is responsible for it: revoking that key disables it.
+    const isSet = given !== null || secret !== undefined;
+    const values = {
+      url,
+      username: user,
+      ...stored,
+      ...(isSet && { ...makerOf(by), ...enabled }),
+      updatedAt: new Date(),
+    };
+    const row = await tx.integration.upsert({
+      where: { teamId_type: { teamId, type } },
+      create: { id, teamId, type, ...values },
+      update: values,
+    });
+    // A time in the past is due by any clock.
+    if (hub !== null)
+      await tx.publication.updateMany({
+        where: { teamId, status: 'queued', failingSince: { not: null } },
+        data: { nextAttemptAt: new Date(0) },
       });
-      // A time in the past is due by any clock.
-      if (hub !== null)
-        await tx.publication.updateMany({
-          where: { teamId, status: 'queued', failingSince: { not: null } },
-          data: { nextAttemptAt: new Date(0) },
-        });
-      await tx.jobIntegration.updateMany({
-        where: { teamId, type, status: 'active', failures: { gt: 0 } },
-        data: { nextAttemptAt: new Date(0), refusals: 0 },
-      });
-      const detail = { type, host: new URL(url).host, secret: secret === undefined ? 'kept' : 'given' };
-      await insertAudit(tx, teamId, by, { action: 'integration.set', target: id, detail });
-      return integrationOf(row);
-    }),
-  );
+    await tx.jobIntegration.updateMany({
+      where: { teamId, type, status: 'active', failures: { gt: 0 } },
+      data: { nextAttemptAt: new Date(0), refusals: 0 },
+    });
+    const detail = { type, host: new URL(url).host, secret: secret === undefined ? 'kept' : 'given' };
+    await insertAudit(tx, teamId, by, { action: 'integration.set', target: id, detail });
+    return integrationOf(row);
+  });
 }
 
 function parseUrl(text: string, type: IntegrationType, rules: EgressRules): string {

@@ -3,7 +3,7 @@ import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { dataFolder } from '../data-folder/data-folder.ts';
 import { databaseTime } from '../database/database.ts';
 import { extendLeases } from '../database/lease-expiry.ts';
-import { type ExclusiveLock, runExclusive } from '../database/run-exclusive.ts';
+import type { ExclusiveLock } from '../database/run-exclusive.ts';
 import { expireExports } from '../exports/expire-exports.ts';
 import { endExportLeases } from '../exports/export-lease.ts';
 import type { Job } from '../jobs/job.ts';
@@ -15,7 +15,7 @@ import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-lea
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { instruments } from '../observe/instruments.ts';
 import type { Dispatch } from '../queue/job-queue.ts';
-import { repeat } from '../repeat.ts';
+import { type Closable, type Loop, startLoops } from '../repeat.ts';
 import { forgetFileReports } from '../reports/file-reports.ts';
 import type { Services } from '../services.ts';
 import { removeBelow } from '../storage/disk/remove-below.ts';
@@ -36,12 +36,10 @@ const ringAgainSeconds = 15;
 
 /**
  * Starts dispatcher, preemption if the operator enables it, sweeper and reconciler. Every worker's parent process runs these loops, and
- * takes turns with the others (`runExclusive`). A pass that fails (Postgres or the queue unavailable) is retried; a job that fails
- * does not stop the others. `close` waits for running passes.
+ * takes turns with the others. A pass that fails (Postgres or the queue unavailable) is retried; a job that fails does not stop the others.
  */
-export function startJobLoops(services: Services): { close(): Promise<void> } {
+export function startJobLoops(services: Services): Closable {
   const { queue, env, log } = services;
-  const loop = loopsOf(services);
   const onFault = (what: string): JobFaultListener => {
     const known = new Set<string>();
     return ({ id, error }) => {
@@ -56,77 +54,73 @@ export function startJobLoops(services: Services): { close(): Promise<void> } {
       log.warn({ err: error, jobId: lease.id }, 'ringing for a job failed');
     });
   const dispatching = { onLease: ring, onFault: onFault('dispatching') };
-  const loops = [
-    loop('dispatch', 0.5, async () => void (await dispatchJobs(services, dispatching))),
-    ...(env.preemptSeconds > 0
-      ? [
-          loop('preempt', Math.min(5, env.preemptSeconds), async () => {
-            const job = await preemptForStarved(services, { seconds: env.preemptSeconds });
-            if (job) log.info({ jobId: job.id }, 'job preempted for a waiting team');
-          }),
-        ]
-      : []),
-    loop('sweep', env.sweepSeconds, sweeper(services, onFault('sweeping'))),
-    loop('reconcile', Math.min(5, env.sweepSeconds), async () => {
-      const back = await takeBackDispatched(services, { seconds: ringAgainSeconds });
-      if (back.length > 0)
-        log.warn({ jobIds: back }, 'no living worker can run dispatched jobs: queued again');
-      for (const lease of await staleDispatched(services, { seconds: ringAgainSeconds }))
-        await queue.ring(lease);
-    }),
-    loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
-    // These concern the machine's own processes and folders, so they run on each machine.
-    repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
-    repeat(
-      'collect-deleted',
-      collectDeletedMs,
-      async () => void (await collectDeleted(services, { parts: false })),
-      log,
-    ),
-    repeat('collect-local', 3600 * 1000, async () => void (await collectLocal(services)), log),
-    repeat('scrub-base-models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
-  ];
-  return {
-    close: async () => {
-      await Promise.all(loops.map((running) => running.stop()));
-    },
+  const preempt = async () => {
+    const job = await preemptForStarved(services, { seconds: env.preemptSeconds });
+    if (job) log.info({ jobId: job.id }, 'job preempted for a waiting team');
   };
+  const reconcile = async () => {
+    const back = await takeBackDispatched(services, { seconds: ringAgainSeconds });
+    if (back.length > 0) log.warn({ jobIds: back }, 'no living worker can run dispatched jobs: queued again');
+    for (const lease of await staleDispatched(services, { seconds: ringAgainSeconds }))
+      await queue.ring(lease);
+  };
+  const sweep = sweeper(services, onFault('sweeping'));
+  const sweepNeighbours = neighbourSweeper(services, onFault('sweeping'));
+  const preemptSeconds = Math.min(5, env.preemptSeconds);
+  return startLoops(services, [
+    { name: 'dispatch', seconds: 0.5, inTurns: true, work: () => dispatchJobs(services, dispatching) },
+    ...(env.preemptSeconds > 0
+      ? [{ name: 'preempt', seconds: preemptSeconds, inTurns: true, work: preempt }]
+      : []),
+    { name: 'sweep', seconds: env.sweepSeconds, inTurns: true, work: (_, turn) => sweep(turn) },
+    { name: 'reconcile', seconds: Math.min(5, env.sweepSeconds), inTurns: true, work: reconcile },
+    {
+      name: 'scrub',
+      seconds: 60,
+      inTurns: true,
+      work: (_, { stopping: signal }) => scrubObjects(services, { ...slowScrub, signal }),
+    },
+    // These concern the machine's own processes and folders, so they run on each machine.
+    { name: 'sweep-neighbours', seconds: 1, work: sweepNeighbours },
+    {
+      name: 'collect-deleted',
+      seconds: collectDeletedMs / 1000,
+      work: () => collectDeleted(services, { parts: false }),
+    },
+    { name: 'collect-local', seconds: 3600, work: () => collectLocal(services) },
+    {
+      name: 'scrub-base-models',
+      seconds: 3600,
+      work: (_, { stopping }) => scrubBaseModels(services, stopping),
+    },
+  ]);
 }
 
-/** Starts the loops that delete rows of many kinds. Only API processes run them, in turns: workers lack the permission. */
-export function startHousekeeping(services: Services): { close(): Promise<void> } {
-  const loop = loopsOf(services);
-  const loops = [
-    loop('collect', 3600, async () => {
+/** The loops that delete rows of many kinds. Only API processes run them: workers lack the permission. */
+export const housekeeping: readonly Loop<Services>[] = [
+  {
+    name: 'collect',
+    seconds: 3600,
+    inTurns: true,
+    work: async (services) => {
       await removeDeadWorkers(services);
       await collectGarbage(services);
-    }),
+    },
+  },
+  {
     // Apart, since the store may be unavailable for long.
-    loop('forget', 3600, async () => {
+    name: 'forget',
+    seconds: 3600,
+    inTurns: true,
+    work: async (services) => {
       await forgetFileReports(services);
       await forgetIdempotencyKeys(services);
       await forgetValidationResults(services);
-    }),
-    loop('expire-uploads', 60, async () => void (await expireUploads(services))),
-    loop('expire-exports', 60, async () => void (await expireExports(services))),
-  ];
-  return { close: async () => void (await Promise.all(loops.map((running) => running.stop()))) };
-}
-
-/** Returns a function that starts a loop which one process at a time runs. */
-function loopsOf(services: Services) {
-  return (
-    name: string,
-    seconds: number,
-    pass: (turn: ExclusiveLock, stopping: AbortSignal) => Promise<void>,
-  ) =>
-    repeat(
-      name,
-      seconds * 1000,
-      async (stopping) => void (await runExclusive(services, name, (turn) => pass(turn, stopping))),
-      services.log,
-    );
-}
+    },
+  },
+  { name: 'expire-uploads', seconds: 60, inTurns: true, work: expireUploads },
+  { name: 'expire-exports', seconds: 60, inTurns: true, work: expireExports },
+];
 
 /**
  * If no process has swept for half a lease, Postgres was unavailable, or cut off from all processes, and lease holders

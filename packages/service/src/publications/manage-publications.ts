@@ -3,9 +3,9 @@ import { checkRepositoryName } from '@graft/peft-core/files';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inRowTransaction, inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName } from '../database/wait-for-row.ts';
 import { Prisma } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import { holdExitMaker, makerOf } from '../keys/exits.ts';
@@ -41,50 +41,48 @@ export async function createPublication(
   const { versionId, exportId, repository, isPublic, card } = request;
   checkRepositoryName(repository);
   const name = `graft:publications:${teamId}`;
-  return await waitForRow(name, async () =>
-    inTransaction(db, async (tx) => {
-      await holdExitMaker(tx, teamId, by);
-      // The second of two concurrent requests of a team fails here, and is retried.
-      await tryLockName(tx, name);
-      await checkToken(tx, teamId);
-      checkPublishable(await getPublishingRules({ db: tx }, teamId), request);
-      const format = await holdSource(tx, teamId, request);
-      const before = await findSame(tx, teamId, request);
-      if (before?.status === 'queued' || before?.status === 'running') {
-        if (before.isPublic === isPublic && before.card === card)
-          return { publication: publicationOf(before), created: false };
-        throw new GraftError(
-          'publication_running',
-          `${before.id} publishes the same to ${before.repository} with other settings: await or delete it first.`,
-          { param: 'repository' },
-        );
-      }
-      if (before?.status === 'succeeded' && before.isPublic === isPublic && before.card === card)
+  return await inRowTransaction(db, name, async (tx) => {
+    await holdExitMaker(tx, teamId, by);
+    // The second of two concurrent requests of a team fails here, and is retried.
+    await tryLockName(tx, name);
+    await checkToken(tx, teamId);
+    checkPublishable(await getPublishingRules({ db: tx }, teamId), request);
+    const format = await holdSource(tx, teamId, request);
+    const before = await findSame(tx, teamId, request);
+    if (before?.status === 'queued' || before?.status === 'running') {
+      if (before.isPublic === isPublic && before.card === card)
         return { publication: publicationOf(before), created: false };
-      await checkCounts(tx, teamId, versionId, before === null);
-      const detail = { version: versionId, export: exportId, repository, public: isPublic };
-      const queued = { status: 'queued', repository, isPublic, card, ...makerOf(by), attempts: 0 };
-      const nothing = {
-        commit: null,
-        url: null,
-        changed: null,
-        bytes: null,
-        cardText: null,
-        error: Prisma.DbNull,
-      };
-      const times = { nextAttemptAt: new Date(), failingSince: null, startedAt: null, finishedAt: null };
-      const row = before
-        ? await tx.publication.update({
-            where: { teamId_id: { teamId, id: before.id } },
-            data: { ...queued, ...nothing, ...times },
-          })
-        : await tx.publication.create({
-            data: { id: newId('publication'), teamId, versionId, exportId, format, ...queued },
-          });
-      await insertAudit(tx, teamId, by, { action: 'publication.create', target: row.id, detail });
-      return { publication: publicationOf(row), created: true };
-    }),
-  );
+      throw new GraftError(
+        'publication_running',
+        `${before.id} publishes the same to ${before.repository} with other settings: await or delete it first.`,
+        { param: 'repository' },
+      );
+    }
+    if (before?.status === 'succeeded' && before.isPublic === isPublic && before.card === card)
+      return { publication: publicationOf(before), created: false };
+    await checkCounts(tx, teamId, versionId, before === null);
+    const detail = { version: versionId, export: exportId, repository, public: isPublic };
+    const queued = { status: 'queued', repository, isPublic, card, ...makerOf(by), attempts: 0 };
+    const nothing = {
+      commit: null,
+      url: null,
+      changed: null,
+      bytes: null,
+      cardText: null,
+      error: Prisma.DbNull,
+    };
+    const times = { nextAttemptAt: new Date(), failingSince: null, startedAt: null, finishedAt: null };
+    const row = before
+      ? await tx.publication.update({
+          where: { teamId_id: { teamId, id: before.id } },
+          data: { ...queued, ...nothing, ...times },
+        })
+      : await tx.publication.create({
+          data: { id: newId('publication'), teamId, versionId, exportId, format, ...queued },
+        });
+    await insertAudit(tx, teamId, by, { action: 'publication.create', target: row.id, detail });
+    return { publication: publicationOf(row), created: true };
+  });
 }
 
 async function checkToken(tx: Transaction, teamId: string): Promise<void> {

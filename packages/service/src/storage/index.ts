@@ -6,4 +6,4 @@ export * from './disk/receive-staged.ts';
 export * from './disk/remove-below.ts';
 export type { FileStore } from './file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './prove-data-folder.ts';
-export { isStorageUnavailable, toStorageFault, whenStorageIsBack } from './storage-fault.ts';
+export { isStorageUnavailable, toStorageFault } from './storage-fault.ts';

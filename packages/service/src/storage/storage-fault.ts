@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 
 /** Node's codes for a full disk, and for a reached quota or file size limit. */
@@ -27,18 +26,6 @@ export function storageUnavailable(cause: unknown): GraftError {
 /** Returns whether the store is unavailable or full: no caller is at fault, and a later retry may succeed. */
 export function isStorageUnavailable(error: unknown): boolean {
   return error instanceof GraftError && (error.code === 'storage_away' || error.code === 'storage_full');
-}
-
-/** Retries `work` every second while the store is unavailable or full. Throws when `signal` aborts. */
-export async function whenStorageIsBack<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isStorageUnavailable(error)) throw error;
-      await sleep(1000, undefined, { signal });
-    }
-  }
 }
 
 export function fileCorrupt(cause?: unknown): GraftError {

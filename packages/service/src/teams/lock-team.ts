@@ -1,6 +1,5 @@
 import type { Database, Transaction } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
-import { waitForRow } from '../database/wait-for-row.ts';
+import { inRowTransaction } from '../database/in-transaction.ts';
 import { Prisma } from '../generated/client.ts';
 
 /**
@@ -15,11 +14,9 @@ export async function withTeamLocked<T>(
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T | null> {
   const strength = alone ? Prisma.sql`FOR UPDATE` : Prisma.sql`FOR NO KEY UPDATE`;
-  return await waitForRow(`team ${teamId}`, async () =>
-    inTransaction(db, async (tx) => {
-      const found = await tx.$queryRaw<object[]>`
+  return await inRowTransaction(db, `team ${teamId}`, async (tx) => {
+    const found = await tx.$queryRaw<object[]>`
         SELECT 1 FROM teams WHERE id = ${teamId} AND deleted_at IS NULL ${strength} NOWAIT`;
-      return found.length === 0 ? null : await work(tx);
-    }),
-  );
+    return found.length === 0 ? null : await work(tx);
+  });
 }

@@ -22,22 +22,23 @@ export class QuotaExceeded extends GraftError {
 
 /**
  * Runs `work` in a transaction. If `isLimited`, only one such transaction of the team runs at a time on all processes, so that counts stay
- * valid until it commits; teams without the limit have no overhead. Throws an error for which `isRowLocked` holds after two seconds of
- * waiting.
+ * valid until it commits; teams without the limit have no overhead. If `isLimited` or with `row`, retries as `waitForRow` does, and throws
+ * an error for which `isRowLocked` holds after two seconds of waiting.
  */
 export async function inQuota<T>(
   db: Pick<Database, 'db'>,
   teamId: string,
   isLimited: boolean,
   work: (tx: Transaction) => Promise<T>,
+  row?: string,
 ): Promise<T> {
-  if (!isLimited) return await inTransaction(db, work);
-  return await waitForRow(`quota ${teamId}`, async () =>
+  const attempt = async () =>
     inTransaction(db, async (tx) => {
-      await tryLockName(tx, `graft:quota:${teamId}`);
+      if (isLimited) await tryLockName(tx, `graft:quota:${teamId}`);
       return await work(tx);
-    }),
-  );
+    });
+  const name = isLimited ? `quota ${teamId}` : row;
+  return await (name === undefined ? attempt() : waitForRow(name, attempt));
 }
 
 export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {

@@ -3,9 +3,9 @@ import { maxParts } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inRowTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { lockName, waitForRow } from '../database/wait-for-row.ts';
+import { lockName } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
@@ -164,14 +164,12 @@ export async function changeUpload<T>(
   id: string,
   work: (tx: Transaction, upload: UploadRow) => Promise<T>,
 ): Promise<T | null> {
-  return await waitForRow(`upload ${teamId} ${id}`, async () =>
-    inTransaction(db, async (tx) => {
-      const found = await tx.$queryRaw<object[]>`
+  return await inRowTransaction(db, `upload ${teamId} ${id}`, async (tx) => {
+    const found = await tx.$queryRaw<object[]>`
         SELECT 1 FROM uploads WHERE team_id = ${teamId} AND id = ${id} FOR UPDATE NOWAIT`;
-      if (found.length === 0) return null;
-      return await work(tx, await tx.upload.findFirstOrThrow({ where: { teamId, id } }));
-    }),
-  );
+    if (found.length === 0) return null;
+    return await work(tx, await tx.upload.findFirstOrThrow({ where: { teamId, id } }));
+  });
 }
 
 /** Ends an upload without a file and deletes the rows of its parts. Returns the paths of their bytes. */

@@ -3,9 +3,9 @@ import { maxEndpoints, type WebhookEvent } from '@graft/wire/lists';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
+import { inRowTransaction, inTransaction } from '../database/in-transaction.ts';
 import { listRows, type Page, type PageOptions } from '../database/read-page.ts';
-import { tryLockName, waitForRow } from '../database/wait-for-row.ts';
+import { tryLockName } from '../database/wait-for-row.ts';
 import type { EgressRules } from '../egress/address-rules.ts';
 import { teamRules } from '../egress/team-rules.ts';
 import { parseWebhookUrl } from '../egress/team-url.ts';
@@ -39,31 +39,29 @@ export async function createWebhook(
   by: Actor,
 ): Promise<WithSecret> {
   const url = parseWebhookUrl(input.url, await webhookRules(context, teamId)).href;
-  return await waitForRow(`webhooks of ${teamId}`, async () =>
-    inTransaction(context, async (tx) => {
-      await holdExitMaker(tx, teamId, by);
-      // The second of two concurrent calls counts the endpoint of the first.
-      await tryLockName(tx, `graft:webhooks:${teamId}`);
-      if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
-        throw new GraftError(
-          'too_many_webhooks',
-          `A team has at most ${maxEndpoints} webhook endpoints: delete one first.`,
-          { param: null },
-        );
-      }
-      const events = [...new Set(input.events)];
-      const row = await tx.webhookEndpoint.create({
-        data: { id: newId('webhook'), teamId, url, description: input.description, events, ...makerOf(by) },
-      });
-      const secret = await addSecret(tx, context, row);
-      await insertAudit(tx, teamId, by, {
-        action: 'webhook.create',
-        target: row.id,
-        detail: { host: new URL(url).host, events },
-      });
-      return { endpoint: endpointOf(row), secret };
-    }),
-  );
+  return await inRowTransaction(context, `webhooks of ${teamId}`, async (tx) => {
+    await holdExitMaker(tx, teamId, by);
+    // The second of two concurrent calls counts the endpoint of the first.
+    await tryLockName(tx, `graft:webhooks:${teamId}`);
+    if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= maxEndpoints) {
+      throw new GraftError(
+        'too_many_webhooks',
+        `A team has at most ${maxEndpoints} webhook endpoints: delete one first.`,
+        { param: null },
+      );
+    }
+    const events = [...new Set(input.events)];
+    const row = await tx.webhookEndpoint.create({
+      data: { id: newId('webhook'), teamId, url, description: input.description, events, ...makerOf(by) },
+    });
+    const secret = await addSecret(tx, context, row);
+    await insertAudit(tx, teamId, by, {
+      action: 'webhook.create',
+      target: row.id,
+      detail: { host: new URL(url).host, events },
+    });
+    return { endpoint: endpointOf(row), secret };
+  });
 }
 
 async function addSecret(

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { createJob } from '@graft/service/jobs';
 import type { Identity } from '@graft/service/keys';
+import type { Claiming } from '@graft/service/repeat';
 import { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { CreateJobHeaders, CreateJobSchema, JobParams, JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
@@ -11,13 +12,12 @@ import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
-import type { LeasedWork } from '../../threads/leased-work.ts';
 import { findJob } from './find-job.ts';
 import { operation, readingJob } from './operation.ts';
 
 /** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create an existing job again. */
 export const createJobRoutes: FastifyPluginAsyncTypebox<{
-  validator: Pick<LeasedWork, 'wake'>;
+  validator: Pick<Claiming, 'wake'>;
   checker: OptionChecker;
   writer: JobWriter;
 }> = async (app, { validator, checker, writer }) => {

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { repeat } from '@graft/service/repeat';
-import { endProviderSessions, pruneLogoutTokens } from '@graft/service/sessions';
+import { endProviderSessions } from '@graft/service/sessions';
 import { LogoutTokenSchema } from '@graft/wire/session';
 import { ApiError } from '../../api-error.ts';
 import type { OidcClient } from '../../sign-in/oidc-client.ts';
@@ -13,14 +12,6 @@ export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: Oidc
   { provider },
 ) => {
   const { services } = app;
-  const prune = repeat(
-    'prune-logout-tokens',
-    // A token is remembered for eleven minutes; a run removes 5,000.
-    60_000,
-    async () => void (await pruneLogoutTokens(services)),
-    services.log,
-  );
-  app.addHook('onClose', async () => await prune.stop());
   // Only for this route: no other route reads forms.
   app.addContentTypeParser(
     form,

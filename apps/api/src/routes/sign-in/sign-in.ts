@@ -1,15 +1,8 @@
 import { createHash } from 'node:crypto';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { repeat } from '@graft/service/repeat';
 import { parseApiKey, parseOperatorKey } from '@graft/service/secrets';
-import {
-  createKeySession,
-  endSession,
-  pruneSessions,
-  signInPerson,
-  verifySession,
-} from '@graft/service/sessions';
+import { createKeySession, endSession, signInPerson, verifySession } from '@graft/service/sessions';
 import { errorResponses } from '@graft/wire/error';
 import { ref } from '@graft/wire/schema';
 import {
@@ -46,13 +39,6 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
   const cookie = cookies(signIn);
   const seal = flowSeal(services.secrets.pepper);
   const provider = oidc && createOidcClient(oidc, publicUrl!);
-  const prune = repeat(
-    'prune-sessions',
-    3600_000,
-    async () => void (await pruneSessions(services)),
-    services.log,
-  );
-  app.addHook('onClose', async () => await prune.stop());
   await app.register(backchannelLogoutRoutes, { provider });
 
   function withProvider() {

@@ -6,12 +6,11 @@ import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
 import { runExclusive } from '../../database/run-exclusive.ts';
 import { createEgressRules } from '../../egress/address-rules.ts';
-import { EgressError, requestPinned } from '../../egress/post-pinned.ts';
+import { createEgress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
 import { hostOf } from '../../egress/team-url.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
-import { createEgress } from '../../work/start-sending.ts';
 
 type ExportServices = Database & { env: Pick<ServiceEnv, 'auditSink' | 'auditSinkToken'>; log: Logger };
 
@@ -43,12 +42,12 @@ export function startAuditExporter(
     'audit-export',
     settings.pollMs,
     async (stopping) =>
-      void (await runExclusive(services, `audit-export ${sink.id}`, async () => {
-        await sendAll(services, sink, settings, stopping);
-      })),
+      void (await runExclusive(services, `audit-export ${sink.id}`, () =>
+        sendAll(services, sink, settings, stopping),
+      )),
     services.log,
   );
-  return { close: async () => await rounds.stop() };
+  return { close: rounds.stop };
 }
 
 /** Resolves when all entries are sent or on `stopping`. Keeps the lease while the sink fails, so that no other process retries sooner. */

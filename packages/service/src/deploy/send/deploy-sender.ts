@@ -1,12 +1,10 @@
 import { readdir } from 'node:fs/promises';
-import { withTeamScope } from '../../database/database-scope.ts';
 import { runExclusive } from '../../database/run-exclusive.ts';
 import { EgressError } from '../../egress/post-pinned.ts';
-import { repeat } from '../../repeat.ts';
+import { type Claims, type Closable, startClaiming, startLoops } from '../../repeat.ts';
 import { giveUpTargetsSeconds } from '../../teams/delete-team.ts';
 import { keepLease } from '../../work/keep-lease.ts';
 import { renewWork } from '../../work/leased-work.ts';
-import { startSending } from '../../work/start-sending.ts';
 import { RuntimeFault } from '../runtimes/runtime.ts';
 import type { DeployServices, DeployTimes } from './deploy-times.ts';
 import { reconcile } from './reconcile.ts';
@@ -40,14 +38,10 @@ const graceMs = 5_000;
  * attempt, so any API process continues after another one, wherever it stopped, and a runtime that has lost its adapters gets them again.
  * `close` interrupts running requests and copies.
  */
-export function startDeploySender(
-  services: DeployServices,
-  overrides: Partial<DeployTimes> = {},
-): { close(): Promise<void> } {
+export function startDeploySender(services: DeployServices, overrides: Partial<DeployTimes> = {}): Closable {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const closing = new AbortController();
-  const attempt = async (claimed: ClaimedTarget, claimedAt: number) => {
+  const attempt: Claims<ClaimedTarget>['work'] = async (claimed, { claimedAt, closing }) => {
     const { teamId, id: target } = claimed;
     const { leaseSeconds } = times;
     const lease = keepLease(
@@ -56,14 +50,14 @@ export function startDeploySender(
       (err) => log.warn({ err, teamId, target }, 'the lease of a deploy target could not be renewed'),
     );
     const late = AbortSignal.timeout(times.attemptSeconds * 1000);
-    const signal = AbortSignal.any([closing.signal, lease.lost, late]);
+    const signal = AbortSignal.any([closing, lease.lost, late]);
     try {
       const { isHeld, confirm } = lease;
       await endingWith(signal, reconcile(services, claimed, { times, isHeld, confirm, signal }));
     } catch (error) {
       if (lease.lost.aborted) return;
       // This process itself interrupted it: another one may retry immediately.
-      if (closing.signal.aborted) return await release(services, claimed, 0);
+      if (closing.aborted) return await release(services, claimed, 0);
       const fault = late.aborted ? tooSlow : error instanceof RuntimeFault ? error : ownFault;
       if (fault === ownFault) log.error({ err: error, teamId, target }, 'deploying failed');
       const seconds = await recordFault(services, claimed, fault, times);
@@ -73,24 +67,22 @@ export function startDeploySender(
       lease.end();
     }
   };
-  const loop = startSending<ClaimedTarget>('deploy targets', times, log, {
-    claim: async (count) => await claimTargets(services, { ...times, count }),
-    send: async (claimed, claimedAt) =>
-      await withTeamScope(claimed.teamId, async () => await attempt(claimed, claimedAt)),
+  const loop = startClaiming<ClaimedTarget>({
+    name: 'deploy targets',
+    ...times,
+    log,
+    claim: (count) => claimTargets(services, { ...times, count }),
+    work: attempt,
     onFault: (err, { teamId, id: target }) => log.warn({ err, teamId, target }, 'deploying failed'),
   });
-  const sweeping = repeat(
-    'deploy folder',
-    times.sweepSeconds * 1000,
-    async (stopping) => await sweepFolder(services, times, stopping),
-    log,
-  );
-  return {
-    close: async () => {
-      closing.abort();
-      await Promise.all([loop.stop(), sweeping.stop()]);
+  const sweeping = startLoops(services, [
+    {
+      name: 'deploy folder',
+      seconds: times.sweepSeconds,
+      work: async (_, { stopping }) => await sweepFolder(services, times, stopping),
     },
-  };
+  ]);
+  return { close: async () => void (await Promise.all([loop.close(), sweeping.close()])) };
 }
 
 const ownFault = new RuntimeFault(

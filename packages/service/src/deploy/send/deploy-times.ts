@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import type { BaseModelCatalogue } from '../../base-models/catalogue.ts';
 import type { Database } from '../../database/database.ts';
+import type { SendingTimes } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import type { Stores } from '../../storage/stores.ts';
 import type { RetryTimes, TeamShares } from '../../work/leased-work.ts';
-import type { SendingTimes } from '../../work/start-sending.ts';
 
 export type DeployServices = Database &
   Pick<Stores, 'artifacts'> & {

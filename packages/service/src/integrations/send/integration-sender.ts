@@ -1,15 +1,14 @@
 import type { JobIntegrationRequest, TrackioSettings } from '@graft/wire/integration';
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
-import { withTeamScope } from '../../database/database-scope.ts';
-import { type Egress, EgressError } from '../../egress/post-pinned.ts';
+import { createEgress, type Egress, EgressError, type SendingTimes } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { isTerminal, type Job } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
+import { type Closable, startClaiming } from '../../repeat.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import type { TeamShares } from '../../work/leased-work.ts';
-import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import type { Integration } from '../integration.ts';
 import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
 import { createMlflowTracker } from '../trackers/mlflow.ts';
@@ -61,26 +60,20 @@ const defaults: IntegrationTimes = {
 export function startIntegrationSender(
   services: SendServices,
   overrides: Partial<IntegrationTimes> = {},
-): { close(): Promise<void> } {
+): Closable {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const closing = new AbortController();
-  const loop = startSending<ClaimedIntegration>('integrations', times, log, {
-    claim: async (count) => await claimIntegrations(services, { ...times, count }),
-    send: async (claimed, claimedAt) => {
+  return startClaiming<ClaimedIntegration>({
+    name: 'integrations',
+    ...times,
+    log,
+    claim: (count) => claimIntegrations(services, { ...times, count }),
+    work: async (claimed, { claimedAt, closing: signal }) => {
       const deadline = claimedAt + times.leaseSeconds * 500;
-      await withTeamScope(claimed.teamId, async () =>
-        sendMetrics(services, claimed, { times, deadline, signal: closing.signal }),
-      );
+      await sendMetrics(services, claimed, { times, deadline, signal });
     },
     onFault: (err, { teamId, jobId }) => log.warn({ err, teamId, jobId }, 'sending metrics failed'),
   });
-  return {
-    close: async () => {
-      closing.abort();
-      await loop.stop();
-    },
-  };
 }
 
 interface Sending {

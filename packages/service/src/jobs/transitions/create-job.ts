@@ -11,14 +11,14 @@ import { type Priority, priorities } from '@graft/wire/lists';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, deleteInBatches, json, type Transaction } from '../../database/database.ts';
-import { tryLockName, waitForRow } from '../../database/wait-for-row.ts';
+import { tryLockName } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { checkJobCount, inQuota, limitsJobs } from '../../teams/within-quota.ts';
 import { type Job, type JobSweep, type JobTrainingFile, type JobValidationFile, jobOf } from '../job.ts';
-import { filesOfJob } from '../job-files.ts';
+import { filesOfJob, type JobFile } from '../job-files.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
 
@@ -79,15 +79,13 @@ export async function createJob(
   // Requests that cannot be repetitions of each other never wait for one another.
   const id = newId('job');
   const quota = await readQuota(db, teamId);
-  return await waitForRow(
+  const files = filesOfJob(input);
+  return await inQuota(
+    db,
+    teamId,
+    limitsJobs(quota),
+    async (tx) => await create(tx, teamId, input, { id, token, quota, files }),
     token ?? id,
-    async () =>
-      await inQuota(
-        db,
-        teamId,
-        limitsJobs(quota),
-        async (tx) => await create(tx, teamId, input, { id, token, quota }),
-      ),
   );
 }
 
@@ -95,13 +93,18 @@ async function create(
   tx: Transaction,
   teamId: string,
   input: NewJob,
-  { id, token, quota }: { id: string; token: string | null; quota: TeamQuota | null },
+  {
+    id,
+    token,
+    quota,
+    files,
+  }: { id: string; token: string | null; quota: TeamQuota | null; files: readonly JobFile[] },
 ): Promise<{ job: Job; created: boolean }> {
   const earlier = token && (await findEarlier(tx, teamId, input, token));
   if (earlier) return { job: earlier, created: false };
   if (limitsJobs(quota)) await checkJobCount(tx, teamId, quota);
   const { trainingFiles = null, validationFiles = null } = input;
-  const systemPrompt = await checkFiles(tx, teamId, input);
+  const systemPrompt = await checkFiles(tx, teamId, files);
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);
   const { startFrom = null, integrations = [], sweep = null } = input;
 
@@ -217,28 +220,22 @@ async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job
 }
 
 /** Locks the files of the job. Returns the system message that all training files share, or null. */
-async function checkFiles(tx: Transaction, teamId: string, input: NewJob): Promise<string | null> {
+async function checkFiles(
+  tx: Transaction,
+  teamId: string,
+  files: readonly JobFile[],
+): Promise<string | null> {
   const prompts = new Set<string | null>();
-  for (const { id, role, param } of filesOfJob(input)) {
-    const { systemPrompt } = await checkFile(tx, teamId, id, param);
-    if (role === 'training_file') prompts.add(systemPrompt);
+  for (const { id, role, param } of files) {
+    // Because of the share lock, a concurrent deletion waits until the job that uses the file exists.
+    const [file] = await tx.$queryRaw<{ systemPrompt: string | null }[]>`
+      SELECT system_prompt AS "systemPrompt" FROM files
+      WHERE team_id = ${teamId} AND id = ${id} FOR KEY SHARE NOWAIT`;
+    if (!file) throw new GraftError('file_not_found', `No such file: ${id}`, { param });
+    if (role === 'training_file') prompts.add(file.systemPrompt);
   }
   const [first = null] = prompts;
   return prompts.size === 1 ? first : null;
-}
-
-async function checkFile(
-  tx: Transaction,
-  teamId: string,
-  fileId: string,
-  param: string,
-): Promise<{ systemPrompt: string | null }> {
-  // Because of the share lock, a concurrent deletion waits until the job that uses the file exists.
-  const [file] = await tx.$queryRaw<{ systemPrompt: string | null }[]>`
-    SELECT system_prompt AS "systemPrompt" FROM files
-    WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
-  if (!file) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
-  return file;
 }
 
 /** Locks the version, so that a concurrent deletion waits until the job that starts from it exists. */

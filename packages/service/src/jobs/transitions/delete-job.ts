@@ -3,8 +3,7 @@ import { deleteVersions } from '../../adapters/delete-adapters.ts';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, deleteInBatches } from '../../database/database.ts';
-import { inTransaction } from '../../database/in-transaction.ts';
-import { waitForRow } from '../../database/wait-for-row.ts';
+import { inRowTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { CheckpointStore } from '../../storage/checkpoint-store.ts';
 import { isTerminal, wireStatus } from '../job.ts';
@@ -34,20 +33,18 @@ export async function deleteJob(
   // There may be millions of rows. None are added, because the job has ended.
   for (const table of ['job_metrics', 'job_events'])
     await deleteInBatches(services, table, 'team_id = $1 AND job_id = $2', [teamId, id]);
-  const deleted = await waitForRow(`job ${teamId} ${id}`, async () =>
-    inTransaction(services, async (tx) => {
-      const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
-      if (!job) return false;
-      if (!isTerminal(job.state)) throw notEnded(id, job.state);
-      // Without this, the version would be deleted with its job.
-      await tx.adapterVersion.updateMany({ where: { teamId, jobId: id }, data: { jobId: null } });
-      await tx.idempotencyKey.deleteMany({ where: { teamId, jobId: id } });
-      await tx.job.deleteMany({ where: { teamId, id } });
-      const detail = { state: job.state, adapter: adapter ? 'deleted' : 'kept' };
-      await insertAudit(tx, teamId, by, { action: 'job.delete', target: id, detail });
-      return true;
-    }),
-  );
+  const deleted = await inRowTransaction(services, `job ${teamId} ${id}`, async (tx) => {
+    const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
+    if (!job) return false;
+    if (!isTerminal(job.state)) throw notEnded(id, job.state);
+    // Without this, the version would be deleted with its job.
+    await tx.adapterVersion.updateMany({ where: { teamId, jobId: id }, data: { jobId: null } });
+    await tx.idempotencyKey.deleteMany({ where: { teamId, jobId: id } });
+    await tx.job.deleteMany({ where: { teamId, id } });
+    const detail = { state: job.state, adapter: adapter ? 'deleted' : 'kept' };
+    await insertAudit(tx, teamId, by, { action: 'job.delete', target: id, detail });
+    return true;
+  });
   // The garbage collector removes what cannot be removed now, and copies on other machines.
   if (deleted) await checkpoints.remove(`checkpoints/${id}`).catch(() => {});
   return deleted;

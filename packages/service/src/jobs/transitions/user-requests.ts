@@ -5,8 +5,7 @@ import { type Priority, priorities } from '@graft/wire/lists';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database, Transaction } from '../../database/database.ts';
-import { inTransaction } from '../../database/in-transaction.ts';
-import { waitForRow } from '../../database/wait-for-row.ts';
+import { inRowTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { enqueueOutboxEvent } from '../../webhooks/enqueue-outbox-event.ts';
 import { isTerminal, type Job, type JobState, leaseOf, wireStatus } from '../job.ts';
@@ -90,19 +89,17 @@ function request(
   }: { action?: string; detail?: Record<string, string>; allows(job: Job): boolean; act: Action },
 ): UserRequest {
   return async (db, teamId, id, by) =>
-    await waitForRow(`job ${teamId} ${id}`, async () =>
-      inTransaction(db, async (tx) => {
-        const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
-        if (!job) return null;
-        if (!allows(job)) throw invalidState(verb, job.state);
-        await insertAudit(tx, teamId, by, {
-          action: `job.${action}`,
-          target: id,
-          ...(detail ? { detail } : {}),
-        });
-        return await act(tx, job, holds(leaseOf(job), job.state));
-      }),
-    );
+    await inRowTransaction(db, `job ${teamId} ${id}`, async (tx) => {
+      const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
+      if (!job) return null;
+      if (!allows(job)) throw invalidState(verb, job.state);
+      await insertAudit(tx, teamId, by, {
+        action: `job.${action}`,
+        target: id,
+        ...(detail ? { detail } : {}),
+      });
+      return await act(tx, job, holds(leaseOf(job), job.state));
+    });
 }
 
 /** Changes the locked job, whose state allows the request. */

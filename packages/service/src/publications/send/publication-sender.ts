@@ -5,18 +5,18 @@ import type { AdapterVersion } from '../../adapters/adapter.ts';
 import { findVersionById } from '../../adapters/read-adapters.ts';
 import { type BaseModelCatalogue, checkPermitted } from '../../base-models/catalogue.ts';
 import type { Database } from '../../database/database.ts';
-import { withTeamScope } from '../../database/database-scope.ts';
 import { createPinnedFetch } from '../../egress/pinned-fetch.ts';
+import { createEgress, type SendingTimes } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import type { AdapterExport } from '../../exports/export.ts';
 import { getExport } from '../../exports/read-exports.ts';
 import { integrationRules, sealedForIntegration } from '../../integrations/manage-integrations.ts';
+import { type Closable, startClaiming } from '../../repeat.ts';
 import { unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import type { Stores } from '../../storage/stores.ts';
 import { keepLease } from '../../work/keep-lease.ts';
 import { releaseWork } from '../../work/leased-work.ts';
-import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import type { PublicationError } from '../publication.ts';
 import { checkPublishable, getPublishingRules } from '../publishing-rules.ts';
 import { type CardSource, writeCard } from '../write-card.ts';
@@ -114,32 +114,26 @@ const temporary = new Set([
 export function startPublicationSender(
   services: PublishServices,
   overrides: Partial<PublicationTimes> = {},
-): { close(): Promise<void> } {
+): Closable {
   const times = { ...defaults, ...overrides };
   const { log } = services;
-  const closing = new AbortController();
   let large = 0;
-  const loop = startSending<ClaimedPublication>('publications', times, log, {
-    claim: async (count) =>
-      await claimPublications(services, { ...times, count, largeCount: times.largeConcurrency - large }),
-    send: async (claimed, claimedAt) => {
+  return startClaiming<ClaimedPublication>({
+    name: 'publications',
+    ...times,
+    log,
+    claim: (count) =>
+      claimPublications(services, { ...times, count, largeCount: times.largeConcurrency - large }),
+    work: async (claimed, run) => {
       if (claimed.isLarge) large++;
       try {
-        await withTeamScope(claimed.teamId, async () =>
-          send(services, claimed, { times, claimedAt, closing: closing.signal }),
-        );
+        await send(services, claimed, { times, ...run });
       } finally {
         if (claimed.isLarge) large--;
       }
     },
     onFault: (err, { teamId, id }) => log.warn({ err, teamId, publicationId: id }, 'publishing failed'),
   });
-  return {
-    close: async () => {
-      closing.abort();
-      await loop.stop();
-    },
-  };
 }
 
 interface Sending {

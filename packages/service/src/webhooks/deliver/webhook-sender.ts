@@ -1,14 +1,12 @@
 import type { Logger } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import type { Database } from '../../database/database.ts';
-import { runExclusive } from '../../database/run-exclusive.ts';
-import { EgressError, postPinned } from '../../egress/post-pinned.ts';
+import { createEgress, EgressError, postPinned, type SendingTimes } from '../../egress/post-pinned.ts';
 import type { ServiceEnv } from '../../environment/env.ts';
 import { instruments } from '../../observe/instruments.ts';
-import { repeat } from '../../repeat.ts';
+import { type Closable, startClaiming, startLoops } from '../../repeat.ts';
 import { type SealingKeys, unseal } from '../../secrets/sealed-secret.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
-import { createEgress, type SendingTimes, startSending } from '../../work/start-sending.ts';
 import { retrySeconds } from '../deliveries.ts';
 import { webhookRules } from '../manage-endpoints.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
@@ -58,38 +56,34 @@ const defaults: WebhookSettings = {
 export function startWebhookSender(
   services: SendServices,
   overrides: Partial<WebhookSettings> = {},
-): { close(): Promise<void> } {
+): Closable {
   const settings = { ...defaults, ...overrides };
   const { log } = services;
-  const rounds = startSending<ClaimedDelivery>('webhooks', settings, log, {
+  const sending = startClaiming<ClaimedDelivery>({
+    name: 'webhooks',
+    ...settings,
+    log,
     prepare: async (stopping) => {
       while ((await spreadEvents(services, settings)) > 0 && !stopping.aborted);
     },
-    claim: async (count) => await claimDeliveries(services, { ...settings, count }),
-    send: async (delivery, claimedAt) => await attempt(services, delivery, { settings, claimedAt }),
+    claim: (count) => claimDeliveries(services, { ...settings, count }),
+    work: (delivery, { claimedAt }) => attempt(services, delivery, { settings, claimedAt }),
     onFault: (err, { teamId }) => log.warn({ err, teamId }, 'recording a webhook failed'),
   });
-  const alone = (name: string, milliseconds: number, work: (stopping: AbortSignal) => Promise<unknown>) =>
-    repeat(
-      name,
-      milliseconds,
-      async (stopping) => void (await runExclusive(services, name, async () => await work(stopping))),
-      log,
-    );
-  const loops = [
-    rounds,
-    alone('webhooks-sweep', settings.sweepMs, async () => {
-      await failExpired(services);
-      for (const id of await disableFailing(services, settings))
-        log.warn({ reason: id }, 'disabled a webhook');
-    }),
-    alone(
-      'webhooks-prune',
-      3600_000,
-      async (stopping) => await pruneDeliveries(services, undefined, stopping),
-    ),
-  ];
-  return { close: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };
+  const sweep = async () => {
+    await failExpired(services);
+    for (const id of await disableFailing(services, settings)) log.warn({ reason: id }, 'disabled a webhook');
+  };
+  const sweeping = startLoops(services, [
+    { name: 'webhooks-sweep', seconds: settings.sweepMs / 1000, inTurns: true, work: sweep },
+    {
+      name: 'webhooks-prune',
+      seconds: 3600,
+      inTurns: true,
+      work: (_, { stopping }) => pruneDeliveries(services, undefined, stopping),
+    },
+  ]);
+  return { close: async () => void (await Promise.all([sending.close(), sweeping.close()])) };
 }
 
 async function attempt(
