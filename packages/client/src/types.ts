@@ -67,6 +67,7 @@ export type {
   JobIntegration,
   Me,
   Model,
+  ModelAlias,
   MovedAdapterTag,
   OperatorKey,
   PeftRequest as PeftOptions,
