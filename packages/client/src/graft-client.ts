@@ -250,6 +250,12 @@ export class GraftClient extends Operations {
 
   /** For a person who has a link and no key yet. */
   readonly invitations = {
+    /** Returns to which team, and by whom, somebody is invited; the invitation stays usable. */
+    preview: this.call(
+      'POST /v1/invitations/preview',
+      json<Wire.InvitationPreview>,
+      (token: string): Wire.PreviewInvitation => ({ token }),
+    ),
     /** Not retried, because an invitation works only once. */
     accept: this.once(
       'POST /v1/invitations/accept',

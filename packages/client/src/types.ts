@@ -64,6 +64,7 @@ export type {
   Hyperparameters,
   Integration,
   Invitation,
+  InvitationPreview,
   JobIntegration,
   Me,
   Model,

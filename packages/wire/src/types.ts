@@ -157,6 +157,7 @@ export interface ForgottenBaseModel extends Static<typeof baseModel.ForgottenBas
 export interface ImportFile extends Static<typeof file.ImportFileSchema> {}
 export interface Integration extends Static<typeof integration.IntegrationSchema> {}
 export interface Invitation extends Static<typeof team.InvitationSchema> {}
+export interface InvitationPreview extends Static<typeof team.InvitationPreviewSchema> {}
 export interface JoinedTeam extends Static<typeof session.JoinedSchema> {}
 export interface KeySignIn extends Static<typeof session.KeySignInSchema> {}
 export interface Me extends Static<typeof team.MeSchema> {}
@@ -167,6 +168,7 @@ export interface MovedAdapterTag extends Static<typeof adapterRequests.MovedAdap
 export interface OperatorKey extends Static<typeof worker.OperatorKeySchema> {}
 export interface Person extends Static<typeof team.PersonSchema> {}
 export interface PersonIdentity extends Static<typeof session.IdentitySchema> {}
+export interface PreviewInvitation extends Static<typeof team.PreviewInvitationSchema> {}
 export interface PromoteCheckpoint extends Static<typeof jobRecords.PromoteCheckpointSchema> {}
 export interface PublishingRules extends Static<typeof exit.PublishingRulesSchema> {}
 export interface QuarantineWorker extends Static<typeof worker.QuarantineSchema> {}
