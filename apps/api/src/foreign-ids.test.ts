@@ -186,8 +186,8 @@ async function ownAbove(name: string): Promise<string> {
   return json.id;
 }
 
-/** Path parameters that are not ids: every team has the same values. */
-const callerParams = ['type'];
+/** Path parameters that are not ids: every team has the same values, or chooses them. */
+const callerParams = ['type', 'alias'];
 
 /** Ids that are only meaningful below the parent in the path. */
 const parentParams = ['version', 'tag'];
@@ -257,7 +257,7 @@ test('cursors of lists', async () => {
 
 /** Names in bodies and query strings that look like ids but refer to no object of a team. */
 const noReference = new Set(['user', 'metadata', 'after', 'prompt_cache_key', 'safety_identifier']);
-const looksLikeReference = /(^|_)(id|ids|file|files|model|parent|version|start_from|a|b)$/;
+const looksLikeReference = /(^|_)(id|ids|file|files|model|target|parent|version|start_from|a|b)$/;
 
 test('an id in a body or a query string', async () => {
   const file = await asking.upload(chatLine);
@@ -338,6 +338,10 @@ test('an id in a body or a query string', async () => {
     ],
     'POST /v1/deploy_targets adapter_id': ['adapter_id', (id) => ['/v1/deploy_targets', targetOf(id)]],
     'POST /v1/adapters parent': ['model', (id) => ['/v1/adapters', adapterForm(id)]],
+    'POST /v1/model_aliases/{alias} target': [
+      'model',
+      (id) => ['/v1/model_aliases/gpt-4o-mini', { target: id }],
+    ],
     'POST /v1/chat/completions model': ['model', (id) => ['/v1/chat/completions', { model: id, messages }]],
     'POST /v1/completions model': ['model', (id) => ['/v1/completions', { model: id, prompt: 'a' }]],
     'POST /v1/embeddings model': ['model', (id) => ['/v1/embeddings', { model: id, input: 'a' }]],
@@ -353,8 +357,10 @@ test('an id in a body or a query string', async () => {
       (id) => [`/v1/files/${file}/report?${new URLSearchParams({ model: id })}`],
     ],
   };
-  /** Fields that refer to an object of the operator, or of the path. */
+  /** Fields that refer to an object of the operator or of the path, or by which the team's own rows are filtered. */
   const others = new Set([
+    'GET /v1/audit target',
+    'GET /v1/audit/export target',
     'GET /v1/adapters base_model',
     'GET /v1/deploy_targets adapter_id',
     'GET /v1/fine_tuning/jobs model',

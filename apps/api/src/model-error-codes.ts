@@ -1,6 +1,7 @@
 /** Codes of errors about models, adapters, what leaves the service, and completions: a part of `errorCodes`. */
 export const modelErrorCodes = {
   // Models and adapters
+  model_alias_not_found: [404, 'No such model alias.'],
   model_not_found: [404, 'No such model. In the body of a new job: 400, naming the base models.'],
   base_model_changed: [
     400,

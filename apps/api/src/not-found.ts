@@ -13,6 +13,7 @@ const kinds = {
   adapter: { code: 'adapter_not_found', noun: 'adapter', param: 'adapter_id' },
   apiKey: { code: 'api_key_not_found', noun: 'API key', param: 'key_id' },
   delivery: { code: 'webhook_delivery_not_found', noun: 'delivery', param: 'delivery_id' },
+  modelAlias: { code: 'model_alias_not_found', noun: 'model alias', param: 'alias' },
   deployTarget: { code: 'deploy_target_not_found', noun: 'deploy target', param: 'target_id' },
   export: { code: 'export_not_found', noun: 'export of the version', param: 'export_id' },
   file: { code: 'file_not_found', noun: 'file', param: 'file_id' },

@@ -92,10 +92,22 @@ export class GraftClient extends Operations {
   };
 
   readonly models = {
-    /** Lists base models, then the team's fine-tuned models, newest first; fetches all pages. */
+    /** Lists base models, then the team's aliases and fine-tuned models, newest first; fetches all pages. */
     list: (): Promise<Wire.Model[]> => this.pages('GET /v1/models', json<Wire.Model>)().toArray(),
     retrieve: this.call('GET /v1/models/{model}', json<Wire.Model>),
     delete: this.call('DELETE /v1/models/{model}', json<Wire.DeletedModel>),
+    /** The team's names for its models. */
+    aliases: {
+      list: this.call('GET /v1/model_aliases', dataOf<Wire.ModelAlias>),
+      retrieve: this.call('GET /v1/model_aliases/{alias}', json<Wire.ModelAlias>),
+      /** Creates an alias, or points it at another model: a base model, a version or a tag. */
+      set: this.call(
+        'POST /v1/model_aliases/{alias}',
+        json<Wire.ModelAlias>,
+        (target: string): Wire.SetModelAlias => ({ target }),
+      ),
+      delete: this.call('DELETE /v1/model_aliases/{alias}', json<Wire.DeletedModelAlias>),
+    },
   };
 
   /** Usage of the key's team. */
@@ -238,6 +250,12 @@ export class GraftClient extends Operations {
 
   /** For a person who has a link and no key yet. */
   readonly invitations = {
+    /** Returns to which team, and by whom, somebody is invited; the invitation stays usable. */
+    preview: this.call(
+      'POST /v1/invitations/preview',
+      json<Wire.InvitationPreview>,
+      (token: string): Wire.PreviewInvitation => ({ token }),
+    ),
     /** Not retried, because an invitation works only once. */
     accept: this.once(
       'POST /v1/invitations/accept',

@@ -78,6 +78,12 @@ export const maxFiles = 1000;
 export const ListFilesQuery = input({
   purpose: Type.Optional(Type.String({ maxLength: 64 })),
   filename: Type.Optional(Type.String({ maxLength: 512 })),
+  sha256: Type.Optional(
+    Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      description: 'SHA-256 of the content, hexadecimal: finds files that were uploaded before.',
+    }),
+  ),
   ...createdBetween,
   order: oneOf(['asc', 'desc'], { default: 'desc' }),
   after: After,

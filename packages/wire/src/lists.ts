@@ -15,7 +15,7 @@ export const scopes = {
   'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts; check and estimate jobs',
   'jobs:write': 'create, cancel, pause, resume and delete jobs, and change their priority',
   'models:read': 'list models',
-  'models:write': 'delete fine-tuned models, and checkpoints',
+  'models:write': 'delete fine-tuned models, and checkpoints; set and delete model aliases',
   'adapters:read': 'list, compare and download adapters, checkpoints and exports',
   'adapters:write':
     'upload, combine, tag, note, export, delete and restore adapters; make checkpoints versions',
@@ -87,6 +87,9 @@ export type WebhookEvent = (typeof webhookEvents)[number];
 export const defaultWebhookEvents: readonly WebhookEvent[] = webhookEvents.slice(0, 3);
 
 export const maxEndpoints = 20;
+
+/** Model aliases of a team. */
+export const maxModelAliases = 100;
 
 export const deliveryStatuses = ['pending', 'delivered', 'failed'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { limit } from './list.ts';
-import { deletedSchema, input, named, nullable, Time } from './schema.ts';
+import { maxModelAliases } from './lists.ts';
+import { deletedSchema, input, named, namedInput, nullable, Time } from './schema.ts';
 
 export const ModelSchema = named('Model', {
   id: Type.String({ description: 'Id to use as `model` in requests.' }),
@@ -8,7 +9,8 @@ export const ModelSchema = named('Model', {
   created: Time,
   owned_by: Type.String({ description: 'Owner: `graft` for a base model, otherwise the id of the team.' }),
   base_model: nullable(Type.String(), {
-    description: 'Id of the base model of a fine-tuned model. Null for a base model.',
+    description:
+      'Id of the base model of a fine-tuned model; for the alias of a base model, that model. Null for a base model.',
   }),
   hub: nullable(
     Type.Object({
@@ -34,6 +36,10 @@ export const ModelSchema = named('Model', {
     description:
       'Id of the fine-tuning job that trained the model. Null for a base model or an uploaded adapter.',
   }),
+  alias_of: nullable(Type.String(), {
+    description:
+      'For an alias, the model that answers under its name; the other fields are those of that model. Null for any other model.',
+  }),
 });
 
 export const ListModelsQuery = input({
@@ -44,3 +50,30 @@ export const ListModelsQuery = input({
 });
 
 export const DeletedModelSchema = deletedSchema('DeletedModel', 'model');
+
+export const ModelAliasSchema = named('ModelAlias', {
+  id: Type.String({ description: 'The alias: what requests use as `model`.' }),
+  object: Type.Literal('model.alias'),
+  created_at: Time,
+  updated_at: Time,
+  target: Type.String({
+    description:
+      'The model that answers: a base model, or the name of a version or a tag. Requests get `model_not_found` while there is none of this name.',
+  }),
+});
+
+export const SetModelAliasSchema = namedInput('SetModelAlias', {
+  target: Type.String({
+    minLength: 1,
+    maxLength: 512,
+    description: 'A base model, or the name of a version or a tag of your team (`ft:…`); not another alias.',
+  }),
+});
+
+export const ModelAliasParams = Type.Object({
+  alias: Type.String({
+    description: `Up to 64 letters, digits, ".", "_" and "-", such as gpt-4o-mini; not the id of a base model. A team has at most ${maxModelAliases}.`,
+  }),
+});
+
+export const DeletedModelAliasSchema = deletedSchema('DeletedModelAlias', 'model.alias');

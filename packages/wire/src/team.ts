@@ -93,6 +93,20 @@ export const AcceptInvitationSchema = namedInput('AcceptInvitation', {
   name: Type.Optional(PersonName),
 });
 
+export const PreviewInvitationSchema = namedInput('PreviewInvitation', {
+  token: Type.String({ minLength: 1, maxLength: 256 }),
+});
+
+export const InvitationPreviewSchema = named('InvitationPreview', {
+  object: Type.Literal('invitation.preview'),
+  team_name: Type.String(),
+  role: RoleSchema,
+  invited_by: nullable(Type.String(), {
+    description: 'Name of the person who invites. Null if a key of the team or the operator invites.',
+  }),
+  expires_at: Time,
+});
+
 const TeamName = Type.Object({ id: Type.String(), name: Type.String() });
 
 export const AcceptedInvitationSchema = named('AcceptedInvitation', {

@@ -107,6 +107,7 @@ export interface DeletedFile extends Static<typeof file.DeletedFileSchema> {}
 export interface DeletedFineTuningJob extends Static<typeof deleteJob.DeletedJobSchema> {}
 export interface DeletedIntegration extends Static<typeof integration.DeletedIntegrationSchema> {}
 export interface DeletedModel extends Static<typeof model.DeletedModelSchema> {}
+export interface DeletedModelAlias extends Static<typeof model.DeletedModelAliasSchema> {}
 export interface DeletedOperatorKey extends Static<typeof worker.DeletedOperatorKeySchema> {}
 export interface DeletedTeam extends Static<typeof team.DeletedTeamSchema> {}
 export interface DeletedUsagePrice extends Static<typeof usage.DeletedPriceSchema> {}
@@ -156,15 +157,18 @@ export interface ForgottenBaseModel extends Static<typeof baseModel.ForgottenBas
 export interface ImportFile extends Static<typeof file.ImportFileSchema> {}
 export interface Integration extends Static<typeof integration.IntegrationSchema> {}
 export interface Invitation extends Static<typeof team.InvitationSchema> {}
+export interface InvitationPreview extends Static<typeof team.InvitationPreviewSchema> {}
 export interface JoinedTeam extends Static<typeof session.JoinedSchema> {}
 export interface KeySignIn extends Static<typeof session.KeySignInSchema> {}
 export interface Me extends Static<typeof team.MeSchema> {}
 export interface Model extends Static<typeof model.ModelSchema> {}
+export interface ModelAlias extends Static<typeof model.ModelAliasSchema> {}
 export interface MoveAdapterTag extends Static<typeof adapterRequests.MoveAdapterTagSchema> {}
 export interface MovedAdapterTag extends Static<typeof adapterRequests.MovedAdapterTagSchema> {}
 export interface OperatorKey extends Static<typeof worker.OperatorKeySchema> {}
 export interface Person extends Static<typeof team.PersonSchema> {}
 export interface PersonIdentity extends Static<typeof session.IdentitySchema> {}
+export interface PreviewInvitation extends Static<typeof team.PreviewInvitationSchema> {}
 export interface PromoteCheckpoint extends Static<typeof jobRecords.PromoteCheckpointSchema> {}
 export interface PublishingRules extends Static<typeof exit.PublishingRulesSchema> {}
 export interface QuarantineWorker extends Static<typeof worker.QuarantineSchema> {}
@@ -179,6 +183,7 @@ export interface Session extends Static<typeof session.SessionSchema> {}
 export interface SetAdapterNote extends Static<typeof adapterRequests.SetNoteSchema> {}
 export interface SetBudget extends Static<typeof usage.SetBudgetSchema> {}
 export interface SetIntegration extends Static<typeof integration.PutIntegrationSchema> {}
+export interface SetModelAlias extends Static<typeof model.SetModelAliasSchema> {}
 export interface SetPublishingRules extends Static<typeof exit.SetPublishingRulesSchema> {}
 export interface SetRole extends Static<typeof team.SetRoleSchema> {}
 export interface SetUsagePrice extends Static<typeof usage.SetPriceSchema> {}

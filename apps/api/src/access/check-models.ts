@@ -1,3 +1,4 @@
+import type { ModelAlias } from '@graft/service/adapters';
 import {
   allowsJob,
   allowsModel,
@@ -42,10 +43,17 @@ export function touchedNewVersion(of: Parameters<typeof allowsNewVersion>[1], pa
   };
 }
 
-/** Throws `model_not_allowed` if the caller's key is limited to other models. */
-export function checkModels({ models: limit }: Pick<Identity, 'models'>, touched: readonly Touched[]): void {
+/** Throws `model_not_allowed` if the caller's key is limited to other models. `alias`: as which the request names one of them. */
+export function checkModels(
+  { models: limit }: Pick<Identity, 'models'>,
+  touched: readonly Touched[],
+  alias: ModelAlias | null = null,
+): void {
   const refused = touched.find((one) => !one.isWithin(limit));
-  if (refused) throw notAllowed(limit, `${refused.what} is not within that`, refused.param);
+  if (!refused) return;
+  // The caller may not know at which model the alias points.
+  const what = alias && refused.what === `'${alias.target}'` ? `'${alias.name}'` : refused.what;
+  throw notAllowed(limit, `${what} is not within that`, refused.param);
 }
 
 export function notAllowed(limit: ModelLimit, why: string, param: string | null): ApiError {

@@ -68,6 +68,7 @@ async function stateOf(): Promise<unknown> {
     'adapters',
     'adapter_versions',
     'adapter_tags',
+    'model_aliases',
     'checkpoint_adapters',
     'jobs',
     'teams',
@@ -132,6 +133,11 @@ test('a form is refused by its fields, wherever they stand, and for its parent',
 });
 
 test('lists and streams leave out what is beyond the limit, page by page', async () => {
+  const aliases = await limited.send('GET', '/v1/model_aliases');
+  assert.deepEqual(
+    aliases.json.data.map(({ id }: { id: string }) => id),
+    [mine.alias],
+  );
   const hidden = ['secretary', theirs.job, theirs.runningJob, theirs.adapter, theirs.version];
   const check = (text: string, answered: string) => {
     for (const word of hidden) assert.ok(!text.includes(word), `${answered} shows ${word}`);

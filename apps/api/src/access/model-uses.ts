@@ -1,4 +1,11 @@
-import { findFineTunedModel, findVersionById, getCheckpointAdapter } from '@graft/service/adapters';
+import {
+  findFineTunedModel,
+  findVersionById,
+  getCheckpointAdapter,
+  getModelAlias,
+  type ModelAlias,
+  resolveModelAlias,
+} from '@graft/service/adapters';
 import { getJob } from '@graft/service/jobs';
 import { type Identity, type ModelLimit, namedWithin } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
@@ -13,6 +20,8 @@ interface Use {
   find?: Find;
   /** The route itself applies `request.modelLimit()` or calls `request.checkModels`. A response without either is refused. */
   byRoute?: true;
+  /** `model` of the body, the query or the path may be an alias of the team. */
+  aliases?: true;
 }
 
 /** Every way in which routes use models. `config.access.models` of each route names one. */
@@ -24,16 +33,19 @@ export const modelUses = {
   /** A list. The response contains only what the limit allows. */
   filtered: { byRoute: true },
   /** Models that are known only while the body is read. */
-  body: { byRoute: true },
+  body: { byRoute: true, aliases: true },
   /** The model that the body or the path names. */
-  model: { find: async (_, request) => [touchedModel(namedModel(request))] },
+  model: { find: async (_, request) => [touchedModel(namedModel(request))], aliases: true },
+  /** An alias: the model that it points at, and the one at which the body lets it point. */
+  alias: { find: touchedByAlias },
   /** Models that a job starts from and creates: `model`, `start_from` and `suffix` of the body or the query. */
   start: {
     find: async (services, { caller, body, query }) =>
       await touchedByStart(services, caller, (body ?? query) as Start),
+    aliases: true,
   },
   /** A job, and what its copy starts from and creates. */
-  clone: { find: touchedByClone },
+  clone: { find: touchedByClone, aliases: true },
   job: { find: async (services, request) => (await jobOfPath(services, request)).touched },
   jobs: { find: touchedJobs },
   /** The stored adapter of a checkpoint. */
@@ -64,6 +76,7 @@ export const modelUses = {
       const { model } = query as { model?: string };
       return model === undefined ? [] : [touchedModel(model)];
     },
+    aliases: true,
   },
 } satisfies Record<string, Use>;
 
@@ -213,6 +226,29 @@ async function touchedByMove(services: Services, request: FastifyRequest): Promi
   const what = `the tag ${tag} of ${adapter.id}`;
   const moved = touchedVersion({ modelName }, what, 'tag');
   return [moved, ...(await touchedVersionNumber(services, request, version))];
+}
+
+async function touchedByAlias(services: Services, { caller, params, body }: FastifyRequest) {
+  const { alias: name } = params as { alias: string };
+  const alias = await getModelAlias(services, caller.teamId, name);
+  const touched = alias ? [touchedVersion({ modelName: alias.target }, `the model of ${name}`, 'alias')] : [];
+  const { target } = (body ?? {}) as { target?: string };
+  return target === undefined ? touched : [...touched, touchedModel(target, 'target')];
+}
+
+/** Finds the alias that a request names, and puts the model that it points at in its place. Null: the request names none. */
+export async function replaceAlias(services: Services, request: FastifyRequest): Promise<ModelAlias | null> {
+  const { method, params, body, query, caller } = request;
+  // To delete a model does not delete what an alias points at.
+  const ofPath = method === 'GET' ? params : {};
+  for (const [holder, key] of [[body, 'model'] as const, [query, 'model'] as const, [ofPath, '*'] as const]) {
+    const name = (holder as Record<string, unknown> | null | undefined)?.[key];
+    if (typeof name !== 'string') continue;
+    const alias = await resolveModelAlias(services, caller.teamId, name);
+    if (alias) (holder as Record<string, unknown>)[key] = alias.target;
+    return alias;
+  }
+  return null;
 }
 
 function namedModel({ params, body }: FastifyRequest): string {

@@ -13,6 +13,7 @@ const person = 'person-9be27d4e354c1f0a';
 const keyId = 'k7Qm2xVb';
 export const base = 'smollm2-135m-instruct';
 export const model = `ft:${base}:acme:bikes:8d2b6f10`;
+const alias = 'gpt-4o-mini';
 const method = methods[defaultPeft.peft_type as PeftType];
 const objective = objectiveFor('CAUSAL_LM');
 const metric = objective.metrics[0]!;
@@ -133,6 +134,12 @@ export const exampleValues: Record<string, unknown> = {
   'RevokedInvitation.id': 'invite-f0a9be27d4e354c1',
   'Model.id': model,
   'DeletedModel.id': model,
+  'ModelAlias.id': alias,
+  'DeletedModelAlias.id': alias,
+  'ModelAlias.target': model,
+  'SetModelAlias.target': model,
+  'Model.alias_of': null,
+  alias,
   'Person.id': person,
   'ErasedPerson.id': person,
   'TeamMember.id': person,

@@ -57,7 +57,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{
       const read = checker.demands(request.caller.teamId, body);
       const demands = read instanceof Promise ? await reply.withoutTurn(() => read) : read;
       await app.checkBudget(request.caller.teamId);
-      const model = await findModel(services, request.caller, body.model);
+      const model = await findModel(services, request, body.model);
       const head = { id: `chatcmpl-${randomText(24)}`, created: unixSeconds(new Date()), model: body.model };
       return await answerCompletion(app, request, reply, settings, {
         body,

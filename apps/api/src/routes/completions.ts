@@ -48,7 +48,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       const { body } = request;
       refuseUnsupported(body, unsupportedCompletionParameters);
       await app.checkBudget(request.caller.teamId);
-      const model = await findModel(services, request.caller, body.model);
+      const model = await findModel(services, request, body.model);
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
       const head = {
         id: `cmpl-${randomText(24)}`,

@@ -105,6 +105,10 @@ describe('files', () => {
     assert.deepEqual([first.has_more, first.first_id, first.last_id], [true, ids[0], ids[1]]);
     const second = await list(`order=asc&limit=2&after=${first.last_id}`);
     assert.deepEqual([second.has_more, second.first_id, second.last_id], [false, ids[2], ids[2]]);
+    const sha256 = createHash('sha256').update(chatLine).digest('hex');
+    assert.deepEqual(await list(`sha256=${sha256}`), all);
+    assert.deepEqual((await list(`sha256=${sha256.replace(/./, 'g')}`)).error?.param, 'sha256');
+    assert.deepEqual((await list(`sha256=${'0'.repeat(64)}`)).data, []);
     const none = await list('purpose=fine-tune-results');
     assert.deepEqual(none, { object: 'list', data: [], has_more: false, first_id: null, last_id: null });
     assertError(await team.send('GET', '/v1/files?limit=0'), 400, 'invalid_value', 'limit');

@@ -1,8 +1,8 @@
 import { isClassifier, writesText } from '@graft/peft-core/outlines';
-import { findCheckpointModel, findFineTunedModel } from '@graft/service/adapters';
+import { findCheckpointModel, findFineTunedModel, type ModelAlias } from '@graft/service/adapters';
 import type { GenerationRequest } from '@graft/service/channel';
-import type { Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
+import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 
 /** A model for a worker. `name` is the model's own name, even if the request names a tag. */
@@ -30,7 +30,7 @@ const uses: Record<ModelTask, { fits(task: string): boolean; lacks: string; reme
  */
 export async function findModel(
   services: Services,
-  caller: Identity,
+  { caller, modelAlias }: Pick<FastifyRequest, 'caller' | 'modelAlias'>,
   model: string,
   asked: ModelTask = 'write',
 ): Promise<FoundModel> {
@@ -39,9 +39,10 @@ export async function findModel(
   const version =
     (await findFineTunedModel(services, caller.teamId, model)) ??
     (await findCheckpointModel(services, caller.teamId, model));
-  if (!version) throw modelNotFound(model);
+  if (!version) throw modelNotFound(model, { alias: modelAlias });
   // An adapter cannot be used without its base model.
-  if (!(await services.baseModels.permits(version.baseModel, caller.teamId))) throw modelNotFound(model);
+  if (!(await services.baseModels.permits(version.baseModel, caller.teamId)))
+    throw modelNotFound(model, { alias: modelAlias });
   const { base_model: trainedOn, peft } = version.lineage as {
     base_model: { digest: string };
     peft: { task_type: string };
@@ -67,6 +68,11 @@ export async function findModel(
   };
 }
 
-export function modelNotFound(id: string, param = 'model'): ApiError {
-  return new ApiError('model_not_found', `The model '${id}' does not exist.`, { param });
+/** `alias`: as which the request names the model. */
+export function modelNotFound(
+  id: string,
+  { param = 'model', alias = null }: { param?: string; alias?: ModelAlias | null } = {},
+): ApiError {
+  const named = alias ? `; the alias '${alias.name}' points at it` : '';
+  return new ApiError('model_not_found', `The model '${id}' does not exist${named}.`, { param });
 }

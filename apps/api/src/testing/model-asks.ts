@@ -15,9 +15,10 @@ export interface ModelObjects {
   version: string;
   export: string;
   publication: string;
+  alias: string;
 }
 
-/** Creates version 1 with a tag, a deleted version 2, and a running job with a stored checkpoint. */
+/** Creates version 1 with a tag and an alias, a deleted version 2, and a running job with a stored checkpoint. */
 export async function createModelObjects(
   bench: ApiBench,
   admin: Caller,
@@ -28,6 +29,8 @@ export async function createModelObjects(
   const adapter = `/v1/adapters/${version.adapterId}`;
   assert.equal((await admin.send('DELETE', `${adapter}/versions/2`)).status, 200);
   assert.equal((await admin.send('POST', `${adapter}/tags`, { tag: 'production', version: 1 })).status, 200);
+  const aliased = await admin.send('POST', `/v1/model_aliases/gpt-${name}`, { target: version.modelName });
+  assert.equal(aliased.status, 200, aliased.text);
   const made = await admin.send('POST', `${adapter}/versions/1/exports`, { format: 'peft' });
   assert.equal(made.status, 200, made.text);
   const token = { secret: 'hf_token' };
@@ -49,6 +52,7 @@ export async function createModelObjects(
     version: version.id,
     export: made.json.id,
     publication: published.json.id,
+    alias: aliased.json.id,
   };
 }
 
@@ -73,10 +77,11 @@ const exportsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/expor
 const publicationsOf = (adapter: string) => `/v1/adapters/${adapter}/versions/1/publications`;
 
 /** Bodies that start a job of another model, or add a version to one. `at`: path of a route that accepts a job request. */
-const starts = (at: string, { model, version }: ModelObjects, { mine, file, name }: OtherObjects): Ask[] => [
-  [at, { training_file: file, suffix: 'poet', model }],
-  [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: model }],
-  [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: version }],
+const starts = (at: string, of: ModelObjects, { mine, file, name }: OtherObjects): Ask[] => [
+  [at, { training_file: file, suffix: 'poet', model: of.model }],
+  [at, { training_file: file, suffix: 'poet', model: of.alias }],
+  [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: of.model }],
+  [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: of.version }],
   [at, { training_file: file, model: mine.model, suffix: name }],
 ];
 
@@ -145,14 +150,34 @@ export const asks: Record<string, (of: ModelObjects, beside: OtherObjects) => As
     [`/v1/files/${file}/report`, { model: 'tiny', start_from: model }],
     [`/v1/files/${file}/report`, { model: 'tiny', start_from: version }],
   ],
-  'POST /v1/chat/completions': ({ model }) => [['/v1/chat/completions', { model, messages }]],
-  'POST /v1/classify': ({ model }) => [['/v1/classify', { model, input: 'a' }]],
-  'POST /v1/completions': ({ model }) => [['/v1/completions', { model, prompt: 'a' }]],
-  'POST /v1/embeddings': ({ model }) => [['/v1/embeddings', { model, input: 'a' }]],
-  'GET /v1/models/{model}': ({ model }) => [
+  'POST /v1/chat/completions': ({ model, alias }) => [
+    ['/v1/chat/completions', { model, messages }],
+    ['/v1/chat/completions', { model: alias, messages }],
+  ],
+  'POST /v1/classify': ({ model, alias }) => [
+    ['/v1/classify', { model, input: 'a' }],
+    ['/v1/classify', { model: alias, input: 'a' }],
+  ],
+  'POST /v1/completions': ({ model, alias }) => [
+    ['/v1/completions', { model, prompt: 'a' }],
+    ['/v1/completions', { model: alias, prompt: 'a' }],
+  ],
+  'POST /v1/embeddings': ({ model, alias }) => [
+    ['/v1/embeddings', { model, input: 'a' }],
+    ['/v1/embeddings', { model: alias, input: 'a' }],
+  ],
+  'GET /v1/models/{model}': ({ model, alias }) => [
+    [`/v1/models/${alias}`],
     [`/v1/models/${model}`],
     [`/v1/models/${encodeURIComponent(model)}`],
   ],
+  'GET /v1/model_aliases/{alias}': ({ alias }) => [[`/v1/model_aliases/${alias}`]],
+  'POST /v1/model_aliases/{alias}': ({ model, alias }, { mine }) => [
+    [`/v1/model_aliases/${alias}`, { target: mine.model }],
+    [`/v1/model_aliases/${mine.alias}`, { target: model }],
+    ['/v1/model_aliases/new', { target: model }],
+  ],
+  'DELETE /v1/model_aliases/{alias}': ({ alias }) => [[`/v1/model_aliases/${alias}`]],
   'POST /v1/adapters/combine': ({ model }, { mine, name }) => [
     ['/v1/adapters/combine', { name: 'poet', sources: [{ model: mine.model }, { model }] }],
     ['/v1/adapters/combine', { name, sources: [{ model: mine.model }, { model: mine.model }] }],
@@ -270,8 +295,8 @@ export const asks: Record<string, (of: ModelObjects, beside: OtherObjects) => As
 /** Lists whose responses omit what is beyond the limit. */
 export const lists = ['/v1/fine_tuning/jobs', '/v1/models', '/v1/adapters', '/v1/adapters/deleted'];
 
-/** Tested separately: an endless stream, and a form. */
-export const apart = ['GET /v1/fine_tuning/jobs/changes', 'POST /v1/adapters'];
+/** Tested separately: an endless stream, a form, and a list without pages. */
+export const apart = ['GET /v1/fine_tuning/jobs/changes', 'POST /v1/adapters', 'GET /v1/model_aliases'];
 
 /** Routes that use no model, each checked by hand. */
 export const withoutModels = [

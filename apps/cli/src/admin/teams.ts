@@ -131,8 +131,8 @@ const size = orNone(wholeNumber(1));
 
 /** Parses 500MB, 2GB, 1TB or plain bytes, in powers of 1000, as sizes are printed. */
 function byteCount(text: string): number {
-  const match = /^(\d{1,12})(?:([kMGT])?B)?$/.exec(text);
-  const value = Number(match?.[1]) * 1000 ** ' kMGT'.indexOf(match?.[2] ?? ' ');
+  const match = /^(\d{1,12})(?: ?([kmgt])?B)?$/i.exec(text.trim());
+  const value = Number(match?.[1]) * 1000 ** ' kmgt'.indexOf(match?.[2]?.toLowerCase() ?? ' ');
   if (!match || !Number.isSafeInteger(value))
     throw new InvalidArgumentError('It must be a size such as 500MB, 20GB or a number of bytes, or none.');
   return value;

@@ -1,6 +1,6 @@
 import type { Hyperparameters, JobCreateParams } from '@graft/client';
 import { UsageError } from '../errors.ts';
-import { given } from '../options/arguments.ts';
+import { given, suffixFrom } from '../options/arguments.ts';
 
 /** A job of OpenAI's API: only the fields that are used, not validated. */
 export interface OpenAiJob {
@@ -141,10 +141,7 @@ function hyperparametersOf(
 function suffixOf(job: OpenAiJob, differs: string[]): string | undefined {
   const name = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
   if (typeof name !== 'string' || name === '') return undefined;
-  const clean = name
-    .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^[^A-Za-z0-9]+/, '')
-    .slice(0, 64);
+  const clean = suffixFrom(name);
   if (clean === name) return name;
   differs.push(`the suffix ${JSON.stringify(name.slice(0, 64))} becomes ${clean || 'none'}`);
   return clean || undefined;

@@ -29,6 +29,22 @@ export const words = (text: string): string[] =>
     .map((word) => word.trim())
     .filter((word) => word !== '');
 
+/** A name with spaces or other characters that a suffix cannot have, as a suffix: they become hyphens. Empty if nothing remains. */
+export const suffixFrom = (name: string): string =>
+  name
+    .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 64);
+
+/** Parser for commander: the name of an adapter, as a suffix. */
+export function suffixArgument(name: string): string {
+  const suffix = suffixFrom(name.trim());
+  if (suffix === '')
+    throw new InvalidArgumentError('Nothing of it can be in a name: use letters, digits, ".", "_" and "-".');
+  if (suffix !== name) process.stderr.write(`The adapter is named ${suffix}.\n`);
+  return suffix;
+}
+
 /** Parser for commander: any finite number. */
 export function anyNumber(text: string): number {
   const value = Number(text);

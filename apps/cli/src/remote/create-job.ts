@@ -10,7 +10,7 @@ import { priorities } from '@graft/wire/lists';
 import { type Command, Option } from 'commander';
 import type { Answer } from '../answer.ts';
 import { UsageError } from '../errors.ts';
-import { addPair, given } from '../options/arguments.ts';
+import { addPair, given, suffixArgument } from '../options/arguments.ts';
 import { createOutput } from '../output.ts';
 import type { VerbOptions } from '../verb.ts';
 import { serviceVerb } from './service-verb.ts';
@@ -41,7 +41,11 @@ export function addCreateJobVerb(jobs: Command): void {
   const creates = 'create a fine-tuning job; local files are uploaded first';
   const priority = "priority among your team's jobs (default: normal)";
   takeTrainingOptions(serviceVerb(jobs, 'create', creates, ...examples))
-    .option('--suffix <name>', 'name of the adapter; jobs with the same name create versions of one adapter')
+    .option(
+      '--suffix <name>',
+      'name of the adapter; jobs with the same name create versions of one adapter; spaces become hyphens',
+      suffixArgument,
+    )
     .option('--metadata <key=value>', 'label to find the job by; repeatable', addPair)
     .addOption(new Option('--priority <priority>', priority).choices(jobPriorities))
     .option(

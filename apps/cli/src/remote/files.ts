@@ -29,9 +29,11 @@ export function addFilesVerbs(program: Command): void {
     .option('--purpose <purpose>', 'what the file is for', 'fine-tune')
     .option('--columns <mapping>', columnsHelp, columnsArgument)
     .addOption(onBadLinesOption())
-    .run(async (client, path: string, options: Pick<UploadParams, 'purpose' | 'columns' | 'onBadLines'>) =>
-      fileAnswer(await uploadFile(client, path, options)),
-    );
+    .run(async (client, path: string, options: Pick<UploadParams, 'purpose' | 'columns' | 'onBadLines'>) => {
+      const { file, isReused } = await uploadFile(client, path, options);
+      if (isReused) process.stderr.write(`${path} is there already as ${file.id}.\n`);
+      return fileAnswer(file);
+    });
 
   addReportVerb(group);
 

@@ -32,6 +32,8 @@ test('the verbs against a real service: from the first key to an adapter that an
   const example = (i: number) => JSON.stringify({ prompt: `${i % 4}+1=`, completion: `${(i % 4) + 1}` });
   await writeFile(join(folder, 'train.jsonl'), Array.from({ length: 16 }, (_, i) => example(i)).join('\n'));
   const create = ['jobs', 'create', '--model', 'tiny', '--data', 'train.jsonl', '--suffix', 'sums'];
+  const named = await graft([...create.slice(0, -1), ' ½ '], ada);
+  assert.match(named.stderr, /Nothing of it can be in a name/);
   const unknown = await graft([...create, '--peft', '{"peft_type":"LORA","target_modules":["q_prog"]}'], ada);
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /nearest: q_proj/);
@@ -54,6 +56,39 @@ test('the verbs against a real service: from the first key to an adapter that an
   const late = await graft(['jobs', 'cancel', jobs[0].id], ada);
   assert.equal(late.code, 1);
   assert.match(late.stderr, /succeeded/);
+
+  // An equal file is not uploaded again, and stays when a job or an estimate does not need it.
+  const trained = (await json(['files', 'list'], ada)).data;
+  const reused = await ok(['files', 'upload', 'train.jsonl', '--json'], ada);
+  assert.equal(reused.stderr, `train.jsonl is there already as ${trained[0].id}.\n`);
+  assert.equal(JSON.parse(reused.stdout).id, trained[0].id);
+  const tooLong = await graft([...create, '--training', '{"max_seq_length":9999}'], ada);
+  assert.equal(tooLong.code, 1);
+  assert.doesNotMatch(tooLong.stderr, /Deleted/);
+  await ok(['estimate', '--model', 'tiny', '--data', 'train.jsonl'], ada);
+  assert.deepEqual((await json(['files', 'list'], ada)).data, trained);
+  const columns = ['--columns', 'prompt=prompt,completion=completion'];
+  const mapped = await json(['files', 'upload', 'train.jsonl', ...columns], ada);
+  assert.notEqual(mapped.id, trained[0].id);
+  assert.equal((await json(['files', 'upload', 'train.jsonl', ...columns], ada)).id, mapped.id);
+  await ok(['files', 'delete', mapped.id], ada);
+  const scopes = ['--role', 'member', '--scopes', 'files:write'];
+  const writer = await ok(['team', 'keys', 'create', '--name', 'upload', ...scopes], ada);
+  const blind = await json(['files', 'upload', 'train.jsonl'], { GRAFT_API_KEY: writer.stdout.trim() });
+  assert.notEqual(blind.id, trained[0].id);
+  await ok(['files', 'delete', blind.id], ada);
+
+  // An alias is called and listed as a model, until it is deleted.
+  assert.equal(
+    (await ok(['models', 'alias', 'gpt-4o-mini', model], ada)).stdout,
+    `Requests for gpt-4o-mini now use ${model}.\n`,
+  );
+  assert.match((await ok(['models', 'aliases'], ada)).stdout, /^gpt-4o-mini +ft:tiny:research:sums:\w+ /m);
+  assert.match((await ok(['models', 'list'], ada)).stdout, /^gpt-4o-mini +tiny .*ft:tiny:research:sums/m);
+  const aliased = ['chat', '--model', 'gpt-4o-mini', '-m', '2+1=', '--max-tokens', '1'];
+  assert.equal((await json(aliased, ada)).model, model);
+  await ok(['models', 'unalias', 'gpt-4o-mini'], ada);
+  assert.match((await graft(aliased, ada)).stderr, /'gpt-4o-mini' does not exist/);
 
   // The report of a file has default options, or those of a planned job, with the flags of one.
   const { data: files } = await json(['files', 'list'], ada);

@@ -12,7 +12,8 @@ export type JobFiles = Pick<
 >;
 
 /**
- * Uploads local files, and lets the service fetch data sets of the Hub, for a request. Deletes them again when the request is rejected or, with `forNow`, after the request.
+ * Uploads local files, and lets the service fetch data sets of the Hub, for a request. Deletes what it uploaded when the request is rejected or, with
+ * `forNow`, after the request; files that were there before stay.
  */
 export async function withFiles<T>(
   client: GraftClient,
@@ -28,8 +29,13 @@ export async function withFiles<T>(
     if (!existsSync(path) && !isHubSource(path)) return path;
     const known = ids.get(path);
     if (known !== undefined) return known;
-    const { id } = await uploadFile(client, path, { columns: options.columns, onBadLines });
+    const { file, isReused } = await uploadFile(client, path, { columns: options.columns, onBadLines });
+    const { id } = file;
     ids.set(path, id);
+    if (isReused) {
+      note(`${path} is there already as ${id}.`);
+      return id;
+    }
     uploaded.push(id);
     note(`${isHubSource(path) ? 'Fetched' : 'Uploaded'} ${path} as ${id}.`);
     return id;

@@ -38,6 +38,15 @@ test('a team from its first admin to its end', async (t) => {
   assert.match(shown, /^waiting jobs +0 of 50$/m);
   assert.match(shown, /^stored +0 B of 20\.0 GB$/m);
   assert.match(shown, /^methods +LORA, IA3$/m);
+  for (const [text, size] of [
+    ['20KB', 20e3],
+    ['20 kb', 20e3],
+    ['3mb', 3e6],
+    ['20GB', 20e9],
+  ] as const) {
+    const sized = await json(['admin', 'teams', 'quota', 'research', '--stored-bytes', text]);
+    assert.equal(sized.stored_bytes, size);
+  }
   const free = await json(['admin', 'teams', 'quota', 'research', '--queued-jobs', 'none']);
   assert.deepEqual([free.queued_jobs, free.methods], [null, ['LORA', 'IA3']]);
   const odd = await graft(['admin', 'teams', 'quota', 'research', '--methods', 'LORE']);

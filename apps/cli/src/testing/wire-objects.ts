@@ -42,6 +42,7 @@ export const baseModel: Model = {
   task_type: null,
   adapter: null,
   job: null,
+  alias_of: null,
 };
 export const tunedModel: Model = {
   ...baseModel,

@@ -10,6 +10,7 @@ export {
   restorableUntil,
   restoreVersion,
 } from './delete-adapters.ts';
+export * from './model-aliases.ts';
 export * from './notes.ts';
 export * from './publish-upload.ts';
 export * from './read-adapters.ts';

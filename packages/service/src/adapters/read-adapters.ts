@@ -178,13 +178,40 @@ export async function listFineTunedModels(
           ...page,
           ...modelColumns,
         }),
-      toRecord: ({ id: _, adapter, peft, ...row }) => ({
-        ...row,
-        peft: peft as FineTunedModel['peft'],
-        baseModel: adapter.baseModel,
-      }),
+      toRecord: fineTunedModelOf,
     },
   );
+}
+
+function fineTunedModelOf({
+  id: _,
+  adapter,
+  peft,
+  ...row
+}: Prisma.AdapterVersionGetPayload<typeof modelColumns>): FineTunedModel {
+  return { ...row, peft: peft as FineTunedModel['peft'], baseModel: adapter.baseModel };
+}
+
+/** Finds the versions behind names of versions and tags, by name, with two queries. */
+export async function findFineTunedModels(
+  { db }: Database,
+  teamId: string,
+  names: string[],
+): Promise<Map<string, FineTunedModel>> {
+  if (names.length === 0) return new Map();
+  const modelName = { in: names };
+  const versions = await db.adapterVersion.findMany({
+    where: { teamId, modelName, ...live },
+    ...modelColumns,
+  });
+  const tags = await db.adapterTag.findMany({
+    where: { teamId, modelName, version: live },
+    select: { modelName: true, version: modelColumns },
+  });
+  return new Map([
+    ...tags.map((tag) => [tag.modelName, fineTunedModelOf(tag.version)] as const),
+    ...versions.map((version) => [version.modelName, fineTunedModelOf(version)] as const),
+  ]);
 }
 
 /** Finds a version by id, even if it was deleted. Null: the team has no such version. */

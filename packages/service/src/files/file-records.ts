@@ -145,11 +145,12 @@ export async function listFiles(
   options: PageOptions & {
     purpose?: string | undefined;
     filename?: string | undefined;
+    sha256?: string | undefined;
     created?: TimeSpan;
     order: 'asc' | 'desc';
   },
 ): Promise<Page<FileRecord>> {
-  const { purpose, filename, order } = options;
+  const { purpose, filename, sha256, order } = options;
   return await listRows(
     db.file,
     options,
@@ -158,6 +159,7 @@ export async function listFiles(
       filter: {
         ...(purpose !== undefined && { purpose }),
         ...(filename !== undefined && { filename }),
+        ...(sha256 !== undefined && { sha256 }),
         ...createdIn(options.created),
       },
       orderBy: [{ createdAt: order }, { id: order }],

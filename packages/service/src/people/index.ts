@@ -6,6 +6,7 @@ export {
   createInvitation,
   type InvitationRecord,
   listInvitations,
+  previewInvitation,
   revokeInvitation,
 } from './invitations.ts';
 export {

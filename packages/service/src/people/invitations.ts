@@ -145,6 +145,21 @@ export async function acceptInvitationAs(
   });
 }
 
+/** Returns the team, the role and the inviter of an open invitation, which stays open. Throws GraftError `invalid_invitation`. */
+export async function previewInvitation(
+  db: Database & { secrets: Secrets },
+  token: string,
+): Promise<{ teamName: string; role: Role; invitedBy: string | null; expiresAt: Date }> {
+  return await withSystemScope(async () => {
+    const { teamId, acceptedAt, revokedAt, createdBy, expiresAt, role } = await findInvitation(db, token);
+    const team = await db.db.team.findFirst({ where: { id: teamId, deletedAt: null } });
+    const maker = createdBy === null ? null : await db.db.person.findFirst({ where: { id: createdBy } });
+    const isOpen = !acceptedAt && !revokedAt && !maker?.disabledAt && expiresAt > (await databaseTime(db));
+    if (!team || !isOpen) throw invalidInvitation();
+    return { teamName: team.name, role: role as Role, invitedBy: maker?.name ?? null, expiresAt };
+  });
+}
+
 async function findInvitation(db: Database & { secrets: Secrets }, token: string): Promise<Invitation> {
   const parsed = parseInvitationToken(token);
   const found = parsed && (await db.db.invitation.findFirst({ where: { id: parsed.keyId } }));

@@ -107,7 +107,7 @@ export const adapterCombinationRoutes: FastifyPluginAsyncTypebox<{ settings: Api
       const version = await findFineTunedModel(services, teamId, model);
       // An adapter cannot be used without its base model.
       if (!version || !(await services.baseModels.permits(version.baseModel, teamId)))
-        throw modelNotFound(model, 'sources');
+        throw modelNotFound(model, { param: 'sources' });
       const { id, baseModel, modelName } = version;
       const first = sources[0]?.version ?? version;
       if (baseModel !== first.baseModel)

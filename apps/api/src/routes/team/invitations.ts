@@ -1,5 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from '@graft/service/people';
+import {
+  acceptInvitation,
+  createInvitation,
+  listInvitations,
+  previewInvitation,
+  revokeInvitation,
+} from '@graft/service/people';
 import { listOf } from '@graft/wire/list';
 import { ref } from '@graft/wire/schema';
 import {
@@ -8,12 +14,14 @@ import {
   CreatedInvitationSchema,
   CreateInvitationSchema,
   InvitationParams,
+  InvitationPreviewSchema,
   InvitationSchema,
   ListQuery,
+  PreviewInvitationSchema,
   RevokedInvitationSchema,
 } from '@graft/wire/team';
 import { Type } from 'typebox';
-import { toWireList } from '../../answers/list.ts';
+import { toWireList, unixSeconds } from '../../answers/list.ts';
 import { toWireInvitation } from '../../answers/team.ts';
 import { ApiError } from '../../api-error.ts';
 import { found } from '../../not-found.ts';
@@ -86,6 +94,33 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
       },
     },
     async (_request, reply) => reply.redirect('/invitations/accept', 302),
+  );
+
+  app.post(
+    '/invitations/preview',
+    {
+      // Small, since anyone may send it.
+      bodyLimit: 8 * 1024,
+      ...operation({ access: 'public' }, 'Preview an invitation', ref(InvitationPreviewSchema), {
+        description:
+          'Authenticated by the token of the link, which stays usable: shows to which team, and by whom, somebody is invited.',
+        security: [],
+        body: ref(PreviewInvitationSchema),
+      }),
+    },
+    async (request) => {
+      const { token } = request.body;
+      const preview = () => previewInvitation(services, token);
+      // `preview` never resolves to null.
+      const found = (await app.rates.lookUp(request, token, preview, ['invalid_invitation']))!;
+      return {
+        object: 'invitation.preview' as const,
+        team_name: found.teamName,
+        role: found.role,
+        invited_by: found.invitedBy,
+        expires_at: unixSeconds(found.expiresAt),
+      };
+    },
   );
 
   app.post(

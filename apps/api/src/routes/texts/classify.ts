@@ -37,7 +37,7 @@ export const classifyRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
       const { body } = request;
       const inputs = typeof body.input === 'string' ? [body.input] : body.input;
       await app.checkBudget(request.caller.teamId);
-      const model = await findModel(services, request.caller, body.model, 'classify');
+      const model = await findModel(services, request, body.model, 'classify');
       const id = `classify-${randomText(24)}`;
       const scores = { id, model, task: 'classify' as const, inputs };
       const { start, values } = await scoreTexts(app, request, reply, settings, scores);

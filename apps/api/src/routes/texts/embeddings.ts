@@ -35,7 +35,7 @@ export const embeddingRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings 
       const { body } = request;
       const { dimensions } = body;
       await app.checkBudget(request.caller.teamId);
-      const model = await findModel(services, request.caller, body.model, 'embed');
+      const model = await findModel(services, request, body.model, 'embed');
       const { start, values } = await scoreTexts(app, request, reply, settings, {
         id: `embd-${randomText(24)}`,
         model,

@@ -1,4 +1,5 @@
-import { type AcceptedInvitation, GraftApiError, type Me } from '@graft/client';
+import { type AcceptedInvitation, GraftApiError, type InvitationPreview, type Me } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { Link, useLocation } from 'wouter-preact';
@@ -29,24 +30,36 @@ function Opened({ token }: { token: string | null }) {
   const [joined, setJoined] = useState<AcceptedInvitation | null>(null);
   const [isInvalid, setIsInvalid] = useState(false);
   const { options, me } = useSession().data!;
+  const preview = useQuery({
+    queryKey: ['invitation', token],
+    queryFn: () => graft.invitations.preview(token!),
+    enabled: token !== null && joined === null,
+    retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
+    // The cache must not keep the token.
+    gcTime: 0,
+  });
   const onError = (error: unknown) => {
-    if (error instanceof GraftApiError && error.code === 'invalid_invitation') setIsInvalid(true);
+    if (isInvalidInvitation(error)) setIsInvalid(true);
   };
+  if (preview.isLoading) return null;
   return (
     <main class="standalone stack">
       <Brand />
       {joined ? (
         <Joined joined={joined} />
-      ) : token === null || isInvalid ? (
+      ) : token === null || isInvalid || isInvalidInvitation(preview.error) ? (
         <InvalidLink hasToken={token !== null} me={me} />
       ) : me?.session?.method === 'oidc' ? (
-        <JoinAsPerson token={token} me={me} onError={onError}>
+        <JoinAsPerson token={token} me={me} preview={preview.data} onError={onError}>
           <SignOut text="To join as someone else, sign out and open the link again." />
         </JoinAsPerson>
       ) : (
         <>
           <PageHead title="Join a team">
-            <p>You were invited to a team that fine-tunes language models with Graft.</p>
+            <p>
+              <Invited preview={preview.data} /> The team fine-tunes language models with Graft.
+            </p>
           </PageHead>
           {me && !options.provider && (
             <section class="standalone-note tight card">
@@ -73,6 +86,21 @@ function Opened({ token }: { token: string | null }) {
         </>
       )}
     </main>
+  );
+}
+
+const isInvalidInvitation = (error: unknown): boolean =>
+  error instanceof GraftApiError && error.code === 'invalid_invitation';
+
+/** Who invites to which team; without a preview, because it could not be fetched, only that somebody does. */
+function Invited({ preview }: { preview: InvitationPreview | undefined }) {
+  if (!preview) return <>You were invited to a team.</>;
+  const { team_name, role, invited_by } = preview;
+  return (
+    <>
+      {invited_by === null ? 'You were invited' : `${invited_by} invited you`} to team{' '}
+      <strong>{team_name}</strong> as {role}.
+    </>
   );
 }
 
@@ -217,11 +245,13 @@ function JoinForm({
 function JoinAsPerson({
   token,
   me,
+  preview,
   onError,
   children,
 }: {
   token: string;
   me: Me;
+  preview: InvitationPreview | undefined;
   onError: (error: unknown) => void;
   children: ComponentChildren;
 }) {
@@ -246,7 +276,7 @@ function JoinAsPerson({
     <>
       <PageHead title="Join a team">
         <p>
-          You are signed in as <strong>{name}</strong> ({email}) and were invited to a team.
+          <Invited preview={preview} /> You are signed in as <strong>{name}</strong> ({email}).
         </p>
       </PageHead>
       {error !== null && (

@@ -310,6 +310,7 @@ function* adapters(id: Named, own: Own): Generator<[string, Row]> {
       model_name: id('ft-production'),
     },
   ];
+  yield ['model_aliases', { ...own, name: 'gpt-4o-mini', target: id('ft-production') }];
 }
 
 function* installationRows(id: Named, team_id: string): Generator<[string, Row]> {
