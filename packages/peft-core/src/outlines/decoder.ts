@@ -123,7 +123,7 @@ export interface DecoderRow
   /** The factors that differ from 1, and from `headSize^(-1/2)` for scores. */
   factors?(config: RawConfig, fields: ConfigFields): Partial<Factors>;
   sparse?(config: RawConfig, fields: ConfigFields): SparseNetwork | null;
-  /** What the family's layers have beside those of Llama. */
+  /** Parts of the family's layers that the other members do not describe. */
   layers?(config: RawConfig, fields: ConfigFields): OwnLayers;
 }
 
