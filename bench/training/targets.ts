@@ -45,7 +45,7 @@ const memory = (workload: string, precision: Precision): Target => ({
   measured: comparedWith(workload, precision, 'peft', (graft, rival) => graft.peakBytes / rival.peakBytes),
 });
 
-/** Graft's peak memory in bf16, as a multiple of its own peak with another workload. */
+/** Graft's peak memory in bf16, as a multiple of that with another workload. */
 const peakComparedWith = (workload: string, other: string, most: number): Target => ({
   of: `${workload}: peak memory, against ${other}`,
   bound: { most },
