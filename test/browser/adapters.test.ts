@@ -25,6 +25,26 @@ let third: AdapterVersion;
 before(async () => {
   bench = await openBrowserBench();
   trained = (await publishAdapter(bench, bench.acme, 'poet')).version;
+  await bench.services.db.adapterVersion.update({
+    where: { id: trained.id },
+    data: {
+      metrics: {
+        steps: 18,
+        final_loss: 0.0001,
+        validation_loss: 0.5,
+        validation: { token_accuracy: 0.9 },
+        peak_memory_bytes: 8.9e8,
+        parameters: { trainable: 16_384, total: 43_000 },
+        proof: {
+          live_loss: 0.45,
+          reloaded_loss: 0.45,
+          base_loss: 3.25,
+          examples: 1,
+          measured_on: 'validation',
+        },
+      },
+    },
+  });
   second = await storeAdapter(bench, bench.acme, 'poet', {
     r: 2,
     parentId: trained.id,
@@ -159,8 +179,33 @@ test('notes of an adapter and of a version', async () => {
   await visit.leave();
 });
 
+test('the overview of a version has its effect and its measures, with names and units', async () => {
+  for (const view of views.filter(({ width }) => width !== 2560)) {
+    const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=1`, view);
+    const { page } = visit;
+    const effect = page.getByRole('table', { name: 'Before and after training' });
+    await effect.getByRole('row', { name: 'Loss on 1 validation example 3.25 0.45' }).waitFor();
+    await effect.getByRole('row', { name: 'Validation loss – 0.5' }).waitFor();
+    await effect.getByRole('row', { name: 'Token accuracy – 90%' }).waitFor();
+    const text = (await page.locator('.adapter-columns').textContent())!;
+    for (const shown of ['890 MB', '0.0001', '16.4\u00a0k', 'Training loss at the end'])
+      assert.ok(text.includes(shown), `${shown} is not in ${text}`);
+    assert.doesNotMatch(text, /E-|E8|100 ?%/);
+    for (const name of ['Exports', 'Publish', 'Files', 'Lineage']) {
+      await page.getByRole('button', { name, exact: true }).click();
+      await page.waitForURL(new RegExp(`tab=${name.toLowerCase()}`));
+      await visit.checkAccess();
+    }
+    await page.getByRole('button', { name: 'Use', exact: true }).click();
+    await page.getByRole('region', { name: /^Code for/ }).waitFor();
+    await visit.checkAccess();
+    await visit.picture(`adapter-version-${view.width}-${view.scheme}`);
+    await visit.leave();
+  }
+});
+
 test('a version: lineage with links, code for each runtime, download, playground', async () => {
-  const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2`);
+  const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2&tab=lineage`);
   const { page } = visit;
   const lineage = page.getByRole('region', { name: 'Lineage' });
   await lineage.getByRole('link', { name: 'Version poet v2, from poet v1' }).waitFor();
@@ -168,6 +213,8 @@ test('a version: lineage with links, code for each runtime, download, playground
   await lineage.getByRole('link', { name: /^File train\.jsonl/ }).waitFor();
   await lineage.getByRole('link', { name: /^Job .*from tiny, train\.jsonl/ }).waitFor();
 
+  await lineage.getByRole('link', { name: /^Version poet v3/ }).waitFor();
+  await page.getByRole('button', { name: 'Use', exact: true }).click();
   const code = page.getByRole('region', { name: /^Code for/ });
   await code.getByText('/v1/chat/completions').waitFor();
   await page.getByLabel('Runtime', { exact: true }).selectOption('HF PEFT');
@@ -186,6 +233,7 @@ test('a version: lineage with links, code for each runtime, download, playground
     b: second.modelName,
   });
 
+  await page.getByRole('button', { name: 'Lineage', exact: true }).click();
   await lineage.getByRole('link', { name: /^Version poet v3/ }).click();
   await page.getByRole('heading', { name: 'Version 3', level: 2 }).waitFor();
   await visit.leave();
@@ -273,7 +321,7 @@ test("missing adapters, versions and pages, and another team's, are reported", a
 
 test('a viewer reads everything and sees no actions without permission', async () => {
   const viewer = await bench.caller(bench.acme, 'viewer');
-  const visit = await bench.visit(viewer, `/adapters/${trained.adapterId}?version=2`);
+  const visit = await bench.visit(viewer, `/adapters/${trained.adapterId}?version=2&tab=lineage`);
   const { page } = visit;
   await page.getByRole('heading', { name: 'Version 2', level: 2 }).waitFor();
   await page.getByRole('region', { name: 'Lineage' }).getByRole('link').first().waitFor();
@@ -285,7 +333,7 @@ test('a viewer reads everything and sees no actions without permission', async (
 
 for (const view of views) {
   test(`the pages fit at ${view.width} px, ${view.scheme}`, async () => {
-    const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2`, view);
+    const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2&tab=lineage`, view);
     const { page } = visit;
     await page.getByRole('region', { name: 'Lineage' }).getByRole('link').first().waitFor();
     await visit.checkAccess();

@@ -50,6 +50,31 @@ test('jobs selected in the list are compared, with their differences', async () 
   await visit.leave();
 });
 
+test('files are compared by their bytes, and shown by their names', async () => {
+  const { acme } = bench;
+  const line = (answer: string) => `{"prompt": "a", "completion": "${answer}"}\n`;
+  const job = async (content: string, name: string) => {
+    const training_file = await acme.upload(content, name);
+    return (
+      await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file, suffix: 'of-files' })
+    ).json.id as string;
+  };
+  const [one, copy, other] = [
+    await job(line('b'), 'one.jsonl'),
+    await job(line('b'), 'copy.jsonl'),
+    await job(line('c'), 'other.jsonl'),
+  ];
+  const visit = await bench.visit(acme, `/compare?jobs=${one},${copy}`);
+  const { page } = visit;
+  await page.getByText('None: the jobs have the same').waitFor();
+  await page.goto(`/compare?jobs=${one},${other}`);
+  const row = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: 'training_file' }) });
+  await row.getByText('one.jsonl').waitFor();
+  assert.deepEqual(await row.locator('td').allInnerTexts(), ['one.jsonl', 'other.jsonl']);
+  await visit.checkAccess();
+  await visit.leave();
+});
+
 test('curves are exported as PNG, SVG and CSV', async () => {
   const visit = await bench.visit(bench.acme, `/compare?jobs=${ids.join()}`);
   await visit.page.getByRole('img', { name: /^Training loss: first from / }).waitFor();

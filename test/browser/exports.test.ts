@@ -19,7 +19,7 @@ after(async () => await bench?.close());
 
 test('an export is requested, followed, downloaded, kept and deleted', async () => {
   const { services } = bench;
-  const visit = await bench.visit(bench.acme, `/adapters/${version.adapterId}`);
+  const visit = await bench.visit(bench.acme, `/adapters/${version.adapterId}?tab=exports`);
   const { page } = visit;
   await page.getByText('No exports.').waitFor();
   const { name, title, summary } = exportFormat('peft');
@@ -67,13 +67,13 @@ test('an export is requested, followed, downloaded, kept and deleted', async () 
 test('a waiting export is cancelled, a viewer changes nothing', async () => {
   await bench.acme.send('POST', `/v1/adapters/${version.adapterId}/versions/1/exports`, { format: 'peft' });
   const viewer = await bench.caller(bench.acme, 'viewer');
-  const look = await bench.visit(viewer, `/adapters/${version.adapterId}`);
+  const look = await bench.visit(viewer, `/adapters/${version.adapterId}?tab=exports`);
   await look.page.getByRole('region', { name: 'Exports' }).getByText('Queued').waitFor();
   assert.equal(await look.page.getByLabel('Format', { exact: true }).count(), 0);
   assert.equal(await look.page.getByRole('button', { name: 'Cancel' }).count(), 0);
   await look.leave();
 
-  const visit = await bench.visit(bench.acme, `/adapters/${version.adapterId}`);
+  const visit = await bench.visit(bench.acme, `/adapters/${version.adapterId}?tab=exports`);
   const table = visit.page.getByRole('region', { name: 'Exports' });
   await table.getByRole('button', { name: 'Cancel' }).click();
   await table.getByText('Cancelled').waitFor();

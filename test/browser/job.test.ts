@@ -1,7 +1,9 @@
 /** A job's page: curves, configuration, events, checkpoints, history and result, with live updates. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { leaseOf, recordMetrics, recordProgress } from '@graft/service/jobs';
+import { leaseOf, publishAdapterVersion, recordMetrics, recordProgress } from '@graft/service/jobs';
 import { keepCheckpoint } from '../../apps/api/src/testing/keep-checkpoint.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';
@@ -69,6 +71,44 @@ test('a job of an earlier version has no memory chart', async () => {
   ]);
   await visit.leave();
 });
+
+for (const [width, scheme] of [
+  [390, 'dark'],
+  [1280, 'light'],
+] as const) {
+  test(`trials of a sweep are drawn on one axis, and no axis has shares above 1, at ${width} px`, async () => {
+    const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: `swept-${width}`, steps: 40 }]);
+    const { sql } = bench.services;
+    await sql.query(
+      `UPDATE jobs SET sweep = '{"grid": {"learning_rate": [0.0001, 0.001]}, "peft": {}, "trials": []}' WHERE id = $1`,
+      [id],
+    );
+    await sql.query(
+      `UPDATE job_metrics SET trial = 1 + (step - 1) / 20, trial_step = 1 + (step - 1) % 20,
+         metrics = metrics || '{"token_accuracy": 1}' WHERE job_id = $1`,
+      [id],
+    );
+    await sql.query(
+      `INSERT INTO job_trials (team_id, job_id, trial, peft, training, step, status, rungs)
+       SELECT team_id, id, n, peft, jsonb_build_object('learning_rate', 0.00001 * 10 ^ n), 20,
+         (ARRAY['won', 'stopped'])[n], jsonb_build_array(jsonb_build_object('step', 20, 'loss', 0.5 * n))
+       FROM jobs, generate_series(1, 2) n WHERE id = $1`,
+      [id],
+    );
+    const visit = await bench.visit(bench.acme, `/jobs/${id}?tab=curves`, { width, scheme });
+    const { page } = visit;
+    const ends = /: Trial 1 from .* at [\d,]+; Trial 2 from .* at 20$/;
+    await page.getByRole('img', { name: new RegExp(`^Evaluation loss${ends.source}`) }).waitFor();
+    await page.getByRole('img', { name: new RegExp(`^Training loss${ends.source}`) }).waitFor();
+    await page.getByRole('img', { name: /^Token accuracy: Trial 1 from 100%/ }).waitFor();
+    const trials = page.getByRole('table', { name: 'Trials' });
+    await trials.getByRole('row', { name: /1 0\.0001 20 0\.5 Best/ }).waitFor();
+    await trials.getByRole('row', { name: /2 0\.001 20 1 Stopped early/ }).waitFor();
+    await visit.checkAccess();
+    await visit.picture(`sweep-${width}-${scheme}`);
+    await visit.leave();
+  });
+}
 
 test('300,000 steps are drawn, and the time after their arrival is logged', async () => {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
@@ -168,8 +208,18 @@ test('a running job updates live, and a finished job opens on its result', async
     loss: 1,
   });
   await page.getByRole('img', { name: /^Perplexity: evaluation/ }).waitFor();
-  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
-  await page.getByRole('button', { name: 'Cancel job' }).click();
+  // The curves stay when the job ends, and lead to the result.
+  const folder = await bench.services.artifacts.stage(job.id, job.leaseEpoch);
+  await writeFile(join(folder, 'adapter_config.json'), '{"peft_type": "LORA"}');
+  await publishAdapterVersion(bench.services, leaseOf(job), {
+    ...(await bench.services.artifacts.publish(folder)),
+    lineage: { base_model: { id: 'tiny', digest: 'b'.repeat(64) }, peft: { peft_type: 'LORA' } },
+    metrics: null,
+    trainedTokens: 9,
+  });
+  await page.getByRole('link', { name: 'See the result' }).click();
+  await page.getByRole('heading', { name: 'Adapter', exact: true }).waitFor();
+  await page.waitForURL(/tab=result/);
   await visit.leave();
 });
 

@@ -18,7 +18,7 @@ import {
   startProcess,
   whenReady,
 } from '../service/running-graft.ts';
-import { openVisits, type Visit, type Visits } from './visits.ts';
+import { openVisits, unfold, type Visit, type Visits } from './visits.ts';
 
 const base = 'smollm2-135m-instruct';
 const example = join(import.meta.dirname, '../../examples/bike-shop');
@@ -148,19 +148,20 @@ async function startJob(visit: Visit): Promise<void> {
   const { page } = visit;
   await link(page, 'Train a model').click();
   assert.equal(await page.getByLabel('Model', { exact: true }).inputValue(), base);
+  await page.getByLabel('Name', { exact: true }).fill('bike-shop');
+  await heading(page, 'Estimate').waitFor();
+  await page.locator('.estimate-panel[aria-busy=false]').waitFor();
+  await visit.picture('dashboard-new-job', 'window');
+  await unfold(page, 'Training', 'Job details');
   await page.getByLabel('n_epochs').fill('2');
   await page.getByLabel('batch_size', { exact: true }).fill('8');
   await page.getByText('More training options').click();
   await page.getByLabel('learning_rate', { exact: true }).fill('0.002');
   await page.getByLabel('max_seq_length').fill('128');
-  await page.getByLabel('validation_split').fill('0.1');
   await page.getByLabel('eval_steps').fill('9');
-  await page.getByLabel('Name', { exact: true }).fill('bike-shop');
   await page.getByLabel('Seed', { exact: true }).fill('42');
   await heading(page, 'Estimate').waitFor();
   await page.locator('.estimate-panel[aria-busy=false]').waitFor();
-  await page.evaluate(() => scrollTo(0, 0));
-  await visit.picture('dashboard-new-job', 'window');
   await button(page, 'Start training').click();
   await page.waitForURL(/\/jobs\/ftjob-/);
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
+import { unfold } from './visits.ts';
 
 let bench: BrowserBench;
 let pairs: string;
@@ -68,6 +69,7 @@ test('a job that learns from pairs, in the form and as text', async () => {
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${pairs}`);
   const { page } = visit;
   await settled(visit);
+  await unfold(page, 'Training method');
   const methods = page.getByRole('region', { name: 'Training method' });
   const names = async () => await methods.getByRole('radio').evaluateAll((all) => all.length);
   assert.equal(await names(), 4);
@@ -92,7 +94,10 @@ test('a job that learns from pairs, in the form and as text', async () => {
   await page.getByText('JSON', { exact: true }).click();
   const draft = JSON.parse(await page.getByLabel('Request (JSON)').inputValue());
   assert.deepEqual(draft.method, { type: 'dpo', dpo: { hyperparameters: { beta: 0.2 } } });
-  assert.deepEqual(draft.training, { preference: { label_smoothing: 0.1, loss_type: 'robust' } });
+  assert.deepEqual(draft.training, {
+    validation_split: 0.1,
+    preference: { label_smoothing: 0.1, loss_type: 'robust' },
+  });
   await page.getByText('Form', { exact: true }).click();
   await settled(visit);
   await page.getByRole('button', { name: /^Start/ }).click();
@@ -119,6 +124,7 @@ test('the methods of a file, and the form at every width, in both schemes', asyn
   const chat = await bench.acme.upload('{"prompt": "a", "completion": "b"}\n'.repeat(4));
   const supervised = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${chat}`);
   await settled(supervised);
+  await unfold(supervised.page, 'Training method');
   await supervised.page.getByText('Other methods learn from pairs of answers').waitFor();
   assert.equal(await supervised.page.getByLabel('Beta', { exact: true }).count(), 0);
   await supervised.leave();
@@ -126,6 +132,7 @@ test('the methods of a file, and the form at every width, in both schemes', asyn
     for (const scheme of schemes) {
       const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${pairs}`, { width, scheme });
       await settled(visit);
+      await unfold(visit.page, 'Training method');
       await visit.page.getByText('More DPO options').click();
       await visit.checkAccess();
       await visit.picture(`new-job-pairs-${width}-${scheme}`);

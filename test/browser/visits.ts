@@ -45,6 +45,14 @@ export async function forgetCache(page: Page): Promise<CDPSession> {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+/** Opens parts of the form of a new job. */
+export async function unfold(page: Page, ...titles: string[]): Promise<void> {
+  for (const title of titles) {
+    const details = page.getByRole('region', { name: title, exact: true }).locator('details').first();
+    if ((await details.getAttribute('open')) === null) await details.locator('summary').first().click();
+  }
+}
+
 /** `baseUrl`: origin of the pages, such as `http://127.0.0.1:8000`. */
 export async function openVisits(baseUrl: string): Promise<Visits> {
   const browser = await chromium.launch({ executablePath: findChromium() });

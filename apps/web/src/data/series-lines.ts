@@ -51,6 +51,21 @@ function uniqueX(x: readonly number[], y: readonly (number | null)[]): Pick<Line
   return { x: x.filter((_, i) => isLast[i]), y: y.filter((_, i) => isLast[i]) };
 }
 
+/** The series of each trial of a sweep, counted by its own steps and drawn in its colour. */
+export function trialSeries(
+  series: Series,
+): { trial: number; name: string; colour: number; series: Series }[] {
+  const trials = [...new Set(series.flatMap(({ trial }) => trial ?? []))].sort((a, b) => a - b);
+  return trials.map((trial) => ({
+    trial,
+    name: `Trial ${trial}`,
+    colour: trial - 1,
+    series: series
+      .filter((row) => row.trial === trial)
+      .map((row) => ({ ...row, step: row.trial_step ?? row.step })),
+  }));
+}
+
 /** First and last x of a series; null if it is empty. */
 export function rangeOf(series: Series, xAxis: XAxis): readonly [number, number] | null {
   const [first, last] = [series[0], series.at(-1)];

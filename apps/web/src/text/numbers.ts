@@ -39,11 +39,11 @@ export function compact(value: number | null | undefined): string {
 export const percent = (value: number | null | undefined): string =>
   value == null ? none : share.format(value);
 
-/** A measured value: four significant digits, in scientific notation where it is very small or large. */
+/** A measured value: four significant digits, in scientific notation below a millionth and from a million on. */
 export function measure(value: number | null | undefined): string {
   if (value == null || !Number.isFinite(value)) return none;
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? scientific.format(value) : significant.format(value);
+  return size !== 0 && (size < 1e-6 || size >= 1e6) ? scientific.format(value) : significant.format(value);
 }
 
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
@@ -51,7 +51,8 @@ const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 /** In powers of 1000, like disk sizes and the API's limits. */
 export function bytes(value: number | null | undefined): string {
   if (value == null) return none;
-  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  const size = Math.abs(value);
+  const power = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(size) / 3));
   return new Intl.NumberFormat(undefined, {
     style: 'unit',
     unit: units[power]!,

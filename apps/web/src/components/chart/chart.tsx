@@ -25,6 +25,8 @@ interface ChartProps {
   isLog?: boolean;
   /** The y axis starts at zero. */
   isFromZero?: boolean;
+  /** The values are shares: the y axis stays within 0 and 1. */
+  isShare?: boolean;
   formatX?: (value: number) => string;
   formatY?: (value: number) => string;
   /** Shown if there are no lines. */
@@ -43,6 +45,7 @@ export function Chart({
   height = 180,
   isLog = false,
   isFromZero = false,
+  isShare = false,
   formatX = count,
   formatY = measure,
   empty = 'No values yet',
@@ -69,7 +72,7 @@ export function Chart({
     const font = `12px ${getComputedStyle(root).fontFamily}`;
     const options = plotOptions(
       latest.current.lines,
-      { height, isLog, isFromZero, formatX, formatY, palette, font },
+      { height, isLog, isFromZero, isShare, formatX, formatY, palette, font },
       root.clientWidth,
     );
     const created = new uPlot(
@@ -100,7 +103,7 @@ export function Chart({
       created.destroy();
       plot.current = null;
     };
-  }, [lineStyles, isLog, isFromZero, height, colours, sync]);
+  }, [lineStyles, isLog, isFromZero, isShare, height, colours, sync]);
 
   useEffect(() => {
     if (!plot.current) return;

@@ -7,6 +7,7 @@ const palette = { ink: '#000', line: '#ccc', series: ['#00f'] };
 const settings = {
   height: 180,
   isLog: false,
+  isShare: false,
   formatX: String,
   formatY: String,
   palette,
@@ -24,6 +25,16 @@ test('an axis from zero includes every value, with ticks that need no rounding',
   assert.ok(none[1] > none[0], 'an axis for all-zero values');
   const between = axes![1]!.incrs as number[];
   assert.ok(between.includes(5e8) && between.includes(2e11) && !between.includes(25e7));
+});
+
+test('an axis of shares has a margin, and ends at 0 and 1', () => {
+  const { scales } = plotOptions([line], { ...settings, isFromZero: false, isShare: true }, 600);
+  const range = scales!.y!.range as (plot: uPlot | null, min: number, max: number) => [number, number];
+  assert.deepEqual(range(null, 1, 1), [0.99, 1]);
+  assert.deepEqual(range(null, 0, 0), [0, 0.01]);
+  assert.deepEqual(range(null, 0, 1), [0, 1]);
+  const [low, high] = range(null, 0.4, 0.6);
+  assert.ok(low > 0.3 && low < 0.4 && high > 0.6 && high < 0.7, `${low} to ${high}`);
 });
 
 test('other axes fit their values', () => {

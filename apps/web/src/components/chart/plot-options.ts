@@ -23,6 +23,8 @@ export interface PlotSettings {
   height: number;
   isLog: boolean;
   isFromZero: boolean;
+  /** The values are from 0 to 1, and so is the y axis. */
+  isShare: boolean;
   formatX: (value: number) => string;
   formatY: (value: number) => string;
   palette: Palette;
@@ -34,10 +36,16 @@ const wholeNumbers = Array.from({ length: 13 }, (_, power) =>
   [1, 2, 5].map((each) => each * 10 ** power),
 ).flat();
 
+/** The range of shares with a margin, within 0 and 1. */
+function shareRange(min: number, max: number): [number, number] {
+  const margin = Math.max(0.01, 0.1 * (max - min));
+  return [Math.max(0, min - margin), Math.min(1, max + margin)];
+}
+
 /** uPlot's options for some lines. The chart component shows the title and the values under the cursor. */
 export function plotOptions(
   lines: readonly Line[],
-  { height, isLog, isFromZero, formatX, formatY, palette, font }: PlotSettings,
+  { height, isLog, isFromZero, isShare, formatX, formatY, palette, font }: PlotSettings,
   width: number,
 ): uPlot.Options {
   const axis = {
@@ -54,7 +62,11 @@ export function plotOptions(
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: {
       x: { time: false },
-      y: { distr: isLog ? 3 : 1, ...(isFromZero && { range: (_plot, _min, max) => [0, 1.1 * (max || 1)] }) },
+      y: {
+        distr: isLog ? 3 : 1,
+        ...(isFromZero && { range: (_plot, _min, max) => [0, 1.1 * (max || 1)] }),
+        ...(isShare && { range: (_plot, min, max) => shareRange(min, max) }),
+      },
     },
     axes: [
       {

@@ -12,14 +12,19 @@ import { ConfirmButton, useAction } from '../../components/forms/form.tsx';
 import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { describeError } from '../../components/problem.tsx';
+import { Tabs } from '../../components/tabs.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
 import { adapterKeys, adapterLists } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
+import { useJobOptions } from '../../data/job-options.ts';
 import { usePermission } from '../../data/session.ts';
-import { bytes, measure } from '../../text/numbers.ts';
+import { describeVersionMetric } from '../../data/version-metrics.ts';
+import { useQueryState } from '../../router/query-state.ts';
+import { bytes } from '../../text/numbers.ts';
 import { PlaygroundLink } from '../playground/playground-link.tsx';
+import { Effect } from './effect.tsx';
 import { Exports } from './exports.tsx';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
@@ -27,10 +32,12 @@ import { Publications } from './publications.tsx';
 import { UsageCode } from './usage-code.tsx';
 import { Creator } from './versions.tsx';
 
-/** One version: properties, tags, metrics, usage, lineage and files. */
+/** One version: its properties and result, then a tab for each use of it. */
 export function Version({ adapter, version }: { adapter: Adapter; version: AdapterVersion }) {
-  const { adapter_id, version: number, metrics } = version;
-  const metricRows = flattenMetrics(metrics ?? {});
+  const { adapter_id, version: number } = version;
+  const [{ tab }, , field] = useQueryState({ tab: 'use' });
+  const shown = tab in tabs ? (tab as Tab) : 'use';
+  const { Content } = tabs[shown];
   return (
     <section class="stack">
       <header class="section-head">
@@ -56,32 +63,14 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
           />
           <h3>Tags</h3>
           <Tags key={number} adapter={adapter} version={version} />
-          {metricRows.length > 0 && (
-            <>
-              <h3>Metrics</h3>
-              <Facts inRows facts={metricRows} />
-            </>
-          )}
         </div>
         <div class="stack">
-          <h3>Usage</h3>
-          <UsageCode version={version} />
+          <Effect version={version} />
+          <Metrics metrics={version.metrics ?? {}} />
         </div>
       </div>
-      <h3>Lineage</h3>
-      <Lineage version={version} />
-      <h3>Exports</h3>
-      <Exports version={version} />
-      <h3>Hugging Face Hub</h3>
-      <Publications version={version} />
-      <h3>Files</h3>
-      <Files files={version.files} />
-      <Disclosure summary="Configuration">
-        <CodeBlock label="Configuration" text={JSON.stringify(version.peft, null, 2)} />
-      </Disclosure>
-      <Disclosure summary="Training inputs">
-        <CodeBlock label="Training inputs" text={JSON.stringify(version.lineage, null, 2)} />
-      </Disclosure>
+      <Tabs label="Version details" {...field('tab')} value={shown} tabs={tabTexts} />
+      <Content version={version} />
     </section>
   );
 }
@@ -93,29 +82,62 @@ const ModelName = ({ name }: { name: string }) => (
   </span>
 );
 
-function flattenMetrics(value: object, path = ''): Fact[] {
-  return Object.entries(value).flatMap(([key, inner]): Fact[] => {
-    const name = `${path}${key.replaceAll('_', ' ')}`;
-    if (typeof inner === 'object' && inner !== null) return flattenMetrics(inner, `${name} `);
-    return inner === null
+/** What was measured of the training, besides what the effect shows. */
+function Metrics({ metrics }: { metrics: object }) {
+  const objectives = useJobOptions().data?.objectives;
+  const facts = leavesOf(metrics).flatMap(([path, value]): Fact[] => {
+    const { label, format } = describeVersionMetric(path, objectives);
+    return /^(proof|validation)/.test(path)
       ? []
-      : [{ name, value: typeof inner === 'number' ? measure(inner) : String(inner) }];
+      : [{ name: label, value: typeof value === 'number' ? format(value) : String(value) }];
   });
+  return facts.length > 0 ? <Facts inRows facts={facts} /> : null;
 }
 
-const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
-  <Table
-    label="Files"
-    minWidth="36rem"
-    rows={files}
-    rowKey={({ path }) => path}
-    columns={[
-      { head: 'File', cell: ({ path }) => path, width: '18rem' },
-      { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
-      { head: 'SHA-256', cell: ({ sha256 }) => <Cut isCode text={sha256} /> },
-    ]}
-  />
+/** The values of an object and of the objects in it, by dotted path, without nulls. */
+const leavesOf = (value: object, path = ''): [path: string, value: unknown][] =>
+  Object.entries(value).flatMap(([key, inner]): [string, unknown][] => {
+    if (inner === null) return [];
+    return typeof inner === 'object' ? leavesOf(inner, `${path}${key}.`) : [[`${path}${key}`, inner]];
+  });
+
+const Files = ({ version }: { version: AdapterVersion }) => (
+  <>
+    <Table
+      label="Files"
+      minWidth="36rem"
+      rows={version.files}
+      rowKey={({ path }) => path}
+      columns={[
+        { head: 'File', cell: ({ path }) => path, width: '18rem' },
+        { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
+        { head: 'SHA-256', cell: ({ sha256 }) => <Cut isCode text={sha256} /> },
+      ]}
+    />
+    <Disclosure summary="Configuration">
+      <CodeBlock label="Configuration" text={JSON.stringify(version.peft, null, 2)} />
+    </Disclosure>
+  </>
 );
+
+const Origin = ({ version }: { version: AdapterVersion }) => (
+  <>
+    <Lineage version={version} />
+    <Disclosure summary="Training inputs">
+      <CodeBlock label="Training inputs" text={JSON.stringify(version.lineage, null, 2)} />
+    </Disclosure>
+  </>
+);
+
+const tabs = {
+  use: { text: 'Use', Content: UsageCode },
+  exports: { text: 'Exports', Content: Exports },
+  publish: { text: 'Publish', Content: Publications },
+  files: { text: 'Files', Content: Files },
+  lineage: { text: 'Lineage', Content: Origin },
+};
+type Tab = keyof typeof tabs;
+const tabTexts = Object.entries(tabs).map(([name, { text }]) => [name as Tab, text] as const);
 
 function Actions({ version }: { version: AdapterVersion }) {
   const canWrite = usePermission('adapters:write');

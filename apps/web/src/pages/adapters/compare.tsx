@@ -7,9 +7,11 @@ import { type Column, Table } from '../../components/lists/table.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { graft } from '../../data/graft.ts';
+import { useJobOptions } from '../../data/job-options.ts';
 import { usePermission } from '../../data/session.ts';
+import { describeVersionMetric, type Objectives } from '../../data/version-metrics.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { bytes, measure, none, valueText } from '../../text/numbers.ts';
+import { bytes, none, valueText } from '../../text/numbers.ts';
 import { PlaygroundLink } from '../playground/playground-link.tsx';
 import { ModelField } from './model-field.tsx';
 
@@ -57,6 +59,7 @@ export function CompareAdapters() {
 }
 
 function Comparison({ a, b }: { a: string; b: string }) {
+  const objectives = useJobOptions().data?.objectives;
   const comparison = useQuery({
     queryKey: ['adapters', 'comparison', a, b],
     queryFn: () => graft.adapters.compare(a, b),
@@ -81,7 +84,7 @@ function Comparison({ a, b }: { a: string; b: string }) {
             none="Neither version has metrics."
             rows={data.metrics}
             rowKey={({ name }) => name}
-            columns={metricColumns}
+            columns={metricColumns(objectives)}
           />
           <Differences title="Files" rows={data.files} rowKey={({ path }) => path} columns={fileColumns} />
         </>
@@ -125,21 +128,23 @@ const fieldColumns: Column<AdapterDifference>[] = [
   { head: 'B', cell: (row) => <Value value={row.b} /> },
 ];
 
-const metric = (
-  head: string,
-  side: 'a' | 'b' | 'difference',
-): Column<AdapterComparison['metrics'][number]> => ({
-  head,
-  cell: (row) => measure(row[side]),
-  end: true,
-  width: '8rem',
-});
-const metricColumns = [
-  { head: 'Name', cell: ({ name }: { name: string }) => name },
-  metric('A', 'a'),
-  metric('B', 'b'),
-  metric('B − A', 'difference'),
-];
+type MetricRow = AdapterComparison['metrics'][number];
+
+function metricColumns(objectives: Objectives): Column<MetricRow>[] {
+  const side = (head: string, of: 'a' | 'b' | 'difference'): Column<MetricRow> => ({
+    head,
+    cell: ({ name, [of]: value }) =>
+      value === null ? none : describeVersionMetric(name, objectives).format(value),
+    end: true,
+    width: '8rem',
+  });
+  return [
+    { head: 'Name', cell: ({ name }) => describeVersionMetric(name, objectives).label },
+    side('A', 'a'),
+    side('B', 'b'),
+    side('B − A', 'difference'),
+  ];
+}
 
 const fileStatuses = { same: 'Identical', changed: 'Different', only_a: 'Only in A', only_b: 'Only in B' };
 const fileColumns: Column<AdapterComparison['files'][number]>[] = [

@@ -1,4 +1,4 @@
-import type { FineTuningJob } from '@graft/client';
+import type { FileObject, FineTuningJob } from '@graft/client';
 import { useQueries, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useMemo } from 'preact/hooks';
 import { Chart } from '../../components/chart/chart.tsx';
@@ -19,6 +19,7 @@ import { metricsOf, metricValue } from '../../data/metrics.ts';
 import { saveFile } from '../../data/save-file.ts';
 import { seriesOptions } from '../../data/series.ts';
 import { trainingLoss, type XAxis } from '../../data/series-lines.ts';
+import { useTrainingFiles } from '../../data/use-training-files.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
 import { metricFormats } from '../../text/metric-formats.ts';
@@ -122,6 +123,7 @@ export function Compare() {
                 lines={lines}
                 height={220}
                 formatY={metricFormats[unit]}
+                isShare={unit === 'share'}
                 {...common}
               />
             ))}
@@ -185,7 +187,8 @@ interface Row {
 /** The options that differ between the jobs, including data and seed. */
 function Differences({ compared }: { compared: readonly Compared[] }) {
   const names = uniqueNames(compared);
-  const rows = findDifferences(compared);
+  const files = useTrainingFiles().data ?? noFiles;
+  const rows = findDifferences(compared, files);
   return (
     <section class="panel">
       <h2>Differences</h2>
@@ -210,17 +213,44 @@ function Differences({ compared }: { compared: readonly Compared[] }) {
   );
 }
 
-function findDifferences(compared: readonly Compared[]): Row[] {
+const noFiles: readonly FileObject[] = [];
+
+/** Files are shown by their names, and equal if their bytes are. */
+function findDifferences(compared: readonly Compared[], files: readonly FileObject[]): Row[] {
   const options = compared.map(({ job }): Record<string, unknown> => {
     const { model, start_from, training_file, validation_file, training_files, validation_files } = job;
-    const files = { training_file, validation_file, training_files, validation_files };
+    const data = { training_file, validation_file, training_files, validation_files };
     const { preference, ...training } = job.training;
-    return { model, start_from, ...files, method: job.method.type, ...preference, ...training, ...job.peft };
+    return { model, start_from, ...data, method: job.method.type, ...preference, ...training, ...job.peft };
   });
   const names = [...new Set(options.flatMap((each) => Object.keys(each)))];
-  return names
-    .map((option) => ({ option, values: options.map((each) => valueText(each[option])) }))
-    .filter(({ values }) => new Set(values).size > 1);
+  const known = new Map(files.map((file) => [file.id, file]));
+  const textWith = (value: unknown, read: (file: FileObject) => string) =>
+    valueText(value).replaceAll(/file-\w+/g, (id) => {
+      const file = known.get(id);
+      return file ? read(file) : id;
+    });
+  return names.flatMap((option) => {
+    const values = options.map((each) => each[option]);
+    const isFile = /^(training|validation)_files?$/.test(option);
+    const contents = values.map((value) =>
+      isFile ? textWith(value, ({ sha256 }) => sha256) : valueText(value),
+    );
+    if (new Set(contents).size === 1) return [];
+    const shown = values.map((value) =>
+      isFile ? textWith(value, ({ filename }) => filename) : valueText(value),
+    );
+    // Different files of one name also have the beginning of their digest.
+    const isClear = new Set(shown).size === new Set(contents).size;
+    return [
+      {
+        option,
+        values: isClear
+          ? shown
+          : values.map((value) => textWith(value, (file) => `${file.filename} (${file.sha256.slice(0, 8)})`)),
+      },
+    ];
+  });
 }
 
 function ExportButtons({

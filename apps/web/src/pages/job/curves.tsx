@@ -1,4 +1,5 @@
 import type { FineTuningJob, JobMetric } from '@graft/client';
+import type { ComponentProps } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { Chart } from '../../components/chart/chart.tsx';
 import { CurveOptions, useCurveView } from '../../components/chart/curve-view.tsx';
@@ -11,14 +12,66 @@ import {
   rangeOf,
   trainingLines,
   trainingLoss,
+  trialSeries,
   windowSteps,
   type XAxis,
 } from '../../data/series-lines.ts';
 import { metricFormats } from '../../text/metric-formats.ts';
 import { measure } from '../../text/numbers.ts';
 
-/** A job's metrics per step, a chart each, with a common cursor and zoom. */
-export function Curves({ job }: { job: FineTuningJob }) {
+/** A job's metrics per step; of a sweep, those of its trials on one axis. */
+export const Curves = ({ job }: { job: FineTuningJob }) =>
+  job.sweep ? <SweepCurves job={job} /> : <JobCurves job={job} />;
+
+/** Training and evaluation losses, and what evaluations measure, with a line for each trial. */
+function SweepCurves({ job }: { job: FineTuningJob }) {
+  const view = useCurveView();
+  const { xAxis, weight, isLog, window, onWindow, formatX } = view;
+  const { data = noSeries, error, refetch, isPending } = useSeries(job, null);
+  const metrics = useMetrics(job);
+  const trials = useMemo(() => trialSeries(data), [data]);
+  const lines = useMemo(() => {
+    const evaluations = (value: (row: JobMetric) => number | null) =>
+      trials.flatMap(({ series, ...trial }) => evaluationLines(series, xAxis, { ...trial, value }));
+    return {
+      training: trials.flatMap(({ series, ...trial }) =>
+        trainingLines(series, xAxis, { ...trial, value: trainingLoss }, weight),
+      ),
+      evaluation: evaluations(({ loss }) => loss),
+      metrics: metrics
+        .filter(({ measured }) => measured.includes('evaluation'))
+        .map((metric) => ({ metric, lines: evaluations((row) => metricValue(metric, row)) }))
+        .filter(({ lines }) => lines.length > 0),
+    };
+  }, [trials, xAxis, weight, metrics.length]);
+  if (error) return <Problem error={error} onRetry={refetch} />;
+  const ends = trials.flatMap(({ series }) => rangeOf(series, xAxis) ?? []);
+  const common = {
+    window,
+    onWindow,
+    formatX,
+    sync: job.id,
+    range: ends.length > 0 ? ([Math.min(...ends), Math.max(...ends)] as const) : null,
+    empty: isPending ? '' : 'No values yet',
+  };
+  return (
+    <section class="stack" aria-label="Curves">
+      <CurveOptions view={view} />
+      <Chart title="Evaluation loss" lines={lines.evaluation} height={300} isLog={isLog} {...common} />
+      <Chart title="Training loss" lines={lines.training} height={300} isLog={isLog} {...common} />
+      <div class="curves-grid">
+        {lines.metrics.map(({ metric, lines }) => (
+          <MetricChart key={metric.name} metric={metric} lines={lines} {...common} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+const noSeries: Series = [];
+
+/** Metrics per step, a chart each, with a common cursor and zoom. */
+function JobCurves({ job }: { job: FineTuningJob }) {
   const view = useCurveView();
   const { xAxis, weight, isLog, window, onWindow, formatX } = view;
   const full = useSeries(job, null);
@@ -60,21 +113,27 @@ export function Curves({ job }: { job: FineTuningJob }) {
       <div class="curves-grid">
         {charts
           .filter(({ metric }) => isShown(metric))
-          .map(({ metric: { name, label, unit, better }, lines }) => (
-            <Chart
-              key={name}
-              title={label}
-              note={better === null ? '' : `${better} is better`}
-              lines={lines}
-              formatY={metricFormats[unit]}
-              isFromZero={unit === 'bytes'}
-              {...common}
-            />
+          .map(({ metric, lines }) => (
+            <MetricChart key={metric.name} metric={metric} lines={lines} {...common} />
           ))}
       </div>
     </section>
   );
 }
+
+const MetricChart = ({
+  metric: { label, unit, better },
+  ...chart
+}: Omit<ComponentProps<typeof Chart>, 'title'> & { metric: Metric }) => (
+  <Chart
+    title={label}
+    note={better === null ? '' : `${better} is better`}
+    formatY={metricFormats[unit]}
+    isFromZero={unit === 'bytes'}
+    isShare={unit === 'share'}
+    {...chart}
+  />
+);
 
 type Sets = NonNullable<FineTuningJob['validation_files']>;
 const noSets: Sets = [];

@@ -60,12 +60,13 @@ function statusDetails(job: FineTuningJob) {
 }
 
 function jobFacts({ progress, trained_tokens: trained, priority, training }: FineTuningJob): Fact[] {
-  const epochs = 'n_epochs' in training && typeof training.n_epochs === 'number' ? training.n_epochs : null;
+  // With max_steps, training ends within an epoch.
+  const isWhole = 'n_epochs' in training && typeof training.n_epochs === 'number' && !training.max_steps;
   return [
     {
       name: 'Step',
       value: progress ? `${count(progress.step)} of ${count(progress.total_steps)}` : '–',
-      note: progress && `epoch ${measure(progress.epoch)}${epochs === null ? '' : ` of ${epochs}`}`,
+      note: progress && `epoch ${measure(progress.epoch)}${isWhole ? ` of ${training.n_epochs}` : ''}`,
     },
     { name: 'Loss', value: measure(progress?.loss), note: 'at the last step' },
     {

@@ -73,6 +73,11 @@ function KnownJob({ job }: { job: FineTuningJob }) {
         value={shown}
         tabs={tabs.map(([each, text]) => [each, text] as const)}
       />
+      {shown === 'curves' && first === 'curves' && job.fine_tuned_model !== null && (
+        <p role="status">
+          Training has ended. <Link href={`/jobs/${job.id}?tab=result`}>See the result</Link>
+        </p>
+      )}
       <Shown job={job} />
     </>
   );

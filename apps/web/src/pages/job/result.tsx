@@ -11,8 +11,10 @@ import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useAttempts } from '../../data/jobs.ts';
 import { usePermission } from '../../data/session.ts';
+import { metricsOfVersion, type VersionMetrics } from '../../data/version-metrics.ts';
 import { bytes, compact, count, counted, measure } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
+import { Effect } from '../adapter/effect.tsx';
 import { Lineage } from '../adapter/lineage.tsx';
 import { UsageCode } from '../adapter/usage-code.tsx';
 import { PlaygroundLink } from '../playground/playground-link.tsx';
@@ -33,7 +35,7 @@ export function Result({ job }: { job: FineTuningJob }) {
   });
   const isDeleted = error instanceof GraftApiError && error.status === 404;
   if (error && !isDeleted) return <Problem error={error} onRetry={refetch} />;
-  const metrics: VersionMetrics | null = version?.metrics ?? null;
+  const metrics = version ? metricsOfVersion(version) : null;
   return (
     <section class="stack" aria-label="Result">
       {model === null ? (
@@ -48,7 +50,7 @@ export function Result({ job }: { job: FineTuningJob }) {
           </p>
         </Empty>
       ) : (
-        <PublishedAdapter job={job} model={model} version={version ?? null} proof={metrics?.proof ?? null} />
+        <PublishedAdapter job={job} model={model} version={version ?? null} />
       )}
       <EstimateTable job={job} metrics={metrics} />
       {version && (
@@ -70,12 +72,10 @@ function PublishedAdapter({
   job,
   model,
   version,
-  proof,
 }: {
   job: FineTuningJob;
   model: string;
   version: AdapterVersion | null;
-  proof: Proof | null;
 }) {
   const { training_end: end } = job;
   const canTrain = usePermission('jobs:write');
@@ -86,7 +86,7 @@ function PublishedAdapter({
         <code class="wrap-anywhere">{model}</code>
         <CopyButton text={model} label="Copy name" />
       </p>
-      {proof && <p class="proof">{describeProof(proof)}</p>}
+      {version && <Effect version={version} />}
       <Facts
         facts={[
           ...(version
@@ -181,44 +181,4 @@ function timeTrained(attempts: readonly JobAttempt[]): number | null {
   if (trainings.length === 0) return null;
   const now = Date.now() / 1000;
   return trainings.reduce((sum, { started_at, ended_at }) => sum + (ended_at ?? now) - started_at, 0);
-}
-
-/** Losses of the trained model, of its files loaded in a new process, and of the base model. */
-interface Proof {
-  live_loss: number;
-  reloaded_loss: number;
-  base_loss: number;
-  /** For an adapter trained on a quantized base: the loss on the base as served, to which `base_loss` then refers too. */
-  served_loss?: number;
-  examples: number;
-  measured_on: 'validation' | 'training';
-}
-
-interface VersionMetrics {
-  steps?: number;
-  final_loss?: number | null;
-  validation_loss?: number | null;
-  peak_memory_bytes?: number | null;
-  parameters?: { trainable: number; total: number };
-  proof?: Proof | null;
-}
-
-function describeProof({
-  live_loss,
-  reloaded_loss,
-  base_loss,
-  served_loss,
-  examples,
-  measured_on,
-}: Proof): string {
-  const examplesText = measured_on === 'validation' ? 'validation examples' : 'training examples';
-  const loss = served_loss ?? reloaded_loss;
-  const change = base_loss === 0 ? 0 : (loss - base_loss) / base_loss;
-  const amount = `${measure(Math.abs(change) * 100)} %`;
-  return [
-    `On ${count(examples)} ${examplesText}, the loss is ${measure(base_loss)} for the base model and ${measure(loss)} with this adapter: ${amount} ${change < 0 ? 'lower' : 'higher'}.`,
-    served_loss === undefined
-      ? `Measured with the adapter's files in a new process, where the loss matches the trained model's (${measure(live_loss)}).`
-      : `Measured with the adapter's files in a new process, on the base model as served. On the quantized base of training, the loss matches the trained model's (${measure(live_loss)}).`,
-  ].join(' ');
 }

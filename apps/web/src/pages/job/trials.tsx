@@ -1,5 +1,6 @@
 import type { FineTuningJob, JobTrial } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
+import { Swatch } from '../../components/chart/legend.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { graft } from '../../data/graft.ts';
@@ -50,7 +51,15 @@ export function Trials({ job }: { job: FineTuningJob }) {
             rows={data}
             rowKey={({ trial }) => String(trial)}
             columns={[
-              { head: 'Trial', width: '5rem', cell: ({ trial }) => trial },
+              {
+                head: 'Trial',
+                width: '5rem',
+                cell: ({ trial }) => (
+                  <span class="inline">
+                    <Swatch colour={trial - 1} /> {trial}
+                  </span>
+                ),
+              },
               ...swept.map((option) => ({
                 head: <code>{option}</code>,
                 cell: (trial: JobTrial) => optionText(trial, option),

@@ -3,11 +3,12 @@ import { MAX_DATA_FILES } from '@graft/wire/lists';
 import { useMutation } from '@tanstack/preact-query';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
-import { FieldError, Select, TextField } from '../../components/forms/field.tsx';
+import { Checkbox, FieldError, Select, TextField } from '../../components/forms/field.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 import { type UploadOptions, uploadFiles } from '../../data/uploads.ts';
-import { counted } from '../../text/numbers.ts';
+import { useTrainingFiles } from '../../data/use-training-files.ts';
+import { counted, percent } from '../../text/numbers.ts';
 import { UploadList } from '../files/upload-list.tsx';
 import { UploadOptionFields, useUploadOptions } from '../files/upload-options.tsx';
 import {
@@ -16,22 +17,20 @@ import {
   type FileRow,
   faultAt,
   fileRows,
+  HELD_OUT,
   valueAt,
   withFileRows,
   withUpload,
   withValue,
 } from './draft.ts';
-import { type Form, textAt } from './option-field.tsx';
-import { useTrainingFiles } from './use-training-files.ts';
+import { type Form, OptionField, type PartProps, textAt } from './option-field.tsx';
+import { listProperties } from './schema.ts';
 
 export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
   const { draft, setDraft, faults } = form;
   const canUpload = usePermission('files:write');
   const uploadOptions = useUploadOptions();
-  const files = useTrainingFiles();
-  const fileOptions = (files.data ?? []).map(
-    ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
-  );
+  const files = useFileOptions();
   // Checks the model before a large upload.
   const upload = useMutation({
     mutationFn: async ({ sources, options, model }: Selected) => {
@@ -73,7 +72,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           onValue={setModel}
           options={[['', 'Select…'], ...models.map(({ id }) => id)]}
         />
-        <FileRows form={form} kind="training" files={fileOptions} />
+        <FileRows form={form} kind="training" files={files} />
         {fileRows(draft, 'training').length > 1 && (
           <Select
             label="Mixture"
@@ -83,13 +82,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
             options={mixtures}
           />
         )}
-        <FileRows
-          form={form}
-          kind="validation"
-          files={fileOptions}
-          hint="Optional. To hold out a part of the training file instead, set validation_split."
-        />
-        <FieldError text={faults.get('training_files') ?? faults.get('validation_files')} />
+        <FieldError text={faults.get('training_files')} />
       </div>
       {canUpload && (
         <>
@@ -103,7 +96,57 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           <UploadList />
         </>
       )}
+      <div class="new-job-fields">
+        <TextField
+          label="Name"
+          hint="Name of the adapter, and part of the model name. Letters, digits, dots and dashes."
+          {...textAt(form, 'suffix')}
+        />
+        {fileRows(draft, 'validation').length === 0 && <HoldOut form={form} />}
+      </div>
     </>
+  );
+}
+
+function HoldOut({ form: { draft, setDraft } }: { form: Form }) {
+  const share = valueAt(draft, 'training.validation_split');
+  const isOn = typeof share === 'number' && share > 0;
+  return (
+    <Checkbox
+      label={`Hold out ${percent(isOn ? share : HELD_OUT)} of the examples for validation`}
+      checked={isOn}
+      onChecked={(on) => setDraft(withValue(draft, 'training.validation_split', on ? HELD_OUT : undefined))}
+    />
+  );
+}
+
+/** Validation files, or the share of the training files that is held out. */
+export function ValidationPart({ form, options, plan }: PartProps) {
+  const files = useFileOptions();
+  return (
+    <div class="new-job-fields">
+      <FileRows form={form} kind="validation" files={files} hint="In place of held-out examples." />
+      {listProperties(options.training)
+        .filter(([name]) => name === 'validation_split' || name === 'validation_seed')
+        .map(([name, schema]) => (
+          <OptionField
+            key={name}
+            form={form}
+            part="training"
+            name={name}
+            schema={schema}
+            {...(plan && { used: valueAt(plan, `training.${name}`) ?? null })}
+          />
+        ))}
+      <FieldError text={form.faults.get('validation_files')} />
+    </div>
+  );
+}
+
+function useFileOptions(): FileOptions {
+  const files = useTrainingFiles();
+  return (files.data ?? []).map(
+    ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
   );
 }
 
@@ -151,7 +194,12 @@ function FileRows({
   const chosen = fileRows(draft, kind);
   const rows: FileRow[] = chosen.length > 0 ? chosen : [{ file: '' }];
   const isList = Array.isArray(draft[`${kind}_files`]);
-  const setRows = (next: readonly FileRow[]) => setDraft(withFileRows(draft, kind, next));
+  const setRows = (next: readonly FileRow[]) => {
+    const changed = withFileRows(draft, kind, next);
+    // Validation files and held-out examples exclude each other.
+    const isValidated = kind === 'validation' && fileRows(changed, kind).length > 0;
+    setDraft(isValidated ? withValue(changed, 'training.validation_split', undefined) : changed);
+  };
   const set = (i: number, change: Partial<FileRow>) => {
     const entries = Object.entries({ ...rows[i], ...change }).filter(([, value]) => value !== undefined);
     setRows(rows.with(i, Object.fromEntries(entries) as FileRow));

@@ -6,6 +6,8 @@ import { listProperties, type NamedSchema } from './schema.ts';
 export type Draft = Record<string, unknown>;
 /** The method of jobs that do not learn from preferences. */
 export const SUPERVISED = 'supervised';
+/** The share of examples that the form offers to hold out for validation. */
+export const HELD_OUT = 0.1;
 
 /** Error messages by the path of the field. */
 export type Faults = ReadonlyMap<string, string>;

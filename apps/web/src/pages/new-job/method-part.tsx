@@ -1,4 +1,5 @@
 import type { Wire } from '@graft/client';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { FieldError, TextField } from '../../components/forms/field.tsx';
 import { count } from '../../text/numbers.ts';
@@ -30,12 +31,19 @@ export function MethodPart({ form: baseForm, options, plan }: PartProps) {
   };
   return (
     <>
-      <MethodChoice
-        label="Method"
-        methods={methods.map(({ peft_type, ...method }) => ({ name: peft_type, ...method }))}
-        selected={selected}
-        onSelect={select}
-      />
+      {method && (
+        <p>
+          <strong>{method.title}</strong> <span class="small soft">{method.when}</span>
+        </p>
+      )}
+      <Disclosure summary="All methods" needed={method?.permitted !== true}>
+        <MethodChoice
+          label="Method"
+          methods={methods.map(({ peft_type, ...each }) => ({ name: peft_type, ...each }))}
+          selected={selected}
+          onSelect={select}
+        />
+      </Disclosure>
       <FieldError text={faultAt(form.faults, 'peft.peft_type')} />
       {method && <MethodOptions key={selected} form={form} method={method} options={options} plan={plan} />}
     </>

@@ -1,9 +1,11 @@
 import { GraftApiError, type JobCreateParams, type Model } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, FunctionComponent } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
+import { Button } from '../../components/forms/button.tsx';
 import { Choice } from '../../components/forms/field.tsx';
 import { Loaded } from '../../components/loaded.tsx';
 import { PageHead } from '../../components/page-head.tsx';
@@ -14,12 +16,14 @@ import { useJobOptions } from '../../data/job-options.ts';
 import { useModels } from '../../data/models.ts';
 import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { type Change, DataPart } from './data-part.tsx';
-import { type Draft, type Faults, fileRows, groupFaults, partAt } from './draft.ts';
+import { count, counted, measure } from '../../text/numbers.ts';
+import { type Change, DataPart, ValidationPart } from './data-part.tsx';
+import { DetailsPart } from './details-part.tsx';
+import { type Draft, type Faults, fileRows, groupFaults, partAt, withValue } from './draft.ts';
 import { EstimatePanel } from './estimate-panel.tsx';
 import { MethodPart } from './method-part.tsx';
-import { NamePart } from './name-part.tsx';
-import { PreviewPart, usePreview } from './preview-part.tsx';
+import type { Form, PartProps } from './option-field.tsx';
+import { type JobPreview, PreviewPart, usePreview } from './preview-part.tsx';
 import { SweepPart } from './sweep-part.tsx';
 import { TextView } from './text-view.tsx';
 import { TrainingMethodPart } from './training-method-part.tsx';
@@ -106,6 +110,9 @@ function JobForm({
   const setDraft = (next: Draft) => change(() => next);
   const preview = usePreview(draft, !isRejected && !check.isStale && check.data?.options_accepted === true);
   const form = { draft, setDraft, faults: new Map([...preview.faults, ...faults]) };
+  const badLines = preview.report?.report?.bad_lines;
+  const paths = [...form.faults.keys(), ...(badLines?.count || preview.error ? ['preview'] : [])];
+  const problems = [...form.faults.values(), ...(badLines?.listed ?? []).map(({ message }) => message)];
   const submit = (event: Event) => {
     event.preventDefault();
     if (missing.length === 0 && faults.size === 0 && !create.isPending) create.mutate(draft);
@@ -127,12 +134,20 @@ function JobForm({
               <>
                 <Part title="Model and data">
                   <DataPart form={form} models={models} change={change} />
+                  <ToolsOffer form={form} problems={problems} />
+                  <Chosen options={data} plan={plan} />
                 </Part>
-                {parts.map(([title, Fields]) => (
-                  <Part key={title} title={title}>
-                    <Fields form={form} options={data} plan={plan} preview={preview} />
-                  </Part>
-                ))}
+                <div class="new-job-folds">
+                  {folds.map(({ title, Fields, has }) => (
+                    <section key={title} aria-label={title}>
+                      <Disclosure summary={<h2>{title}</h2>} needed={paths.some((path) => has.test(path))}>
+                        <div class="stack">
+                          <Fields form={form} options={data} plan={plan} preview={preview} />
+                        </div>
+                      </Disclosure>
+                    </section>
+                  ))}
+                </div>
               </>
             )}
           </Loaded>
@@ -154,14 +169,48 @@ function JobForm({
   );
 }
 
-const parts = [
-  ['Training method', TrainingMethodPart],
-  ['Adapter method', MethodPart],
-  ['Training', TrainingPart],
-  ['Preview', PreviewPart],
-  ['Sweep', SweepPart],
-  ['Job details', NamePart],
-] as const;
+/** Parts that few jobs need, with the fields that they have: a fault of one opens its part. */
+const folds: { title: string; Fields: FunctionComponent<FoldProps>; has: RegExp }[] = [
+  { title: 'Training method', Fields: TrainingMethodPart, has: /^(method|training\.preference)/ },
+  { title: 'Adapter method', Fields: MethodPart, has: /^peft/ },
+  { title: 'Training', Fields: TrainingPart, has: /^training(\.(?!preference|validation_)|$)/ },
+  { title: 'Validation data', Fields: ValidationPart, has: /^(validation_|training\.validation_)/ },
+  { title: 'Preview', Fields: PreviewPart, has: /^preview/ },
+  { title: 'Sweep', Fields: SweepPart, has: /^sweep/ },
+  { title: 'Job details', Fields: DetailsPart, has: /^(priority|seed|metadata)/ },
+];
+
+type FoldProps = PartProps & { preview: JobPreview };
+
+/** The main values that Graft or the draft chose, and why, in one line. */
+function Chosen({ options: { methods }, plan }: Omit<PartProps, 'form'>) {
+  if (!plan) return <p class="new-job-chosen soft">The method and its values appear here.</p>;
+  const { peft, training, training_reasons: reasons } = plan;
+  const { n_epochs: epochs, max_steps: steps, batch_size: batch, learning_rate: rate } = training;
+  const title = methods.find(({ peft_type }) => peft_type === peft.peft_type)?.title ?? peft.peft_type;
+  const rank = 'r' in peft && typeof peft.r === 'number' ? ` with rank ${peft.r}` : '';
+  const values = [
+    [`${title}${rank}`],
+    steps === null ? [counted(epochs, 'epoch'), reasons.n_epochs] : [counted(steps, 'step')],
+    [`batches of ${count(batch)}`, reasons.batch_size],
+    [`learning rate ${measure(rate)}`, reasons.learning_rate],
+  ];
+  const text = values.map(([value, reason]) => (reason ? `${value} (${reason})` : value)).join(', ');
+  return <p class="new-job-chosen soft">{text}.</p>;
+}
+
+/** Offers the template that adds tools, where the data have tools and the base model's template has none. */
+function ToolsOffer({ form: { draft, setDraft }, problems }: { form: Form; problems: readonly string[] }) {
+  if (!problems.some((problem) => problem.includes('"chat_template": "tools"'))) return null;
+  return (
+    <div class="new-job-offer card tight" role="note">
+      <p>The file has tools, and the chat template of this base model has none.</p>
+      <Button small onClick={() => setDraft(withValue(draft, 'training.chat_template', 'tools'))}>
+        Add tools to the chat template
+      </Button>
+    </div>
+  );
+}
 
 function hasTrainingFiles(draft: Draft): boolean {
   const rows = fileRows(draft, 'training');

@@ -8,17 +8,17 @@ import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useDebouncedValue } from '../../data/use-debounced-value.ts';
+import { useTrainingFiles } from '../../data/use-training-files.ts';
 import { bytes, count, counted } from '../../text/numbers.ts';
 import { ReadingProgress, tokenFacts } from '../file/report.tsx';
 import { ExamplePreviews } from '../file/token-report.tsx';
 import { type Draft, fileRows, groupFaults } from './draft.ts';
-import { useTrainingFiles } from './use-training-files.ts';
 
 /** Bytes of a file that is read as soon as it is chosen, in a second or so; a larger one is read on request. */
 const readAtOnce = 16 * 1024 * 1024;
 
 /** The training file that the page shows as the job would read it. */
-type JobPreview = ReturnType<typeof usePreview>;
+export type JobPreview = ReturnType<typeof usePreview>;
 
 /**
  * The report of a training file for the draft, half a second after its last change. A newer draft waits until the report of the one

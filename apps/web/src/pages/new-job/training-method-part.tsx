@@ -1,4 +1,5 @@
 import { FieldError } from '../../components/forms/field.tsx';
+import { useTrainingFiles } from '../../data/use-training-files.ts';
 import {
   faultAt,
   fileRows,
@@ -11,7 +12,6 @@ import {
   withMethod,
 } from './draft.ts';
 import { type Form, MethodChoice, OptionField, OptionFields, type PartProps } from './option-field.tsx';
-import { useTrainingFiles } from './use-training-files.ts';
 
 /** Targets of the training: answers, or preferences, with the options of the method. */
 export function TrainingMethodPart({ form, options, plan }: PartProps) {

@@ -4,10 +4,12 @@ import { listProperties } from './schema.ts';
 /** Options shown at first. The API lists the most used ones first. */
 const shownCount = 6;
 
+/** Options of `training` that other parts of the form have. */
+const elsewhere = ['preference', 'validation_split', 'validation_seed'];
+
 /** Training options. Empty fields show the value that Graft chooses. */
 export function TrainingPart({ form, options, plan }: PartProps) {
-  // The training method has those of preferences.
-  const all = listProperties(options.training).filter(([name]) => name !== 'preference');
+  const all = listProperties(options.training).filter(([name]) => !elsewhere.includes(name));
   const first = all.slice(0, shownCount).map(([name]) => name);
   const used = plan?.training as Record<string, unknown> | undefined;
   return (

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { graft } from '../../data/graft.ts';
 import { useDebouncedValue } from '../../data/use-debounced-value.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { type Draft, draftFromRequest, isRecord } from './draft.ts';
+import { type Draft, draftFromRequest, HELD_OUT, isRecord } from './draft.ts';
 
 /** Longer drafts are not stored in the URL, because servers reject long URLs. */
 const maxUrlLength = 6_000;
@@ -13,7 +13,7 @@ const settleMs = 400;
 
 /**
  * The draft of the request, stored in the URL after the first change. It starts from a file (`file`), a fine-tuned model (`start`) or
- * another job (`job`). Null while that job is loading.
+ * another job (`job`); unless it copies a job, a tenth of the examples is held out. Null while that job is loading.
  */
 export function useDraft() {
   const [state, setState] = useQueryState({ ask: '', file: '', start: '', job: '' });
@@ -29,7 +29,11 @@ export function useDraft() {
     ? request.data
       ? draftFromRequest(request.data)
       : null
-    : { ...(state.start && { model: state.start }), ...(state.file && { training_file: state.file }) };
+    : {
+        ...(state.start && { model: state.start }),
+        ...(state.file && { training_file: state.file }),
+        training: { validation_split: HELD_OUT },
+      };
   const draft = edited ?? initial;
   // So that late callbacks, such as a finished upload, change the newest draft.
   const newest = useRef(draft);

@@ -12,6 +12,7 @@ import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { useMe, usePermission } from '../../data/session.ts';
+import { counted } from '../../text/numbers.ts';
 import { splitWords } from '../../text/words.ts';
 import { expiryOptions, roleHint, roleOptions } from './roles.ts';
 
@@ -151,10 +152,12 @@ function describeEffect(id: string, revoked: Revoked): string {
 function describeRevocation(id: string, name: string, revoked: Revoked): string {
   const counts = countsOf(id, revoked);
   const also = counts.length > 0 ? ` Also ended: ${counts.join(', ')}.` : '';
-  const kept = revoked.kept.length > 0 ? ` ${revoked.kept.length} keys created with it still work.` : '';
+  const { length } = revoked.kept;
+  const kept =
+    length > 0 ? ` ${counted(length, 'key')} created with it still ${length === 1 ? 'works' : 'work'}.` : '';
   const check =
     revoked.members.length > 0
-      ? ` Check the ${revoked.members.length} members who joined with its invitations.`
+      ? ` Check the ${counted(revoked.members.length, 'member')} who joined with its invitations.`
       : '';
   return `API key ${name} revoked.${also}${kept}${check}`;
 }

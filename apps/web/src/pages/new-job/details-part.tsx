@@ -3,18 +3,13 @@ import { Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { type Draft, faultAt, partAt, withValue } from './draft.ts';
 import { type PartProps, textAt } from './option-field.tsx';
 
-export function NamePart({ form }: PartProps) {
+export function DetailsPart({ form }: PartProps) {
   const { draft, setDraft, faults } = form;
   // As typed: an incomplete line is no pair yet.
   const [metadata, setMetadata] = useState(() => formatPairs(draft));
   const set = (path: string, value: unknown) => setDraft(withValue(draft, path, value));
   return (
     <div class="new-job-fields">
-      <TextField
-        label="Name"
-        hint="Name of the adapter, and part of the model name. Letters, digits, dots and dashes."
-        {...textAt(form, 'suffix')}
-      />
       <Select
         label="Priority"
         hint="Relative to your team’s other jobs."

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/preact-query';
-import { graft } from '../../data/graft.ts';
+import { graft } from './graft.ts';
 
 /** The files that a job may train on, the newest first. */
 export const useTrainingFiles = () =>
