@@ -195,6 +195,9 @@ test('an answer that is not JSON points at the base URL', async (t) => {
 });
 
 test('a base URL or key that cannot be one is refused at once', () => {
-  assert.throws(() => new GraftClient({ baseUrl: 'localhost:8000', apiKey: 'k' }), /must be an http or https URL/);
+  assert.throws(
+    () => new GraftClient({ baseUrl: 'localhost:8000', apiKey: 'k' }),
+    /must be an http or https URL/,
+  );
   assert.throws(() => new GraftClient({ apiKey: 'graft_a\nb' }), /apiKey must be printable ASCII/);
 });

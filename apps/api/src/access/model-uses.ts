@@ -240,8 +240,8 @@ async function touchedByAlias(services: Services, { caller, params, body }: Fast
 export async function replaceAlias(services: Services, request: FastifyRequest): Promise<ModelAlias | null> {
   const { method, params, body, query, caller } = request;
   // To delete a model does not delete what an alias points at.
-  const ofPath = method === 'GET' ? params : {};
-  for (const [holder, key] of [[body, 'model'] as const, [query, 'model'] as const, [ofPath, '*'] as const]) {
+  const path = method === 'GET' ? params : {};
+  for (const [holder, key] of [[body, 'model'] as const, [query, 'model'] as const, [path, '*'] as const]) {
     const name = (holder as Record<string, unknown> | null | undefined)?.[key];
     if (typeof name !== 'string') continue;
     const alias = await resolveModelAlias(services, caller.teamId, name);
@@ -252,6 +252,6 @@ export async function replaceAlias(services: Services, request: FastifyRequest):
 }
 
 function namedModel({ params, body }: FastifyRequest): string {
-  const { '*': ofPath } = params as { '*'?: string };
-  return ofPath ?? (body as { model: string }).model;
+  const { '*': inPath } = params as { '*'?: string };
+  return inPath ?? (body as { model: string }).model;
 }

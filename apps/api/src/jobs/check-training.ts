@@ -6,9 +6,7 @@ import {
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
-  inferPeft,
   namesOfSets,
-  needsModelTask,
   objectiveFor,
   objectiveOf,
   type PeftConfig,
@@ -25,7 +23,7 @@ import {
   trainingMethods,
   trialsOf,
 } from '@graft/peft-core/config';
-import { checkFormat } from '@graft/peft-core/examples';
+import { checkFormat, inferPeft, needsModelTask } from '@graft/peft-core/examples';
 import { defaultTask } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '@graft/service/adapters';
 import type { LocalBaseModel } from '@graft/service/base-models';

@@ -58,7 +58,6 @@ export async function resolveLocalTraining(
     checkObjectiveOptions,
     choosePeft,
     defaultPeft,
-    inferPeft,
     mixtureOf,
     objectiveFor,
     parsePeftConfig,
@@ -70,7 +69,7 @@ export async function resolveLocalTraining(
     trialsOf,
     unreadRemark,
   } = await import('@graft/peft-core/config');
-  const { checkFormat, readDataFile } = await import('@graft/peft-core/examples');
+  const { checkFormat, inferPeft, readDataFile } = await import('@graft/peft-core/examples');
   const { defaultTask } = await import('@graft/peft-core/outlines');
   const given = await peftArgument(options, findMethod);
   const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);

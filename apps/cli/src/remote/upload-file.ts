@@ -65,11 +65,12 @@ async function equalFile(
   await pipeline(createReadStream(path), hash);
   const sha256 = hash.digest('hex');
   try {
-    const { data } = await client.files.list({ sha256, filename, purpose, limit: 100 }).page();
-    // A service of an earlier version may know fewer filters.
-    const isEqual = (file: FileObject) =>
-      file.sha256 === sha256 && file.filename === filename && file.status !== 'error';
-    return data.find((file) => isEqual(file) && isDeepStrictEqual(file.columns, columns)) ?? null;
+    for await (const file of client.files.list({ sha256, filename, purpose })) {
+      // A service of an earlier version may know fewer filters.
+      const isEqual = file.sha256 === sha256 && file.filename === filename && file.status !== 'error';
+      if (isEqual && isDeepStrictEqual(file.columns, columns)) return file;
+    }
+    return null;
   } catch (error) {
     const { name, status } = error as GraftApiError;
     if (name === 'GraftApiError' && (status === 400 || status === 403)) return null;

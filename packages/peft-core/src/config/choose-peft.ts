@@ -1,9 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { formats } from '../examples/formats/formats.ts';
-import type { TaskType } from '../outlines/outline.ts';
 import { isRecord } from '../schema/check-fields.ts';
 import type { Method } from '../tuners/method.ts';
-import { defaultPeft, methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
+import { methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
 import { BOOKKEEPING } from './peft-config.ts';
 
 /** An option that a request omits although its default in HF PEFT costs more quality than users expect. */
@@ -12,28 +10,6 @@ export interface PeftWarning {
   param: string;
   /** The value used, and a better one. */
   message: string;
-}
-
-/** The tasks that train on lines of a format, the usual one first; null: the format is unknown. */
-const tasksOf = (format: string | null): readonly TaskType[] =>
-  formats.find(({ name }) => name === format)?.tasks ?? [];
-
-/** Returns true if the base model decides the task: the request names none, and several train on its lines. */
-export const needsModelTask = (given: unknown, format: string | null): boolean =>
-  (!isRecord(given) || (given.task_type ?? null) === null) && tasksOf(format).length > 1;
-
-/**
- * The `peft` of a request with a method, LoRA where it names none, and with the task that trains on the lines of its files, which is the
- * model's own where several do. Undefined stands for the default method and the usual task; invalid input is returned unchanged.
- */
-export function inferPeft(given: unknown, format: string | null, modelTask: TaskType | null): unknown {
-  if (given !== undefined && !isRecord(given)) return given;
-  const tasks = tasksOf(format);
-  const [usual = 'CAUSAL_LM'] = tasks;
-  const task = modelTask !== null && tasks.includes(modelTask) ? modelTask : usual;
-  const inferred = (given?.task_type ?? null) === null && task !== 'CAUSAL_LM' ? { task_type: task } : {};
-  const peft = { peft_type: defaultPeft.peft_type, ...withoutNull(given ?? {}), ...inferred };
-  return given === undefined && Object.keys(peft).length === 1 ? undefined : peft;
 }
 
 /**
@@ -134,11 +110,3 @@ function isMethodAlone({ forms = [] }: Method<PeftConfig>, options: Record<strin
 
 const withoutAuto = (options: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== 'auto'));
-
-/** A null `peft_type` or `task_type` counts as left out. */
-const withoutNull = (given: Record<string, unknown>) =>
-  Object.fromEntries(
-    Object.entries(given).filter(
-      ([name, value]) => value !== null || (name !== 'peft_type' && name !== 'task_type'),
-    ),
-  );

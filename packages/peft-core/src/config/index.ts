@@ -74,7 +74,7 @@ export {
   trainingReasons,
 } from './automatic-training.ts';
 export { type ChatTraining, type KnownTemplates, ownTemplate } from './chat-training.ts';
-export { choosePeft, inferPeft, needsModelTask, type PeftWarning, peftWarnings } from './choose-peft.ts';
+export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
 export { type OnBadLines, resolvePrompts } from './data-training.ts';
 export {
   epochCounts,

@@ -12,7 +12,14 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import { methodOf, methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
+import {
+  defaultPeft,
+  methodOf,
+  methods,
+  type PeftConfig,
+  type PeftType,
+  peftTypes,
+} from '../tuners/methods.ts';
 import { CLASSIFIER_HEADS } from '../tuners/target-modules.ts';
 
 /** Each method's config with every field filled in. */
@@ -34,7 +41,11 @@ const AUTO = Type.Literal('auto', {
 export const PeftRequestSchema = Type.Object(
   {
     peft_type: Type.Optional(
-      Type.Enum(peftTypes, { type: 'string', default: 'LORA', description: 'The PEFT method.' }),
+      Type.Enum(peftTypes, {
+        type: 'string',
+        default: defaultPeft.peft_type,
+        description: 'The PEFT method.',
+      }),
     ),
     ...requestOptions(),
   },

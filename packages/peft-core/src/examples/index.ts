@@ -60,7 +60,7 @@ export {
 } from './report/report-examples.ts';
 export type { DatasetSummary } from './row-checker.ts';
 export { type ColumnMapping, parseColumns } from './shapes/columns.ts';
-export { checkFormat } from './task-formats.ts';
+export { checkFormat, inferPeft, needsModelTask } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export {

@@ -32,7 +32,7 @@ export async function getModelAlias(
   name: string,
 ): Promise<ModelAlias | null> {
   if (!aliasPattern.test(name)) return null;
-  return await db.modelAlias.findUnique({ where: { teamId_name: { teamId, name } }, ...columns });
+  return await db.modelAlias.findFirst({ where: { teamId, name }, ...columns });
 }
 
 /** Finds the alias that a request names as its model. Null: the name is a base model's, an adapter's or nobody's. */
@@ -86,7 +86,7 @@ export async function setModelAlias(
       // The second of two concurrent calls counts the alias of the first.
       await tryLockName(tx, `graft:model-aliases:${teamId}`);
       const key = { teamId_name: { teamId, name } };
-      const before = await tx.modelAlias.findUnique({ where: key, ...columns });
+      const before = await tx.modelAlias.findFirst({ where: { teamId, name }, ...columns });
       if (before?.target === target) return before;
       if (!before && (await tx.modelAlias.count({ where: { teamId } })) >= maxModelAliases)
         throw refuse(

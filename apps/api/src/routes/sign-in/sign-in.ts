@@ -2,12 +2,19 @@ import { createHash } from 'node:crypto';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { parseApiKey, parseOperatorKey } from '@graft/service/secrets';
-import { createKeySession, endSession, signInPerson, verifySession } from '@graft/service/sessions';
+import {
+  createKeySession,
+  endProviderSessions,
+  endSession,
+  signInPerson,
+  verifySession,
+} from '@graft/service/sessions';
 import { errorResponses } from '@graft/wire/error';
 import { ref } from '@graft/wire/schema';
 import {
   CallbackQuery,
   KeySignInSchema,
+  LogoutTokenSchema,
   SessionSchema,
   SignedOutSchema,
   SignInOptionsSchema,
@@ -20,11 +27,10 @@ import { ApiError } from '../../api-error.ts';
 import { checkSameOrigin } from '../../sign-in/check-same-origin.ts';
 import { cookies } from '../../sign-in/cookies.ts';
 import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.ts';
-import { createOidcClient } from '../../sign-in/oidc-client.ts';
+import { createOidcClient, type OidcClient } from '../../sign-in/oidc-client.ts';
 import { reportFailure } from '../../sign-in/report-failure.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 import { operations } from '../operation.ts';
-import { backchannelLogoutRoutes } from './backchannel-logout.ts';
 
 const tags = ['Sign-in'];
 const operation = operations('Sign-in');
@@ -250,3 +256,38 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
 
 /** The public part of a text in the format of a key. */
 const keyIdOf = (key: string) => (parseApiKey(key) ?? parseOperatorKey(key))?.keyId;
+
+/** /sign-in/backchannel-logout (OpenID Connect Back-Channel Logout 1.0): the provider reports sessions that it has ended. */
+const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: OidcClient | null }> = async (
+  app,
+  { provider },
+) => {
+  const { services } = app;
+  // Only for this route: no other route reads forms.
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: 16 * 1024 },
+    async (_: unknown, body: string) => Object.fromEntries(new URLSearchParams(body)),
+  );
+
+  app.post(
+    '/sign-in/backchannel-logout',
+    {
+      bodyLimit: 16 * 1024,
+      config: { access: 'public' },
+      // Hidden, since only the provider uses it, and knows the format from the standard.
+      schema: { hide: true, body: LogoutTokenSchema },
+    },
+    async (request, reply) => {
+      if (!provider) {
+        throw new ApiError('sign_in_not_configured', 'No sign-in provider is configured.');
+      }
+      reply.header('cache-control', 'no-store');
+      // Waiting for the provider's keys must not block other requests.
+      reply.endTurn();
+      const logout = await provider.readLogout(request.body.logout_token);
+      const sessions = await endProviderSessions(services, logout);
+      return { object: 'provider_logout' as const, sessions };
+    },
+  );
+};
