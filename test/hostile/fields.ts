@@ -95,7 +95,7 @@ export const jobFields: Fields = {
     { learning_rate_multiplier: '1' },
   ],
   integrations: [7, 'x', {}, [{ type: 'wandb' }]],
-  peft: [7, 'LORA', [], {}, { peft_type: 7 }, { peft_type: 'LORAA' }, { peft_type: '__proto__' }],
+  peft: [7, 'LORA', [], { r: 'x' }, { peft_type: 7 }, { peft_type: 'LORAA' }, { peft_type: '__proto__' }],
   training: [7, 'x', [], { x: 1 }, { constructor: 1 }],
 };
 

@@ -106,6 +106,7 @@ async function asksOf(): Promise<Record<string, Ask>> {
     'POST /v1/deploy_targets': ['/v1/deploy_targets', { ...deploy, name: 'other', model_name: 'other' }],
     'POST /v1/deploy_targets/{target_id}': [target, { keep_seconds: 1 }],
     'POST /v1/deploy_targets/{target_id}/retry': [`${target}/retry`],
+    'POST /v1/model_aliases/{alias}': ['/v1/model_aliases/gpt', { target: version.modelName }],
     'POST /v1/team/publishing': ['/v1/team/publishing', { public: false }],
     'POST /v1/team/members/{person_id}': [`/v1/team/members/${person.id}`, { role: 'viewer' }],
   };

@@ -28,8 +28,8 @@ export const needsModelTask = (given: unknown, format: string | null): boolean =
   (!isRecord(given) || (given.task_type ?? null) === null) && tasksOf(format).length > 1;
 
 /**
- * The `peft` of a request with a method, LoRA where it names none, and with the task that trains on the lines of its files, which is the
- * model's own where several do. Undefined stands for the default method and the usual task; invalid input is returned unchanged.
+ * The `peft` of a request with a method, the default one where it names none, and with the task that trains on the lines of its files, which
+ * is the model's own where several do. Undefined stands for the default method and the usual task; invalid input is returned unchanged.
  */
 export function inferPeft(given: unknown, format: string | null, modelTask: TaskType | null): unknown {
   if (given !== undefined && !isRecord(given)) return given;

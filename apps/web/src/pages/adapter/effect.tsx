@@ -13,7 +13,7 @@ interface Row {
   trained: string;
 }
 
-/** What training changed: losses and metrics of the base model, of the version it started from, and of this version. */
+/** Losses and metrics of the base model, of the version it started from, and of this version. */
 export function Effect({ version }: { version: AdapterVersion }) {
   const objectives = useJobOptions().data?.objectives;
   const { proof, validation_loss: loss, validation = {} } = metricsOfVersion(version);

@@ -82,7 +82,7 @@ const ModelName = ({ name }: { name: string }) => (
   </span>
 );
 
-/** What was measured of the training, besides what the effect shows. */
+/** Measured values of the training, besides those of the effect. */
 function Metrics({ metrics }: { metrics: object }) {
   const objectives = useJobOptions().data?.objectives;
   const facts = leavesOf(metrics).flatMap(([path, value]): Fact[] => {
