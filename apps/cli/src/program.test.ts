@@ -89,7 +89,7 @@ test('data of every task, and the storage of the frozen weights, can be found in
     '"tokens"',
     '"anchor"',
     '"sentence1"',
-    'task_type',
+    '--task',
     'base_dtype',
   ])
     assert.ok(help.includes(words), words);

@@ -22,7 +22,7 @@ import {
   startProcess,
   whenReady,
 } from '../../service/running-graft.ts';
-import { openVisits, type Visits } from '../visits.ts';
+import { openVisits, unfold, type Visits } from '../visits.ts';
 
 const example = join(import.meta.dirname, '../../../examples/bike-shop/train.jsonl');
 /** Few examples, often repeated, so that the answers are far from ties, which q8_0 could decide differently. */
@@ -109,6 +109,7 @@ async function upload(page: Page): Promise<void> {
 
 async function train(page: Page): Promise<void> {
   await page.getByRole('link', { name: 'Train a model', exact: true }).click();
+  await unfold(page, 'Training', 'Job details');
   await page.getByLabel('n_epochs').fill('12');
   await page.getByLabel('batch_size', { exact: true }).fill('8');
   await page.getByText('More training options').click();
@@ -128,6 +129,7 @@ async function exportVersion(page: Page): Promise<string> {
   await page.getByRole('table').getByRole('link', { name: 'bike-shop', exact: true }).click();
   const name = page.getByText(/^ft:smollm2-135m-instruct:/).first();
   const model = (await name.textContent())!.trim();
+  await page.getByRole('button', { name: 'Exports', exact: true }).click();
   await page.getByLabel('Format', { exact: true }).selectOption('gguf');
   await page.getByText('Options', { exact: true }).click();
   await page.getByLabel('dtype', { exact: true }).selectOption('q8_0');

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { teamWideScopes } from '@graft/wire/lists';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { compiledFile, ensureCompiled } from '../../../../scripts/compile/compile.mjs';
 import { type ApiBench, answerOf, openApiBench } from '../testing/open-api-bench.ts';
 import { unknownValue } from './complete-document.ts';
 import { type Answer, nameOf, type OpenApiDocument, type Operation } from './document.ts';
@@ -153,8 +154,12 @@ describe('the client', () => {
       ]),
     );
     const typed: Record<string, string[]> = {};
+    const root = path.dirname(packages);
+    const compiled = await ensureCompiled(root);
     for (const [, name, alias, schema] of text.matchAll(/'(\w+ \/v1[^']*)': Asked<\s?typeof (\w+)\.(\w+)/g)) {
-      const module = await import(path.join(packages, 'wire/src', modules.get(alias!)!));
+      const module = await import(
+        compiledFile(compiled, root, path.join('packages/wire/src', modules.get(alias!)!))
+      );
       typed[name!] = Object.keys(module[schema!].properties).sort();
     }
     const asked = operations.flatMap(([name, { parameters = [] }]) => {

@@ -72,8 +72,8 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.notEqual(mapped.id, trained[0].id);
   assert.equal((await json(['files', 'upload', 'train.jsonl', ...columns], ada)).id, mapped.id);
   await ok(['files', 'delete', mapped.id], ada);
-  const scopes = ['--role', 'member', '--scopes', 'files:write'];
-  const writer = await ok(['team', 'keys', 'create', '--name', 'upload', ...scopes], ada);
+  const limited = ['--team', 'research', '--name', 'upload', '--scopes', 'files:write'];
+  const writer = await ok(['admin', 'keys', 'create', ...limited]);
   const blind = await json(['files', 'upload', 'train.jsonl'], { GRAFT_API_KEY: writer.stdout.trim() });
   assert.notEqual(blind.id, trained[0].id);
   await ok(['files', 'delete', blind.id], ada);

@@ -14,7 +14,7 @@ export const chatTraining = {
       minLength: 1,
       maxLength: MAX_TEMPLATE,
       description:
-        'Jinja chat template that replaces the template of the base model, or "tools": the template of the base model, to which Graft adds tools if it has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: that of the job whose adapter training continues from (`start_from`), or of the base model.',
+        'Jinja chat template, or "tools": that of the base model, with tools added if it has none. Stored with the adapter as chat_template.jinja, and used when the adapter answers. Default: the template of `start_from`, or of the base model.',
     }),
   ),
   chat_template_kwargs: Type.Optional(

@@ -97,7 +97,7 @@ export const CreateJobSchema = namedInput(
     }),
   },
   {
-    description: `Default of \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower; a \`peft\` with only the \`peft_type\` ${defaultPeft.peft_type} has the same effect. Without \`training\`, all training options are chosen automatically and shown in the job.`,
+    description: `Default of \`peft\`: ${JSON.stringify(defaultPeft)}, with a lower rank if the team’s \`max_rank\` is lower. Without \`training\`, all training options are chosen automatically and shown in the job.`,
   },
 );
 
