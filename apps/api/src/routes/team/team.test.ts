@@ -32,37 +32,6 @@ async function accept(body: unknown) {
   return await answerOf(response);
 }
 
-test('a preview of an invitation names its team, role and inviter, and does not use it up', async () => {
-  const preview = async (token: string) =>
-    await answerOf(
-      await fetch(`${bench.url}/v1/invitations/preview`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ token }),
-      }),
-    );
-  const lead = await join('lead@example.com', 'admin');
-  for (const [by, name] of [
-    [admin, null],
-    [lead, 'lead'],
-  ] as const) {
-    const { json } = await by.send('POST', '/v1/team/invitations', { role: 'viewer' });
-    for (let time = 0; time < 2; time++)
-      assert.deepEqual((await preview(json.token)).json, {
-        object: 'invitation.preview',
-        team_name: 'acme',
-        role: 'viewer',
-        invited_by: name,
-        expires_at: json.expires_at,
-      });
-    const wrong = `${json.token.slice(0, -1)}${json.token.endsWith('a') ? 'b' : 'a'}`;
-    assertError(await preview(wrong), 400, 'invalid_invitation', 'token');
-    if (name === null) await by.send('DELETE', `/v1/team/invitations/${json.id}`);
-    else assert.equal((await accept({ token: json.token, email: `by-${name}@example.com` })).status, 200);
-    assertError(await preview(json.token), 400, 'invalid_invitation', 'token');
-  }
-});
-
 async function join(email: string, role: string): Promise<Caller & { personId: string }> {
   const { token } = (await admin.send('POST', '/v1/team/invitations', { email, role })).json;
   const accepted = await accept({ token });
@@ -215,4 +184,35 @@ test('a team is deleted by its name, when its jobs have ended, and nobody gets i
   }
   assert.equal(await bench.services.db.file.count({ where: { teamId: id } }), 0);
   assert.equal((await admin.send('GET', '/v1/team')).status, 200);
+});
+
+test('a preview of an invitation names its team, role and inviter, and does not use it up', async () => {
+  const preview = async (token: string) =>
+    await answerOf(
+      await fetch(`${bench.url}/v1/invitations/preview`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token }),
+      }),
+    );
+  const lead = await join('lead@example.com', 'admin');
+  for (const [by, name] of [
+    [admin, null],
+    [lead, 'lead'],
+  ] as const) {
+    const { json } = await by.send('POST', '/v1/team/invitations', { role: 'viewer' });
+    for (let time = 0; time < 2; time++)
+      assert.deepEqual((await preview(json.token)).json, {
+        object: 'invitation.preview',
+        team_name: 'acme',
+        role: 'viewer',
+        invited_by: name,
+        expires_at: json.expires_at,
+      });
+    const wrong = `${json.token.slice(0, -1)}${json.token.endsWith('a') ? 'b' : 'a'}`;
+    assertError(await preview(wrong), 400, 'invalid_invitation', 'token');
+    if (name === null) await by.send('DELETE', `/v1/team/invitations/${json.id}`);
+    else assert.equal((await accept({ token: json.token, email: `by-${name}@example.com` })).status, 200);
+    assertError(await preview(json.token), 400, 'invalid_invitation', 'token');
+  }
 });
