@@ -183,7 +183,7 @@ test('the overview of a version has its effect and its measures, with names and 
   for (const view of views.filter(({ width }) => width !== 2560)) {
     const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=1`, view);
     const { page } = visit;
-    const effect = page.getByRole('table', { name: 'Before and after training' });
+    const effect = page.getByRole('region', { name: 'Before and after training' });
     await effect.getByRole('row', { name: 'Loss on 1 validation example 3.25 0.45' }).waitFor();
     await effect.getByRole('row', { name: 'Validation loss – 0.5' }).waitFor();
     await effect.getByRole('row', { name: 'Token accuracy – 90%' }).waitFor();

@@ -77,12 +77,9 @@ for (const [width, scheme] of [
   [1280, 'light'],
 ] as const) {
   test(`trials of a sweep are drawn on one axis, and no axis has shares above 1, at ${width} px`, async () => {
-    const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: `swept-${width}`, steps: 40 }]);
+    const sweep = { grid: { learning_rate: [0.0001, 0.001] }, peft: {}, trials: [] };
+    const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: `swept-${width}`, steps: 40, sweep }]);
     const { sql } = bench.services;
-    await sql.query(
-      `UPDATE jobs SET sweep = '{"grid": {"learning_rate": [0.0001, 0.001]}, "peft": {}, "trials": []}' WHERE id = $1`,
-      [id],
-    );
     await sql.query(
       `UPDATE job_metrics SET trial = 1 + (step - 1) / 20, trial_step = 1 + (step - 1) % 20,
          metrics = metrics || '{"token_accuracy": 1}' WHERE job_id = $1`,
@@ -101,7 +98,7 @@ for (const [width, scheme] of [
     await page.getByRole('img', { name: new RegExp(`^Evaluation loss${ends.source}`) }).waitFor();
     await page.getByRole('img', { name: new RegExp(`^Training loss${ends.source}`) }).waitFor();
     await page.getByRole('img', { name: /^Token accuracy: Trial 1 from 100%/ }).waitFor();
-    const trials = page.getByRole('table', { name: 'Trials' });
+    const trials = page.getByRole('region', { name: 'Trials' });
     await trials.getByRole('row', { name: /1 0\.0001 20 0\.5 Best/ }).waitFor();
     await trials.getByRole('row', { name: /2 0\.001 20 1 Stopped early/ }).waitFor();
     await visit.checkAccess();

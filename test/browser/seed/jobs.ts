@@ -13,6 +13,7 @@ export interface SeededJob {
   isWithoutMemory?: boolean;
   /** Overrides of the method's options. */
   peft?: object;
+  sweep?: object;
   /** Message of a failed job. */
   error?: string;
   /** Id of a team member. */
@@ -34,7 +35,10 @@ export async function seedJobs(
   const training_file = await team.upload(chatLine);
   const template = await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
   const rows = jobs.map(
-    ({ status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, peft, owner, ...job }, i) => {
+    (
+      { status, suffix = null, model = 'tiny', steps = 0, totalSteps = steps, peft, sweep, owner, ...job },
+      i,
+    ) => {
       const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
       const error = {
         code: 'out_of_memory',
@@ -73,6 +77,7 @@ export async function seedJobs(
           lease_until: '2100-01-01T00:00:00Z',
         }),
         ...(peft && { peft: { ...template.json.peft, ...peft } }),
+        ...(sweep && { sweep }),
         steps,
         held: job.isWithoutMemory ? null : 1.5e9,
       };

@@ -28,10 +28,10 @@ after(async () => {
 test('a token is stored, a version is published, listed and deleted, and the token is deleted', async () => {
   const admin = await bench.caller(bench.acme, 'admin');
   await admin.send('POST', '/v1/team/publishing', { repositories: ['org', 'other'], public: true });
-  const visit = await bench.visit(admin, `/adapters/${version.adapterId}`);
+  const visit = await bench.visit(admin, `/adapters/${version.adapterId}?tab=publish`);
   const { page } = visit;
   visit.expect(/status of 400/);
-  const publish = page.getByRole('button', { name: 'Publish', exact: true });
+  const publish = page.locator('form').getByRole('button', { name: 'Publish', exact: true });
   await page.getByText('No publications.').waitFor();
   await page.getByLabel('Repository', { exact: true }).fill('org/poet');
   await publish.click();
@@ -50,7 +50,7 @@ test('a token is stored, a version is published, listed and deleted, and the tok
   await visit.checkAccess();
   await visit.picture('team-hub');
 
-  await page.goto(`/adapters/${version.adapterId}`);
+  await page.goto(`/adapters/${version.adapterId}?tab=publish`);
   const repository = page.getByLabel('Repository', { exact: true });
   await repository.fill('poet');
   await publish.click();
@@ -91,7 +91,7 @@ test('a token is stored, a version is published, listed and deleted, and the tok
 
 test('a viewer sees the publications on a narrow page, and neither form', async () => {
   const viewer = await bench.caller(bench.acme, 'viewer');
-  const visit = await bench.visit(viewer, `/adapters/${version.adapterId}`, { width: 390 });
+  const visit = await bench.visit(viewer, `/adapters/${version.adapterId}?tab=publish`, { width: 390 });
   const { page } = visit;
   await page.getByRole('region', { name: 'Publications' }).getByText('other/poet').first().waitFor();
   assert.equal(await page.getByLabel('Repository', { exact: true }).count(), 0);
