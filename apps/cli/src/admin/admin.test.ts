@@ -199,7 +199,7 @@ test('people: created, joined, removed, erased, each by the operator’s key', a
   await run.ok(['admin', 'people', 'no-operator', ada.id]);
   assert.match((await refusal(hers))[1], /is no person who operates this service/);
   const erase = ['admin', 'people', 'erase', ada.id, '--email'];
-  assert.match((await refusal([...erase, 'x@example.com']))[1], /nobody was erased/);
+  assert.match((await refusal([...erase, 'x@example.com']))[1], /Nobody was erased/);
   assert.deepEqual(await run.json([...erase, 'ada@example.com']), { person_id: ada.id, erased: true });
   assert.match((await refusal(remove))[1], /There is no person ada@example\.com/);
   assert.deepEqual(await actorsOf('person.erase', ada.id), [operator]);

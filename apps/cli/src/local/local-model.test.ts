@@ -35,7 +35,7 @@ test('an unknown name is answered with the ids there are', async () => {
   await list({ mine: { folder: 'tiny' } });
   await assert.rejects(openLocalModel('yours', { note }), {
     name: 'UsageError',
-    message: /no model id \(smollm2-135m-instruct, .*mine, or org\/name/,
+    message: /^--model must be .* a model id \(smollm2-135m-instruct, .*mine, or org\/name/,
   });
 });
 

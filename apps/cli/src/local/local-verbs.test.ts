@@ -152,7 +152,7 @@ test('a classifier: trained, scored by its classes, and no writer of text', asyn
     Array.from({ length: 16 }, (_, i) => labelled(i)).join('\n'),
   );
   const train = ['train', '--model', 'model', '--data', 'labelled.jsonl', '--output', 'classifier', '--peft'];
-  const unfit = await graft(...train, '{"peft_type":"LORA"}');
+  const unfit = await graft(...train, '{"task_type":"CAUSAL_LM"}');
   assert.notEqual(unfit.code, 0);
   assert.match(unfit.stderr, /task_type CAUSAL_LM learns from .*, but the file has {"text", "label"}/);
   const trained = await graft(

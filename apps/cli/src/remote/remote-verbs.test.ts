@@ -29,7 +29,8 @@ test('files: upload, list, get, delete', async (t) => {
   const upload = await bothWays(t, ['files', 'upload', path]);
   assert.match(upload.text, /file-1/);
   assert.equal((upload.json as { id: string }).id, 'file-1');
-  assert.match(upload.server.requests[0]?.body ?? '', /name="purpose"\r\n\r\nfine-tune\r\n/);
+  const sent = upload.server.requests.find(({ method }) => method === 'POST');
+  assert.match(sent?.body ?? '', /name="purpose"\r\n\r\nfine-tune\r\n/);
 
   const list = await bothWays(t, ['files', 'list', '--limit', '2']);
   assert.match(list.text, /^ID +FILE +SIZE +EXAMPLES/);

@@ -136,6 +136,7 @@ test('reasoning that the prompt opens is free, and does not end the answer', asy
     chat_template_kwargs: { thinks: true },
     separate_reasoning: true,
     max_tokens: 60,
+    seed: 1,
     // The end of the sequence.
     logit_bias: { 257: 100 },
   });
