@@ -54,5 +54,8 @@ test('without a card it says in one line what is missing', () => {
 
 test('wrong usage is reported', () => {
   assert.equal(run(['--device', 'tpu']).status, 2);
-  assert.match(run(['--only', 'none-such']).stderr, /--only must contain a part of a check's name \(engine, placement, .*\), got none-such/);
+  assert.match(
+    run(['--only', 'none-such']).stderr,
+    /--only must contain a part of a check's name \(engine, placement, .*\), got none-such/,
+  );
 });

@@ -253,7 +253,10 @@ test('errors name the file', async () => {
   assert.deepEqual([empty.code, empty.param], ['empty_file', 'training_files[2]']);
   const other = await fault({ trainingFiles: [...both, { path: 'text.jsonl' }] });
   assert.equal(other.param, 'training_files[2]');
-  assert.match(other.message, /training_files\[2\] must have prompt_completion examples like training_files\[0\], but has text/);
+  assert.match(
+    other.message,
+    /training_files\[2\] must have prompt_completion examples like training_files\[0\], but has text/,
+  );
   const held = await fault({ validationFiles: [sets[0]!, { path: 'text.jsonl', name: 'text' }] });
   assert.equal(held.param, 'validation_files[1]');
   const unknown = await fault({
