@@ -1,4 +1,4 @@
-/** Tables of docs/base-models.md, generated from the code by `node --import tsx scripts/base-models/family-table.ts`. */
+/** Tables of docs/base-models.md and docs/from-openai.md, generated from the code by `node --import tsx scripts/base-models/family-table.ts`. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { memoryToTrain } from '../../packages/peft-core/src/estimate/index.ts';
@@ -10,6 +10,7 @@ import {
   TASK_TYPES,
   type TaskType,
 } from '../../packages/peft-core/src/outlines/index.ts';
+import { suggestedModels } from '../../packages/wire/src/suggested-models.ts';
 import { type ArchitectureRow, architectures } from '../../test/golden/matrix/architectures.ts';
 import { exceptions } from '../../test/golden/matrix/exceptions.ts';
 import { methods } from '../../test/golden/matrix/methods.ts';
@@ -131,6 +132,22 @@ export function sizeTable(): string {
   return plainTable(['`model_type`', 'models', 'parameters', ...memory], joinRows(lines));
 }
 
+/** A row for each suggested model. */
+export function suggestionTable(): string {
+  const lines = suggestedModels.map(({ hub, trainingGb, tools, languages, licence, replaces }) => {
+    const names = replaces.map((name) => `\`${name}\``).join(', ') || '–';
+    return [hub, `${trainingGb.toFixed(1)} GB`, tools ? 'yes' : 'no', languages, licence, names];
+  });
+  return plainTable(['model', 'memory to train', 'tools', 'languages', 'licence', 'try it for'], lines);
+}
+
+/** Bytes to train a published model on a CPU with nf4 weights. Throws if test/golden/published-configs has no such model. */
+export function suggestionMemory(hub: string): number {
+  const model = modelTypes.flatMap(publishedModels).find(({ name }) => name === hub);
+  if (!model) throw new Error(`test/golden/published-configs has no ${hub}`);
+  return memoryToTrain(model.config, { tokens: TOKENS, device: 'cpu', storage: 'nf4' });
+}
+
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** With three digits: 135 M, 1.24 B. */
@@ -143,4 +160,6 @@ if (process.argv[1] === import.meta.filename) {
   const page = path.join(import.meta.dirname, '../../docs/base-models.md');
   await replaceSection(page, 'families', familyTable());
   await replaceSection(page, 'sizes', sizeTable());
+  const openai = path.join(import.meta.dirname, '../../docs/from-openai.md');
+  await replaceSection(openai, 'suggestions', suggestionTable());
 }

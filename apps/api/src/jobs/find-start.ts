@@ -14,6 +14,7 @@ import {
 } from '@graft/service/adapters';
 import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
+import { addModelCommand, findSuggestion } from '@graft/wire/suggested-models';
 import { ApiError } from '../api-error.ts';
 
 /**
@@ -87,9 +88,19 @@ async function modelNotFound(
   const known = all.filter((model) => allowsModel(limit, model));
   return new ApiError(
     'model_not_found',
-    `The model '${id}' does not exist. Base models: ${known.join(', ')}.`,
+    `The model '${id}' does not exist. Base models: ${known.join(', ')}.${describeSuggestion(id)}`,
     { status: 400, param: 'model' },
   );
+}
+
+function describeSuggestion(name: string): string {
+  const suggestion = findSuggestion(name);
+  if (!suggestion) return '';
+  const { id, hub, trainingGb } = suggestion;
+  const isOther = ![id, hub.toLowerCase()].includes(name.toLowerCase());
+  const what = isOther ? ` In its place, an operator can add ${hub}` : ' An operator can add it';
+  const alias = isOther ? `, and your team name it: graft models alias ${name} ${id}` : '';
+  return `${what} (${trainingGb} GB to train in nf4): ${addModelCommand(suggestion)}${alias}`;
 }
 
 /**
