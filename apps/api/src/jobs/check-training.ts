@@ -2,28 +2,19 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   checkMethodTask,
   checkObjectiveOptions,
-  choosePeft,
-  defaultPeftWithin,
-  GraftError,
   type Hyperparameters,
   namesOfSets,
   objectiveFor,
   objectiveOf,
   type PeftConfig,
   type PeftWarning,
-  parsePeftConfig,
-  parseSweep,
-  parseTrainingOptions,
-  peftWarnings,
   type ResolvedTraining,
   type Sweep,
-  type SweepBaseRequest,
   type SweepTrial,
   type TrainingOptions,
   trainingMethods,
-  trialsOf,
 } from '@graft/peft-core/config';
-import { checkFormat, inferPeft, needsModelTask } from '@graft/peft-core/examples';
+import { checkFormat, needsModelTask, planTrials } from '@graft/peft-core/examples';
 import { defaultTask } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '@graft/service/adapters';
 import type { LocalBaseModel } from '@graft/service/base-models';
@@ -38,7 +29,7 @@ import {
 } from '@graft/service/jobs';
 import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
-import { readQuota, type TeamQuota } from '@graft/service/teams';
+import { readQuota } from '@graft/service/teams';
 import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
@@ -46,7 +37,7 @@ import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
+import { findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -106,30 +97,38 @@ export async function checkTraining(
     await reply.withoutTurn(
       async () => await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience)),
     );
-  const body = startFrom ? request : await withTask(request, files, quota, baseModel, openModel);
-  const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
-  const { training, sweep, trials } = parseOptions(body, startFrom, {
-    startPeft: startFrom?.peft ?? null,
-    hyperparameters,
-    otherwise,
-    maxRank: quota?.maxRank ?? undefined,
-    columns: uploadedColumns(files, body),
-  });
-  const [{ peft }] = trials as [SweepTrial];
+  const { file } = files.training[0]!;
+  const { columns = file.columns } = (request.training ?? {}) as { columns?: unknown };
   // Another mapping of columns than the file's may read it in another format.
-  const isFormatKnown =
-    training.columns === undefined || isDeepStrictEqual(training.columns, files.training[0]!.file.columns);
+  const isFormatKnown = isDeepStrictEqual(columns, file.columns);
+  const knownFormat = isFormatKnown ? file.format : null;
+  // No base model is fetched that the team may not train.
+  const decides =
+    !startFrom && needsModelTask(request.peft, knownFormat) && allowsModel(quota?.models ?? null, baseModel);
+  const deciding = decides ? await openModel() : null;
+  const mapping = uploadedColumns(files, request);
+  const { training, sweep, trials, warnings } = planTrials(
+    { ...request, hyperparameters },
+    {
+      format: knownFormat,
+      modelTask: deciding && defaultTask(deciding.config),
+      startPeft: startFrom?.peft ?? null,
+      maxRank: quota?.maxRank ?? undefined,
+      complete: (given) => ({ ...(mapping && { columns: mapping }), ...keepStartSplit(given, startFrom) }),
+    },
+  );
+  const [{ peft }] = trials;
   if (isFormatKnown) checkFormats(files, peft);
-  checkMix(body, training);
+  checkMix(request, training);
   const { format } = epochOf(files, training);
-  if (body.method) {
-    checkMethodTask(body.method.type, peft.task_type);
-    if (format && isFormatKnown) objectiveOf(format, body.method.type);
+  if (request.method) {
+    checkMethodTask(request.method.type, peft.task_type);
+    if (knownFormat) objectiveOf(knownFormat, request.method.type);
   }
-  const { method } = objectiveFor(peft.task_type, format, body.method?.type);
+  const { method } = objectiveFor(peft.task_type, format, request.method?.type);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
-  if (format && isFormatKnown) checkObjectiveOptions(training, format, method, sets);
-  const seed = body.seed ?? training.seed ?? null;
+  if (knownFormat) checkObjectiveOptions(training, knownFormat, method, sets);
+  const seed = request.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
       param: 'training.seed',
@@ -180,28 +179,9 @@ export async function checkTraining(
     seed,
     model,
     resolved,
-    warnings: startFrom ? [] : peftWarnings(body.peft),
+    warnings,
     lengthRead: lengthRead(training, lengthLimits(epochOf(files, training), training, quota, model)),
   };
-}
-
-/** The request with a method and a task, where it leaves them to the files and the base model. */
-async function withTask(
-  request: TrainingBody,
-  files: JobFiles,
-  quota: TeamQuota | null,
-  baseModel: string,
-  openModel: () => Promise<LocalBaseModel | null>,
-): Promise<TrainingBody> {
-  const { file } = files.training[0]!;
-  const { columns = file.columns } = (request.training ?? {}) as { columns?: unknown };
-  // Another mapping of columns may read the file in another format.
-  const format = isDeepStrictEqual(columns, file.columns) ? file.format : null;
-  // No base model is fetched that the team may not train.
-  const decides = needsModelTask(request.peft, format) && allowsModel(quota?.models ?? null, baseModel);
-  const model = decides ? await openModel() : null;
-  const peft = inferPeft(request.peft, format, model && defaultTask(model.config));
-  return { ...request, peft: peft as TrainingBody['peft'] };
 }
 
 /** Returns the hyperparameters from `method`, or the top-level ones of older clients. */
@@ -232,51 +212,6 @@ function checkMethod(body: TrainingBody): Hyperparameters {
     );
   }
   return given ?? body.hyperparameters ?? {};
-}
-
-/** Parses all options even if the first is invalid, to report all errors together. */
-function parseOptions(
-  body: TrainingBody,
-  startFrom: AdapterVersion | null,
-  {
-    columns,
-    ...given
-  }: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>> &
-    Pick<SweepBaseRequest, 'maxRank'> &
-    Pick<FileRecord, 'columns'>,
-) {
-  const { startPeft, otherwise, maxRank } = given;
-  const faults: GraftError[] = [];
-  const attempt = <T>(parse: () => T): T | null => {
-    try {
-      return parse();
-    } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
-      faults.push(error);
-      return null;
-    }
-  };
-  const peft = attempt<PeftConfig>(() =>
-    startPeft
-      ? checkStartPeft(body.peft, startPeft)
-      : parsePeftConfig(choosePeft(body.peft ?? otherwise, { maxRank })),
-  );
-  const training = attempt(() => {
-    const options = keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom);
-    return columns && options.columns === undefined ? { ...options, columns } : options;
-  });
-  const sweep = attempt(() => parseSweep(body.sweep));
-  const [first] = faults;
-  if (first) {
-    throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), {
-      param: first.param,
-      details: faults.flatMap(({ details = [] }) => details),
-    });
-  }
-  const trials = sweep
-    ? trialsOf(sweep, { ...given, peft: body.peft, training: training! })
-    : [{ peft: peft!, training: training! }];
-  return { training: training!, sweep, trials };
 }
 
 /** Finds all files of the request, and its lists with every value set. */

@@ -56,20 +56,14 @@ export async function resolveLocalTraining(
 ): Promise<LocalTraining> {
   const {
     checkObjectiveOptions,
-    choosePeft,
-    defaultPeft,
     mixtureOf,
     objectiveFor,
-    parsePeftConfig,
-    parseSweep,
-    parseTrainingOptions,
     resolvePrompts,
     trainingReasons,
     trialName,
-    trialsOf,
     unreadRemark,
   } = await import('@graft/peft-core/config');
-  const { checkFormat, inferPeft, readDataFile } = await import('@graft/peft-core/examples');
+  const { checkFormat, planTrials, readDataFile } = await import('@graft/peft-core/examples');
   const { defaultTask } = await import('@graft/peft-core/outlines');
   const given = await peftArgument(options, findMethod);
   const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);
@@ -78,22 +72,18 @@ export async function resolveLocalTraining(
   const baseTemplate = base.tokenizerFiles.chatTemplate;
   const { readSentencePrompts } = await import('@graft/peft-core/files');
   const sentencePrompts = start ? start.sentencePrompts : await readSentencePrompts(base.path);
-  const training = parseTrainingOptions(
-    trainingArgument(options, {
+  const request = {
+    peft: given,
+    training: trainingArgument(options, {
       n_epochs: options.epochs,
       batch_size: options.batchSize,
       seed: options.seed,
-    }) ?? {},
-  );
-  const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
-  const trialsFor = (format: FormatName | null) => {
-    const peft = startPeft ? given : inferPeft(given, format, defaultTask(base.config));
-    return sweep
-      ? trialsOf(sweep, { peft, training, hyperparameters: {}, startPeft })
-      : [{ peft: startPeft ?? parsePeftConfig(choosePeft(peft ?? defaultPeft)), training }];
+    }),
+    sweep: options.sweep === undefined ? null : jsonObjectArgument('--sweep', options.sweep),
   };
+  const known = { modelTask: defaultTask(base.config), startPeft };
   // Reports faults of the options before a data set is fetched.
-  trialsFor(null);
+  const { training, sweep } = planTrials(request, { ...known, format: null });
   const files = await localFiles(options, training.mix_strategy, note);
   const trained = [];
   for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }]) {
@@ -109,10 +99,11 @@ export async function resolveLocalTraining(
     if (path !== '')
       held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const [{ format }] = trained as [(typeof trained)[0]];
-  const asked = trialsFor(format);
-  checkFormat(asked[0]!.peft.task_type, format);
+  const { trials: asked } = planTrials(request, { ...known, format });
+  const [{ peft }] = asked;
+  checkFormat(peft.task_type, format);
   const { method = null } = options;
-  await checkMethod(method, asked[0]!.peft, format);
+  await checkMethod(method, peft, format);
   const examples = trained.flatMap((file) => file.examples);
   const answerCharacters = trained.reduce<number | null>(
     (sum, file) => (sum === null || file.answerCharacters === null ? null : sum + file.answerCharacters),
@@ -120,7 +111,7 @@ export async function resolveLocalTraining(
   );
   const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
   const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
-  const objective = objectiveFor(asked[0]!.peft.task_type, format, method);
+  const objective = objectiveFor(peft.task_type, format, method);
   const { prompts = {} } = resolvePrompts(training, objective, sentencePrompts);
   const size = await measure({ ...data, prompts }, asked, base, { startTemplate, baseTemplate });
   const trials = await resolveTrials(asked, sweep, options, base, {
@@ -140,11 +131,11 @@ export async function resolveLocalTraining(
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     {
-      ...asked[0]!,
+      ...asked[0],
       hyperparameters: {},
       continues: startPeft !== null,
       peftGiven: given,
-      method: objectiveFor(asked[0]!.peft.task_type, format, method).method,
+      method: objectiveFor(peft.task_type, format, method).method,
     },
     first.training,
   );
