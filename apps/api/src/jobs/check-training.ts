@@ -1,20 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
-  checkMethodTask,
-  checkObjectiveOptions,
   type Hyperparameters,
   namesOfSets,
   objectiveFor,
-  objectiveOf,
   type PeftConfig,
-  type PeftWarning,
   type ResolvedTraining,
-  type Sweep,
-  type SweepTrial,
   type TrainingOptions,
   trainingMethods,
 } from '@graft/peft-core/config';
-import { checkFormat, needsModelTask, planTrials } from '@graft/peft-core/examples';
+import {
+  checkFormat,
+  checkTrainingMethod,
+  needsModelTask,
+  type PlannedTrials,
+  planTrials,
+} from '@graft/peft-core/examples';
 import { defaultTask } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '@graft/service/adapters';
 import type { LocalBaseModel } from '@graft/service/base-models';
@@ -43,7 +43,7 @@ import type { OptionChecker } from './option-checker.ts';
 
 export type TrainingBody = Static<typeof EstimateJobSchema>;
 
-export interface CheckedTraining {
+export interface CheckedTraining extends PlannedTrials {
   baseModel: string;
   startFrom: AdapterVersion | null;
   files: JobFiles;
@@ -55,10 +55,6 @@ export interface CheckedTraining {
   hyperparameters: Hyperparameters;
   /** Configuration of a sweep's first trial. */
   peft: PeftConfig;
-  training: TrainingOptions;
-  /** Null: trains one configuration, which is the only trial. */
-  sweep: Sweep | null;
-  trials: SweepTrial[];
   /** Null: not given. */
   seed: number | null;
   /** Null: opening the model takes too long. */
@@ -67,8 +63,6 @@ export interface CheckedTraining {
   lengthRead: number;
   /** Every training value of each trial, resolved as far as is possible without the base model. */
   resolved: ResolvedTraining[];
-  /** Warnings about options missing in `peft`. */
-  warnings: PeftWarning[];
 }
 
 /** A request that waits for the check of its options and does not occupy its turn meanwhile. */
@@ -107,7 +101,7 @@ export async function checkTraining(
     !startFrom && needsModelTask(request.peft, knownFormat) && allowsModel(quota?.models ?? null, baseModel);
   const deciding = decides ? await openModel() : null;
   const mapping = uploadedColumns(files, request);
-  const { training, sweep, trials, warnings } = planTrials(
+  const plan = planTrials(
     { ...request, hyperparameters },
     {
       format: knownFormat,
@@ -117,17 +111,13 @@ export async function checkTraining(
       complete: (given) => ({ ...(mapping && { columns: mapping }), ...keepStartSplit(given, startFrom) }),
     },
   );
+  const { training, sweep, trials } = plan;
   const [{ peft }] = trials;
   if (isFormatKnown) checkFormats(files, peft);
   checkMix(request, training);
-  const { format } = epochOf(files, training);
-  if (request.method) {
-    checkMethodTask(request.method.type, peft.task_type);
-    if (knownFormat) objectiveOf(knownFormat, request.method.type);
-  }
-  const { method } = objectiveFor(peft.task_type, format, request.method?.type);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
-  if (knownFormat) checkObjectiveOptions(training, knownFormat, method, sets);
+  checkTrainingMethod(plan, request.method?.type, knownFormat, sets);
+  const { method } = objectiveFor(peft.task_type, epochOf(files, training).format, request.method?.type);
   const seed = request.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -173,13 +163,10 @@ export async function checkTraining(
     method,
     hyperparameters,
     peft,
-    training,
-    sweep,
-    trials,
+    ...plan,
     seed,
     model,
     resolved,
-    warnings,
     lengthRead: lengthRead(training, lengthLimits(epochOf(files, training), training, quota, model)),
   };
 }

@@ -4,12 +4,11 @@ import type {
   KnownTemplates,
   LengthLimits,
   Mixture,
-  PeftConfig,
   ResolvedTraining,
   Sweep,
   SweepTrial,
 } from '@graft/peft-core/config';
-import type { DataFiles, FormatName, RawExample } from '@graft/peft-core/examples';
+import type { DataFiles, FormatName, PlannedTrials, RawExample } from '@graft/peft-core/examples';
 import type { Adapter, BaseModel, SentencePrompts } from '@graft/peft-core/files';
 import { UsageError } from '../errors.ts';
 import { jsonObjectArgument } from '../options/arguments.ts';
@@ -54,15 +53,9 @@ export async function resolveLocalTraining(
   base: BaseModel,
   note: (text: string) => void,
 ): Promise<LocalTraining> {
-  const {
-    checkObjectiveOptions,
-    mixtureOf,
-    objectiveFor,
-    resolvePrompts,
-    trainingReasons,
-    trialName,
-    unreadRemark,
-  } = await import('@graft/peft-core/config');
+  const { mixtureOf, objectiveFor, resolvePrompts, trainingReasons, trialName, unreadRemark } = await import(
+    '@graft/peft-core/config'
+  );
   const { checkFormat, planTrials, readDataFile } = await import('@graft/peft-core/examples');
   const { defaultTask } = await import('@graft/peft-core/outlines');
   const given = await peftArgument(options, findMethod);
@@ -99,11 +92,13 @@ export async function resolveLocalTraining(
     if (path !== '')
       held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const [{ format }] = trained as [(typeof trained)[0]];
-  const { trials: asked } = planTrials(request, { ...known, format });
+  const plan = planTrials(request, { ...known, format });
+  const { trials: asked } = plan;
   const [{ peft }] = asked;
   checkFormat(peft.task_type, format);
   const { method = null } = options;
-  await checkMethod(method, peft, format);
+  const sets = files.validationFiles?.map(({ name }) => name) ?? [];
+  await checkMethod(plan, method, format, sets);
   const examples = trained.flatMap((file) => file.examples);
   const answerCharacters = trained.reduce<number | null>(
     (sum, file) => (sum === null || file.answerCharacters === null ? null : sum + file.answerCharacters),
@@ -125,8 +120,6 @@ export async function resolveLocalTraining(
     sentencePrompts,
     ...size,
   });
-  const sets = files.validationFiles?.map(({ name }) => name) ?? [];
-  for (const { training } of trials) checkObjectiveOptions(training, format, method, sets);
   const [first] = trials;
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
@@ -135,7 +128,7 @@ export async function resolveLocalTraining(
       hyperparameters: {},
       continues: startPeft !== null,
       peftGiven: given,
-      method: objectiveFor(peft.task_type, format, method).method,
+      method: objective.method,
     },
     first.training,
   );
@@ -150,23 +143,20 @@ export async function resolveLocalTraining(
 }
 
 async function checkMethod(
+  plan: PlannedTrials,
   method: string | null,
-  { task_type }: PeftConfig,
   format: FormatName,
+  sets: readonly string[],
 ): Promise<void> {
-  if (method === null) return;
-  const { checkMethodTask, GraftError, objectiveOf, trainingMethods } = await import(
-    '@graft/peft-core/config'
-  );
-  if (!trainingMethods.includes(method))
+  const { GraftError, trainingMethods } = await import('@graft/peft-core/config');
+  const { checkTrainingMethod } = await import('@graft/peft-core/examples');
+  if (method !== null && !trainingMethods.includes(method))
     throw new UsageError(`--method: there is no method ${method}, only ${trainingMethods.join(', ')}.`);
   try {
-    checkMethodTask(method, task_type);
-    objectiveOf(format, method);
+    checkTrainingMethod(plan, method, format, sets);
   } catch (error) {
-    if (error instanceof GraftError)
-      throw new UsageError(error.message.replace(/^method\.type: /, '--method: '));
-    throw error;
+    if (!(error instanceof GraftError && error.param === 'method.type')) throw error;
+    throw new UsageError(error.message.replace(/^method\.type: /, '--method: '));
   }
 }
 

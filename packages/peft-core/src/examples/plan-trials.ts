@@ -1,10 +1,14 @@
 /** From a request to the trials that it asks for, with every value: the same steps for a job of the service and for `graft train`. */
 import { isDeepStrictEqual } from 'node:util';
 import {
+  checkMethodTask,
+  checkObjectiveOptions,
   choosePeft,
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
+  objectiveFor,
+  objectiveOf,
   type PeftConfig,
   type PeftWarning,
   parsePeftConfig,
@@ -84,6 +88,22 @@ export function planTrials(
     trials: trials as PlannedTrials['trials'],
     warnings: startPeft ? [] : peftWarnings(given),
   };
+}
+
+/**
+ * Checks that the task, the requested method and the options fit data of a format, as far as it is known.
+ * `sets`: the names of validation files. Throws `unsupported_method` and `invalid_training_option`.
+ */
+export function checkTrainingMethod(
+  { training, trials: [{ peft }] }: Pick<PlannedTrials, 'training' | 'trials'>,
+  method: string | null | undefined,
+  format: string | null,
+  sets: readonly string[],
+): void {
+  const { task_type: task } = peft;
+  if (method) checkMethodTask(method, task);
+  if (method && format) objectiveOf(format, method);
+  if (format) checkObjectiveOptions(training, format, objectiveFor(task, format, method).method, sets);
 }
 
 /**
