@@ -5,15 +5,19 @@ import {
   objectiveFor,
   type PeftConfig,
   type ResolvedTraining,
+  type SweepTrial,
   type TrainingOptions,
   trainingMethods,
 } from '@graft/peft-core/config';
 import {
   checkFormat,
   checkTrainingMethod,
+  eachTrial,
+  lengthRead,
   needsModelTask,
   type PlannedTrials,
   planTrials,
+  resolveTrials,
 } from '@graft/peft-core/examples';
 import { defaultTask } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '@graft/service/adapters';
@@ -29,15 +33,14 @@ import {
 } from '@graft/service/jobs';
 import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
-import { readQuota } from '@graft/service/teams';
+import { checkJobQuota, readQuota } from '@graft/service/teams';
 import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
+import { findStart, keepStartSplit, keptOfStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -53,8 +56,6 @@ export interface CheckedTraining extends PlannedTrials {
   /** `method.type`, or the default of the training file's format. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** Configuration of a sweep's first trial. */
-  peft: PeftConfig;
   /** Null: not given. */
   seed: number | null;
   /** Null: opening the model takes too long. */
@@ -111,13 +112,13 @@ export async function checkTraining(
       complete: (given) => ({ ...(mapping && { columns: mapping }), ...keepStartSplit(given, startFrom) }),
     },
   );
-  const { training, sweep, trials } = plan;
-  const [{ peft }] = trials;
+  const { peft, training } = plan;
   if (isFormatKnown) checkFormats(files, peft);
   checkMix(request, training);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
   checkTrainingMethod(plan, request.method?.type, knownFormat, sets);
-  const { method } = objectiveFor(peft.task_type, epochOf(files, training).format, request.method?.type);
+  const epoch = epochOf(files, training);
+  const { method } = objectiveFor(peft.task_type, epoch.format, request.method?.type);
   const seed = request.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -133,27 +134,27 @@ export async function checkTraining(
     );
   }
 
+  const checkQuota = ({ peft, training }: SweepTrial) =>
+    checkJobQuota(quota, { model: baseModel, peft, maxSeqLength: training.max_seq_length ?? null });
   // First, so that no base model is fetched that the team may not train.
-  checkTrialQuota(quota, baseModel, { sweep, trials, training });
+  await eachTrial(plan, checkQuota);
   const model = await openModel();
-  const waiting: Pick<OptionChecker, 'check'> = {
-    check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
-  };
-  // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
-  const startTemplate = startTemplateOf(startFrom);
-  const startPrompts = startPromptsOf(startFrom);
-  const options = {
+  const job = {
     method,
     hyperparameters,
-    startFrom,
-    startTemplate,
-    startPrompts,
+    continues: startFrom !== null,
+    ...keptOfStart(startFrom),
     hasValidationFile,
-    sweep,
+    quotaLength: quota?.maxSeqLength ?? null,
   };
-  const team = { id: caller.teamId, quota };
-  const base = { id: baseModel, local: model };
-  const resolved = await checkTrials(waiting, team, trials, options, epochOf(files, training), base);
+  // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
+  const resolved = await resolveTrials(plan, job, epoch, model, {
+    peft:
+      model &&
+      !startFrom &&
+      (async (peft) => await reply.withoutTurn(async () => await checker.check(caller.teamId, peft, model))),
+    resolved: checkQuota,
+  });
 
   return {
     baseModel,
@@ -162,12 +163,11 @@ export async function checkTraining(
     ...lists,
     method,
     hyperparameters,
-    peft,
     ...plan,
     seed,
     model,
     resolved,
-    lengthRead: lengthRead(training, lengthLimits(epochOf(files, training), training, quota, model)),
+    lengthRead: lengthRead(training, { ...job, ...epoch }, model),
   };
 }
 

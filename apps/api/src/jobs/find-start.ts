@@ -93,15 +93,12 @@ export function keepStartSplit(training: TrainingOptions, start: AdapterVersion 
   return { ...training, validation_seed: seed };
 }
 
-/** The chat template that the job brought whose adapter training continues from: the adapter answers with it. Null: the base model's. */
-export function startTemplateOf(start: AdapterVersion | null): string | null {
-  const { chat_template: template = null } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
-  return template;
-}
-
-/** The prompts with which that adapter was trained, none if there are no fields; null: training starts from the base model. */
-export function startPromptsOf(start: AdapterVersion | null): Record<string, string> | null {
-  if (start === null) return null;
-  const { prompts = {} } = (start.lineage.training ?? {}) as Partial<ResolvedTraining>;
-  return prompts;
+/**
+ * What training takes over from the adapter that it continues from: the own chat template, with which the adapter answers, and the prompts
+ * with which it was trained, none if there are no fields. Null: those of the base model.
+ */
+export function keptOfStart(start: AdapterVersion | null) {
+  const { chat_template: startTemplate = null, prompts = {} } = (start?.lineage.training ??
+    {}) as Partial<ResolvedTraining>;
+  return { startTemplate, startPrompts: start && prompts };
 }

@@ -93,8 +93,7 @@ export async function resolveLocalTraining(
       held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const [{ format }] = trained as [(typeof trained)[0]];
   const plan = planTrials(request, { ...known, format });
-  const { trials: asked } = plan;
-  const [{ peft }] = asked;
+  const { peft, trials: asked } = plan;
   checkFormat(peft.task_type, format);
   const { method = null } = options;
   const sets = files.validationFiles?.map(({ name }) => name) ?? [];
@@ -124,7 +123,7 @@ export async function resolveLocalTraining(
   const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     {
-      ...asked[0],
+      ...plan,
       hyperparameters: {},
       continues: startPeft !== null,
       peftGiven: given,

@@ -45,7 +45,15 @@ export { type ReadingOptions, readingOptions, tokenizeOptions } from './example-
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
-export { checkTrainingMethod, type PlannedTrials, planTrials } from './plan-trials.ts';
+export {
+  checkTrainingMethod,
+  eachTrial,
+  lengthRead,
+  type PlannedTrials,
+  planTrials,
+  resolveTrials,
+  type TrialsData,
+} from './plan-trials.ts';
 export { examplesFor, JudgedLabels } from './preferences.ts';
 export { readExamples, type SkippedLines, type UnreadColumnOf } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';

@@ -1,5 +1,6 @@
 /** From a request to the trials that it asks for, with every value: the same steps for a job of the service and for `graft train`. */
 import { isDeepStrictEqual } from 'node:util';
+import type { SentencePrompts } from '../base-model/sentence-prompts.ts';
 import {
   checkMethodTask,
   checkObjectiveOptions,
@@ -7,6 +8,7 @@ import {
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
+  nameTrial,
   objectiveFor,
   objectiveOf,
   type PeftConfig,
@@ -15,21 +17,29 @@ import {
   parseSweep,
   parseTrainingOptions,
   peftWarnings,
+  type ResolvedTraining,
+  resolveTraining,
   type Sweep,
   type SweepTrial,
+  seqLengthLimit,
   type TrainingOptions,
+  type TrainingRequest,
+  trialName,
   trialsOf,
 } from '../config/index.ts';
-import type { TaskType } from '../outlines/outline.ts';
+import { outlineOf, type TaskType } from '../outlines/index.ts';
 import { isRecord } from '../schema/check-fields.ts';
+import { type FormatName, formatOf } from './formats/formats.ts';
 import { inferPeft } from './task-formats.ts';
 
 export interface PlannedTrials {
+  /** Configuration of the first trial. */
+  peft: PeftConfig;
   /** `training` of the request, parsed. */
   training: TrainingOptions;
   /** Null: trains one configuration, which is the only trial. */
   sweep: Sweep | null;
-  trials: [SweepTrial, ...SweepTrial[]];
+  trials: readonly SweepTrial[];
   /** Warnings about options missing in `peft`. */
   warnings: PeftWarning[];
 }
@@ -37,7 +47,7 @@ export interface PlannedTrials {
 /** What the trials depend on besides the request. */
 export interface KnownStart {
   /** Format of the training files; null: not known. */
-  format: string | null;
+  format: FormatName | null;
   /** Task of the base model; null: not known. */
   modelTask: TaskType | null;
   /** Configuration of the adapter that training continues from; null: training starts from the base model. */
@@ -83,27 +93,140 @@ export function planTrials(
     ? trialsOf(sweep, { peft: given, training: training!, hyperparameters, startPeft, maxRank })
     : [{ peft: peft!, training: training! }];
   return {
+    peft: trials[0]!.peft,
     training: training!,
     sweep,
-    trials: trials as PlannedTrials['trials'],
+    trials,
     warnings: startPeft ? [] : peftWarnings(given),
   };
 }
 
 /**
- * Checks that the task, the requested method and the options fit data of a format, as far as it is known.
- * `sets`: the names of validation files. Throws `unsupported_method` and `invalid_training_option`.
+ * Checks that task and options fit the requested method, and data of a format if it is known. `sets`: the names of validation files. Throws
+ * `unsupported_method` and `invalid_training_option`.
  */
 export function checkTrainingMethod(
-  { training, trials: [{ peft }] }: Pick<PlannedTrials, 'training' | 'trials'>,
+  { peft: { task_type: task }, training }: Pick<PlannedTrials, 'peft' | 'training'>,
   method: string | null | undefined,
-  format: string | null,
+  format: FormatName | null,
   sets: readonly string[],
 ): void {
-  const { task_type: task } = peft;
   if (method) checkMethodTask(method, task);
   if (method && format) objectiveOf(format, method);
   if (format) checkObjectiveOptions(training, format, objectiveFor(task, format, method).method, sets);
+}
+
+/** The parts of a job, besides the options of its trials, that their values depend on. */
+type TrialsJob = Pick<
+  TrainingRequest,
+  | ('method' | 'hyperparameters' | 'hasValidationFile' | 'continues' | 'quotaLength')
+  | ('startTemplate' | 'startPrompts')
+>;
+
+/** The facts about a base model that options are resolved with; null: it is not available yet. */
+type TrialsModel = {
+  config: Record<string, unknown>;
+  smallFiles: { chatTemplate: string | null; prompts: SentencePrompts | null };
+} | null;
+
+/** An epoch of the training files. */
+export interface TrialsData {
+  /** Null: not counted yet. */
+  examples: number | null;
+  answerCharacters: number | null;
+  format: FormatName | null;
+  /** Tokens of the longest example of all files; null or absent: not known. */
+  longestExample?: number | null;
+}
+
+interface TrialChecks {
+  /** Checks a configuration against the base model. May take seconds, so it is skipped for trials that another one covers. */
+  peft?: ((peft: PeftConfig) => Promise<void>) | false | null;
+  resolved?: (trial: SweepTrial<ResolvedTraining>) => void;
+}
+
+/**
+ * Resolves every training value of each trial. Throws the errors of `resolveTraining` and of the checks, which name the trial and the field
+ * of the sweep.
+ */
+export async function resolveTrials(
+  plan: Pick<PlannedTrials, 'sweep' | 'trials'>,
+  job: TrialsJob,
+  { examples, answerCharacters, format, longestExample = null }: TrialsData,
+  model: TrialsModel,
+  checks: TrialChecks = {},
+): Promise<ResolvedTraining[]> {
+  const { sweep, trials } = plan;
+  return await eachTrial(plan, async ({ peft, training }, i) => {
+    if (checks.peft && !isCovered(i, trials)) await checks.peft(peft);
+    const resolved = resolveTraining({
+      ...job,
+      ...lengthLimits(training, format, model),
+      ...(model && {
+        model: outlineOf(model.config),
+        sentencePrompts: model.smallFiles.prompts,
+        baseTemplate: model.smallFiles.chatTemplate,
+      }),
+      peft,
+      training,
+      exampleCount: examples ?? 0,
+      answerCharacters,
+      format,
+      longestExample,
+      ...(sweep && { trials: trials.length }),
+    });
+    checks.resolved?.({ peft, training: resolved });
+    return resolved;
+  });
+}
+
+/** Maximum tokens of a job's examples: the requested length, or the maximum of base model and quota. */
+export const lengthRead = (
+  training: TrainingOptions,
+  { format, quotaLength }: Pick<TrialsData, 'format'> & Required<Pick<TrialsJob, 'quotaLength'>>,
+  model: Pick<NonNullable<TrialsModel>, 'config'> | null,
+): number =>
+  training.max_seq_length ?? seqLengthLimit({ quotaLength, ...lengthLimits(training, format, model) });
+
+const lengthLimits = (
+  { overlong = 'error' }: TrainingOptions,
+  format: TrialsData['format'],
+  model: Pick<NonNullable<TrialsModel>, 'config'> | null,
+) => ({
+  ...(model && { contextLength: outlineOf(model.config).maxPositions }),
+  splitsTexts: overlong === 'error' && Boolean(format && formatOf(format).splitsTexts),
+});
+
+/** Runs `work` for each trial, in order. Errors name the trial and the field of the sweep. */
+export async function eachTrial<T>(
+  { sweep, trials }: Pick<PlannedTrials, 'sweep' | 'trials'>,
+  work: (trial: SweepTrial, index: number) => Promise<T> | T,
+): Promise<T[]> {
+  const results: T[] = [];
+  for (const [i, trial] of trials.entries()) {
+    try {
+      results.push(await work(trial, i));
+    } catch (error) {
+      throw sweep ? nameTrial(error, sweep, `trial ${i + 1} (${trialName(trial)})`) : error;
+    }
+  }
+  return results;
+}
+
+/** Checks whether another trial's check covers this one: a check may take seconds, so of trials that differ only in rank one is checked. */
+function isCovered(index: number, trials: readonly SweepTrial[]): boolean {
+  const [own, others] = apart(trials[index]!);
+  return trials.some((trial, i) => {
+    const [rank, rest] = apart(trial);
+    const isFirst = rank === own && i < index;
+    return i !== index && (rank > own || isFirst) && isDeepStrictEqual(rest, others);
+  });
+}
+
+/** Splits the configuration of a trial into its rank and the rest. */
+function apart({ peft }: SweepTrial): [rank: number, rest: object] {
+  const { r = 0, ...rest } = peft as { r?: number };
+  return [r, rest];
 }
 
 /**
