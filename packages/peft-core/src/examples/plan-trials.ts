@@ -6,6 +6,7 @@ import {
   checkObjectiveOptions,
   choosePeft,
   defaultPeftWithin,
+  type EpochSize,
   GraftError,
   type Hyperparameters,
   nameTrial,
@@ -130,10 +131,7 @@ type TrialsModel = {
 } | null;
 
 /** An epoch of the training files. */
-export interface TrialsData {
-  /** Null: not counted yet. */
-  examples: number | null;
-  answerCharacters: number | null;
+export interface TrialsData extends EpochSize {
   format: FormatName | null;
   /** Tokens of the longest example of all files; null or absent: not known. */
   longestExample?: number | null;
