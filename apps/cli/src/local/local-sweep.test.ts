@@ -46,6 +46,10 @@ test('a sweep that cannot be is refused before TensorFlow is loaded', async () =
     [['--sweep', '{"r":[4,8]}'], /sweep: needs validation data/],
     [[...training, '--sweep', '{"rank":[4,8]}'], /sweep\.rank: is not known; a sweep tries learning_rate, r/],
     [[...training, '--sweep', '{"r":[4]}'], /makes one trial/],
+    [
+      [...training, '--sweep', '{"r":[4,4000]}'],
+      /sweep\.r: trial 2 \(LORA, r 4000\): rank 4000 is larger than /,
+    ],
     [[...training, '--sweep', '{"r":[4,8]}', '--peft', '{"peft_type":"LORA","r":2}'], /sweep\.r: lacks 2/],
     [[...training, '--sweep', '[1]'], /--sweep/],
   ];

@@ -45,6 +45,7 @@ export async function resolveLocalTraining(
   base: BaseModel,
   note: (text: string) => void,
 ): Promise<LocalTraining> {
+  const { checkAgainstModel } = await import('@graft/peft-core/check');
   const { epochSize, longestLead, mixtureOf, objectiveFor, trainingReasons, trialName, unreadRemark } =
     await import('@graft/peft-core/config');
   const { checkFormat, formatOf, measureExamples, planTrials, readDataFile, readingOptions, resolveTrials } =
@@ -108,6 +109,7 @@ export async function resolveLocalTraining(
     job,
     { ...lines, longestExample: Number.POSITIVE_INFINITY },
     model,
+    { peft: start === null && (async (peft) => checkAgainstModel(peft, base.config, base.tensors)) },
   );
   const source = {
     peft: longestLead(plan.trials),
