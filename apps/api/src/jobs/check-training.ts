@@ -34,7 +34,7 @@ import {
 import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
 import { checkJobQuota, readQuota } from '@graft/service/teams';
-import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import type { CreateJobSchema, EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
@@ -45,6 +45,7 @@ import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
 export type TrainingBody = Static<typeof EstimateJobSchema>;
+export type CreateJobBody = Static<typeof CreateJobSchema>;
 
 export interface CheckedTraining extends PlannedTrials {
   baseModel: string;

@@ -94,8 +94,8 @@ export function keepStartSplit(training: TrainingOptions, start: AdapterVersion 
 }
 
 /**
- * What training takes over from the adapter that it continues from: the own chat template, with which the adapter answers, and the prompts
- * with which it was trained, none if there are no fields. Null: those of the base model.
+ * The chat template of the adapter that training continues from, with which it answers, and the prompts with which it was trained, none
+ * if there are no fields. Null: those of the base model.
  */
 export function keptOfStart(start: AdapterVersion | null) {
   const { chat_template: startTemplate = null, prompts = {} } = (start?.lineage.training ??

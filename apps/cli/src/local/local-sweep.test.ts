@@ -45,6 +45,10 @@ test('a sweep that cannot be is refused before TensorFlow is loaded', async () =
   const cases: [string[], RegExp][] = [
     [['--sweep', '{"r":[4,8]}'], /sweep: needs validation data/],
     [[...training, '--sweep', '{"rank":[4,8]}'], /sweep\.rank: is not known; a sweep tries learning_rate, r/],
+    [
+      ['--peft', '{"peft_type":"LORA","rank":2}', '--training', '{"epochs":1}', '--sweep', '{"rank":[4,8]}'],
+      /peft\.rank: .*training\.epochs: .*sweep\.rank: /,
+    ],
     [[...training, '--sweep', '{"r":[4]}'], /makes one trial/],
     [
       [...training, '--sweep', '{"r":[4,4000]}'],

@@ -45,8 +45,8 @@ export interface PlannedTrials {
   warnings: PeftWarning[];
 }
 
-/** What the trials depend on besides the request. */
-export interface KnownStart {
+/** Facts that the trials depend on besides the request. */
+interface PlanFacts {
   /** Format of the training files; null: not known. */
   format: FormatName | null;
   /** Task of the base model; null: not known. */
@@ -62,7 +62,7 @@ export interface KnownStart {
 /** Parses all options even if the first is invalid, to report all errors together. */
 export function planTrials(
   request: { peft?: unknown; training?: unknown; sweep?: unknown; hyperparameters?: Hyperparameters },
-  { format, modelTask, startPeft, maxRank, complete = (training) => training }: KnownStart,
+  { format, modelTask, startPeft, maxRank, complete = (training) => training }: PlanFacts,
 ): PlannedTrials {
   const { hyperparameters = {} } = request;
   const faults: GraftError[] = [];
