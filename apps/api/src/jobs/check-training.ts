@@ -11,6 +11,7 @@ import {
 } from '@graft/peft-core/config';
 import {
   checkFormat,
+  checkSplit,
   checkTrainingMethod,
   eachTrial,
   lengthRead,
@@ -127,13 +128,8 @@ export async function checkTraining(
     });
   }
   const hasValidationFile = files.validation.length > 0;
-  if (hasValidationFile && training.validation_split) {
-    throw new ApiError(
-      'invalid_training_option',
-      `training.validation_split and ${lists.validationFiles ? 'validation_files' : 'validation_file'} exclude each other.`,
-      { param: 'training.validation_split' },
-    );
-  }
+  const heldParam = lists.validationFiles ? 'validation_files' : 'validation_file';
+  checkSplit(training, hasValidationFile ? heldParam : null);
 
   const checkQuota = ({ peft, training }: SweepTrial) =>
     checkJobQuota(quota, { model: baseModel, peft, maxSeqLength: training.max_seq_length ?? null });

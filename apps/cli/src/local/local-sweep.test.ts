@@ -41,7 +41,7 @@ test('a sweep writes the adapter that the best of its trials has alone', async (
   assert.deepEqual(await weights('best'), await weights('alone'));
 });
 
-test('a sweep that cannot be is refused before TensorFlow is loaded', async () => {
+test('options that cannot be are refused before TensorFlow is loaded', async () => {
   const cases: [string[], RegExp][] = [
     [['--sweep', '{"r":[4,8]}'], /sweep: needs validation data/],
     [[...training, '--sweep', '{"rank":[4,8]}'], /sweep\.rank: is not known; a sweep tries learning_rate, r/],
@@ -50,6 +50,7 @@ test('a sweep that cannot be is refused before TensorFlow is loaded', async () =
       /peft\.rank is .*\n.*training\.epochs is .*\n.*sweep\.rank is /,
     ],
     [[...training, '--sweep', '{"r":[4]}'], /makes one trial/],
+    [[...training, '--validation', 'train.jsonl'], /validation_split and validation_file exclude each other/],
     [
       [...training, '--sweep', '{"r":[4,4000]}'],
       /sweep\.r: trial 2 \(LORA, r 4000\): rank 4000 is larger than /,

@@ -48,8 +48,16 @@ export async function resolveLocalTraining(
   const { checkAgainstModel } = await import('@graft/peft-core/check');
   const { epochSize, longestLead, mixtureOf, objectiveFor, trainingReasons, trialName, unreadRemark } =
     await import('@graft/peft-core/config');
-  const { checkFormat, formatOf, measureExamples, planTrials, readDataFile, readingOptions, resolveTrials } =
-    await import('@graft/peft-core/examples');
+  const {
+    checkFormat,
+    checkSplit,
+    formatOf,
+    measureExamples,
+    planTrials,
+    readDataFile,
+    readingOptions,
+    resolveTrials,
+  } = await import('@graft/peft-core/examples');
   const { readSentencePrompts } = await import('@graft/peft-core/files');
   const { defaultTask } = await import('@graft/peft-core/outlines');
   const { loadTokenizerWith } = await import('@graft/peft-core/text');
@@ -69,6 +77,10 @@ export async function resolveLocalTraining(
   // Reports faults of the options before a data set is fetched.
   const { training, sweep } = planTrials(request, { ...known, format: null });
   const files = await localFiles(options, training.mix_strategy, note);
+  checkSplit(
+    training,
+    files.validationFiles ? 'validation_files' : files.validationFile && 'validation_file',
+  );
   const trained: Awaited<ReturnType<typeof readDataFile>>[] = [];
   for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }]) {
     const read = await readDataFile(path, training.columns, training.on_bad_lines);

@@ -46,6 +46,7 @@ export { type FormatName, formatOf, formats, type RawExample } from './formats/f
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
 export {
+  checkSplit,
   checkTrainingMethod,
   eachTrial,
   lengthRead,

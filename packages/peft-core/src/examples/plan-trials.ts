@@ -117,6 +117,19 @@ export function checkTrainingMethod(
   if (format) checkObjectiveOptions(training, format, objectiveFor(task, format, method).method, sets);
 }
 
+/** Throws `invalid_training_option` if validation data is both held out and in files. `param`: the field with files; null: none. */
+export function checkSplit(
+  { validation_split: split }: TrainingOptions,
+  param: string | null | undefined,
+): void {
+  if (!param || !split) return;
+  throw new GraftError(
+    'invalid_training_option',
+    `training.validation_split and ${param} exclude each other.`,
+    { param: 'training.validation_split' },
+  );
+}
+
 /** The parts of a job, besides the options of its trials, that their values depend on. */
 type TrialsJob = Pick<
   TrainingRequest,
