@@ -3,14 +3,13 @@ import {
   type Hyperparameters,
   namesOfSets,
   objectiveFor,
-  type PeftConfig,
   type ResolvedTraining,
   type SweepTrial,
   type TrainingOptions,
   trainingMethods,
 } from '@graft/peft-core/config';
 import {
-  checkFormat,
+  checkFormats,
   checkSplit,
   checkTrainingMethod,
   eachTrial,
@@ -115,7 +114,14 @@ export async function checkTraining(
     },
   );
   const { peft, training } = plan;
-  if (isFormatKnown) checkFormats(files, peft);
+  const { hasLists } = files;
+  const formatsOf = (role: 'training' | 'validation') =>
+    files[role].map(({ file: { format, filename } }, i) => {
+      const param = hasLists[role] ? `${role}_files[${i}]` : `${role}_file`;
+      return { format, param, name: `${param} (${filename})` };
+    });
+  const formats = [...formatsOf('training'), ...formatsOf('validation')];
+  if (isFormatKnown) checkFormats(peft, formats, hasLists.training || hasLists.validation);
   checkMix(request, training);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
   checkTrainingMethod(plan, request.method?.type, knownFormat, sets);
@@ -249,7 +255,6 @@ function checkOneOf(
   );
 }
 
-/** All files must have one format, as far as their formats are known, and it must fit the task. */
 /** The mapping that the training files were uploaded with. One mapping applies to all files of a job. */
 function uploadedColumns({ training }: JobFiles, { training: options }: TrainingBody): FileRecord['columns'] {
   const [first, ...others] = training.map(({ file }) => file.columns);
@@ -259,29 +264,6 @@ function uploadedColumns({ training }: JobFiles, { training: options }: Training
     'invalid_training_option',
     `training_files[${at + 1}] was uploaded with another mapping of columns than training_files[0]; set training.columns, which applies to all.`,
     { param: 'training.columns' },
-  );
-}
-
-function checkFormats({ training, validation, hasLists }: JobFiles, { task_type: task }: PeftConfig): void {
-  const named = [
-    ...training.map(({ file }, i) => ({
-      file,
-      param: hasLists.training ? `training_files[${i}]` : 'training_file',
-    })),
-    ...validation.map(({ file }, i) => ({
-      file,
-      param: hasLists.validation ? `validation_files[${i}]` : 'validation_file',
-    })),
-  ];
-  for (const { file, param } of named) if (file.format) checkFormat(task, file.format, param);
-  if (!hasLists.training && !hasLists.validation) return;
-  const [first, ...others] = named.filter(({ file }) => file.format);
-  const other = others.find(({ file }) => file.format !== first!.file.format);
-  if (!first || !other) return;
-  throw new ApiError(
-    'invalid_jsonl',
-    `${other.param} (${other.file.filename}) has ${other.file.format} examples, and ${first.param} (${first.file.filename}) has ${first.file.format} examples; all files of a job have one format.`,
-    { param: other.param },
   );
 }
 

@@ -19,6 +19,7 @@ before(async (t) => {
   // Each example has a different prompt, because examples with the same prompt are on one side of a split.
   const example = (i: number) => JSON.stringify({ prompt: `${i}+1=`, completion: `${i + 1}` });
   await writeFile(join(folder, 'train.jsonl'), Array.from({ length: 32 }, (_, i) => example(i)).join('\n'));
+  await writeFile(join(folder, 'texts.jsonl'), '{"text":"a text"}');
 });
 
 test('a sweep writes the adapter that the best of its trials has alone', async () => {
@@ -50,6 +51,10 @@ test('options that cannot be are refused before TensorFlow is loaded', async () 
       /peft\.rank is .*\n.*training\.epochs is .*\n.*sweep\.rank is /,
     ],
     [[...training, '--sweep', '{"r":[4]}'], /makes one trial/],
+    [
+      ['--data', 'texts.jsonl'],
+      /training_files\[1\] \(texts\.jsonl\) has text examples, and .*; all files of a job have one format/,
+    ],
     [[...training, '--validation', 'train.jsonl'], /validation_split and validation_file exclude each other/],
     [
       [...training, '--sweep', '{"r":[4,4000]}'],

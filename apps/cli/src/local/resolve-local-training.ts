@@ -49,8 +49,9 @@ export async function resolveLocalTraining(
   const { epochSize, longestLead, mixtureOf, objectiveFor, trainingReasons, trialName, unreadRemark } =
     await import('@graft/peft-core/config');
   const {
-    checkFormat,
+    checkFormats,
     checkSplit,
+    filesOf,
     formatOf,
     measureExamples,
     planTrials,
@@ -82,21 +83,25 @@ export async function resolveLocalTraining(
     files.validationFiles ? 'validation_files' : files.validationFile && 'validation_file',
   );
   const trained: Awaited<ReturnType<typeof readDataFile>>[] = [];
-  for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }]) {
+  const held: typeof trained = [];
+  const named = [...filesOf(files, 'training_file'), ...filesOf(files, 'validation_file')];
+  for (const { role, path } of named) {
     const read = await readDataFile(path, training.columns, training.on_bad_lines);
-    const unread = training.columns
-      ? null
-      : unreadRemark(read.unread.map((each) => ({ param: path, ...each })));
+    const isTraining = role === 'training_file';
+    const unread =
+      isTraining && !training.columns
+        ? unreadRemark(read.unread.map((each) => ({ param: path, ...each })))
+        : null;
     if (unread) note(unread);
-    trained.push(read);
+    (isTraining ? trained : held).push(read);
   }
-  const held = [];
-  for (const path of files.validationFiles?.map((file) => file.path) ?? [files.validationFile ?? ''])
-    if (path !== '')
-      held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
   const { format } = trained[0]!;
   const plan = planTrials(request, { ...known, format });
-  checkFormat(plan.peft.task_type, format);
+  const formats = [...trained, ...held].map(({ format }, i) => {
+    const { param, prefix } = named[i]!;
+    return { format, param, name: prefix.slice(0, -2) || param };
+  });
+  checkFormats(plan.peft, formats, Boolean(files.trainingFiles ?? files.validationFiles));
   const sets = files.validationFiles?.map(({ name }) => name) ?? [];
   await checkMethod(plan, options.method, format, sets);
   const { method } = objectiveFor(plan.peft.task_type, format, options.method);
@@ -129,9 +134,10 @@ export async function resolveLocalTraining(
     modelConfig: base.config,
     ...readingOptions(reading!),
   };
+  const heldExamples = held.flatMap((file) => file.examples);
   const measured = trained.map(({ examples }) => measureExamples(examples, source));
   const longestExample = Math.max(
-    ...[...measured, measureExamples(held, source)].map(({ longest }) => longest),
+    ...[...measured, measureExamples(heldExamples, source)].map(({ longest }) => longest),
   );
   const counts = measured.map(({ examples }, i) => examples || trained[i]!.examples.length);
   const resolved = await resolveTrials(plan, job, { ...sizeOf(counts), longestExample }, model);
@@ -139,7 +145,7 @@ export async function resolveLocalTraining(
   const trials: LocalTraining['trials'] = [first!, ...others];
   const overlap = await overlapOf(
     trained.flatMap((file) => file.examples),
-    held,
+    heldExamples,
   );
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     { ...plan, hyperparameters: {}, continues: start !== null, peftGiven: given, method },

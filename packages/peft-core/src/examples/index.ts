@@ -46,6 +46,7 @@ export { type FormatName, formatOf, formats, type RawExample } from './formats/f
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
 export {
+  checkFormats,
   checkSplit,
   checkTrainingMethod,
   eachTrial,
@@ -70,7 +71,7 @@ export {
 } from './report/report-examples.ts';
 export type { DatasetSummary } from './row-checker.ts';
 export { type ColumnMapping, parseColumns } from './shapes/columns.ts';
-export { checkFormat, needsModelTask } from './task-formats.ts';
+export { needsModelTask } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export {

@@ -30,8 +30,9 @@ import {
 } from '../config/index.ts';
 import { outlineOf, type TaskType } from '../outlines/index.ts';
 import { isRecord } from '../schema/check-fields.ts';
+import type { NamedFile } from './data-files.ts';
 import { type FormatName, formatOf } from './formats/formats.ts';
-import { inferPeft } from './task-formats.ts';
+import { checkFormat, inferPeft } from './task-formats.ts';
 
 export interface PlannedTrials {
   /** Configuration of the first trial. */
@@ -115,6 +116,30 @@ export function checkTrainingMethod(
   if (method) checkMethodTask(method, task);
   if (method && format) objectiveOf(format, method);
   if (format) checkObjectiveOptions(training, format, objectiveFor(task, format, method).method, sets);
+}
+
+/** A data file, its name in messages, and its format; null: not known. */
+interface FileFormat extends Pick<NamedFile, 'param'> {
+  name: string;
+  format: FormatName | null;
+}
+
+/** Checks that all files have a format that fits the task and, where there are lists of files, the same one. */
+export function checkFormats(
+  { task_type: task }: PeftConfig,
+  files: readonly FileFormat[],
+  hasLists: boolean,
+): void {
+  const known = files.flatMap((file) => (file.format ? [{ ...file, format: file.format }] : []));
+  for (const { format, param } of known) checkFormat(task, format, param);
+  const [first, ...others] = known;
+  const other = others.find(({ format }) => format !== first!.format);
+  if (!first || !other || !hasLists) return;
+  throw new GraftError(
+    'invalid_jsonl',
+    `${other.name} has ${other.format} examples, and ${first.name} has ${first.format} examples; all files of a job have one format.`,
+    { param: other.param },
+  );
 }
 
 /** Throws `invalid_training_option` if validation data is both held out and in files. `param`: the field with files; null: none. */
