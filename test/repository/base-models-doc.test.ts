@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { suggestedModels } from '../../packages/wire/src/suggested-models.ts';
-import { familyTable, sizeTable, suggestionMemory, suggestionTable } from '../../scripts/base-models/family-table.ts';
+import {
+  familyTable,
+  sizeTable,
+  suggestionMemory,
+  suggestionTable,
+} from '../../scripts/base-models/family-table.ts';
 import { readSection } from '../../scripts/methods/docs-section.ts';
 
 test('the tables of families, sizes and suggestions are those of the code', async () => {

@@ -20,15 +20,48 @@ const llama = { tools: true, languages: '8 languages', replaces: [] };
 
 /** By ascending size. Languages and licences as the models' pages on the Hub state them. */
 export const suggestedModels: readonly SuggestedModel[] = [
-  { id: 'smollm2-360m', hub: 'HuggingFaceTB/SmolLM2-360M-Instruct', trainingGb: 1.4, tools: false, languages: 'English', licence: 'Apache 2.0', replaces: [] },
+  {
+    id: 'smollm2-360m',
+    hub: 'HuggingFaceTB/SmolLM2-360M-Instruct',
+    trainingGb: 1.4,
+    tools: false,
+    languages: 'English',
+    licence: 'Apache 2.0',
+    replaces: [],
+  },
   { ...qwen, id: 'qwen3-0.6b', hub: 'Qwen/Qwen3-0.6B', trainingGb: 1.9 },
-  { ...qwen, id: 'qwen2.5-1.5b', hub: 'Qwen/Qwen2.5-1.5B-Instruct', trainingGb: 3.1, languages: '29 languages', replaces: ['gpt-4.1-nano', 'gpt-3.5-turbo'] },
-  { ...qwen, id: 'qwen3-4b', hub: 'Qwen/Qwen3-4B-Instruct-2507', trainingGb: 6.1, replaces: ['gpt-4o-mini', 'gpt-4.1-mini'] },
-  { ...llama, id: 'llama-3.1-8b', hub: 'meta-llama/Llama-3.1-8B-Instruct', trainingGb: 9.7, licence: 'Llama 3.1' },
+  {
+    ...qwen,
+    id: 'qwen2.5-1.5b',
+    hub: 'Qwen/Qwen2.5-1.5B-Instruct',
+    trainingGb: 3.1,
+    languages: '29 languages',
+    replaces: ['gpt-4.1-nano', 'gpt-3.5-turbo'],
+  },
+  {
+    ...qwen,
+    id: 'qwen3-4b',
+    hub: 'Qwen/Qwen3-4B-Instruct-2507',
+    trainingGb: 6.1,
+    replaces: ['gpt-4o-mini', 'gpt-4.1-mini'],
+  },
+  {
+    ...llama,
+    id: 'llama-3.1-8b',
+    hub: 'meta-llama/Llama-3.1-8B-Instruct',
+    trainingGb: 9.7,
+    licence: 'Llama 3.1',
+  },
   { ...qwen, id: 'qwen3-8b', hub: 'Qwen/Qwen3-8B', trainingGb: 10.3 },
   { ...qwen, id: 'qwen3-14b', hub: 'Qwen/Qwen3-14B', trainingGb: 15.8, replaces: ['gpt-4o', 'gpt-4.1'] },
   { ...qwen, id: 'qwen3-32b', hub: 'Qwen/Qwen3-32B', trainingGb: 29.3 },
-  { ...llama, id: 'llama-3.3-70b', hub: 'meta-llama/Llama-3.3-70B-Instruct', trainingGb: 56.2, licence: 'Llama 3.3' },
+  {
+    ...llama,
+    id: 'llama-3.3-70b',
+    hub: 'meta-llama/Llama-3.3-70B-Instruct',
+    trainingGb: 56.2,
+    licence: 'Llama 3.3',
+  },
 ];
 
 /** The command with which an operator adds a model. */

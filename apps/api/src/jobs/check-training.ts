@@ -1,29 +1,24 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
-  checkMethodTask,
-  checkObjectiveOptions,
-  choosePeft,
-  defaultPeftWithin,
-  GraftError,
   type Hyperparameters,
   namesOfSets,
   objectiveFor,
-  objectiveOf,
-  type PeftConfig,
-  type PeftWarning,
-  parsePeftConfig,
-  parseSweep,
-  parseTrainingOptions,
-  peftWarnings,
   type ResolvedTraining,
-  type Sweep,
-  type SweepBaseRequest,
   type SweepTrial,
   type TrainingOptions,
   trainingMethods,
-  trialsOf,
 } from '@graft/peft-core/config';
-import { checkFormat, inferPeft, needsModelTask } from '@graft/peft-core/examples';
+import {
+  checkFormats,
+  checkSplit,
+  checkTrainingMethod,
+  eachTrial,
+  lengthRead,
+  needsModelTask,
+  type PlannedTrials,
+  planTrials,
+  resolveTrials,
+} from '@graft/peft-core/examples';
 import { defaultTask } from '@graft/peft-core/outlines';
 import type { AdapterVersion } from '@graft/service/adapters';
 import type { LocalBaseModel } from '@graft/service/base-models';
@@ -38,21 +33,21 @@ import {
 } from '@graft/service/jobs';
 import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
-import { readQuota, type TeamQuota } from '@graft/service/teams';
-import type { EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
+import { checkJobQuota, readQuota } from '@graft/service/teams';
+import type { CreateJobSchema, EstimateJobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { checkStartPeft, findStart, keepStartSplit, startPromptsOf, startTemplateOf } from './find-start.ts';
+import { findStart, keepStartSplit, keptOfStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
 export type TrainingBody = Static<typeof EstimateJobSchema>;
+export type CreateJobBody = Static<typeof CreateJobSchema>;
 
-export interface CheckedTraining {
+export interface CheckedTraining extends PlannedTrials {
   baseModel: string;
   startFrom: AdapterVersion | null;
   files: JobFiles;
@@ -62,12 +57,6 @@ export interface CheckedTraining {
   /** `method.type`, or the default of the training file's format. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** Configuration of a sweep's first trial. */
-  peft: PeftConfig;
-  training: TrainingOptions;
-  /** Null: trains one configuration, which is the only trial. */
-  sweep: Sweep | null;
-  trials: SweepTrial[];
   /** Null: not given. */
   seed: number | null;
   /** Null: opening the model takes too long. */
@@ -76,8 +65,6 @@ export interface CheckedTraining {
   lengthRead: number;
   /** Every training value of each trial, resolved as far as is possible without the base model. */
   resolved: ResolvedTraining[];
-  /** Warnings about options missing in `peft`. */
-  warnings: PeftWarning[];
 }
 
 /** A request that waits for the check of its options and does not occupy its turn meanwhile. */
@@ -106,65 +93,71 @@ export async function checkTraining(
     await reply.withoutTurn(
       async () => await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience)),
     );
-  const body = startFrom ? request : await withTask(request, files, quota, baseModel, openModel);
-  const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
-  const { training, sweep, trials } = parseOptions(body, startFrom, {
-    startPeft: startFrom?.peft ?? null,
-    hyperparameters,
-    otherwise,
-    maxRank: quota?.maxRank ?? undefined,
-    columns: uploadedColumns(files, body),
-  });
-  const [{ peft }] = trials as [SweepTrial];
+  const { file } = files.training[0]!;
+  const { columns = file.columns } = (request.training ?? {}) as { columns?: unknown };
   // Another mapping of columns than the file's may read it in another format.
-  const isFormatKnown =
-    training.columns === undefined || isDeepStrictEqual(training.columns, files.training[0]!.file.columns);
-  if (isFormatKnown) checkFormats(files, peft);
-  checkMix(body, training);
-  const { format } = epochOf(files, training);
-  if (body.method) {
-    checkMethodTask(body.method.type, peft.task_type);
-    if (format && isFormatKnown) objectiveOf(format, body.method.type);
-  }
-  const { method } = objectiveFor(peft.task_type, format, body.method?.type);
+  const isFormatKnown = isDeepStrictEqual(columns, file.columns);
+  const knownFormat = isFormatKnown ? file.format : null;
+  // No base model is fetched that the team may not train.
+  const decides =
+    !startFrom && needsModelTask(request.peft, knownFormat) && allowsModel(quota?.models ?? null, baseModel);
+  const deciding = decides ? await openModel() : null;
+  const mapping = uploadedColumns(files, request);
+  const plan = planTrials(
+    { ...request, hyperparameters },
+    {
+      format: knownFormat,
+      modelTask: deciding && defaultTask(deciding.config),
+      startPeft: startFrom?.peft ?? null,
+      maxRank: quota?.maxRank ?? undefined,
+      complete: (given) => ({ ...(mapping && { columns: mapping }), ...keepStartSplit(given, startFrom) }),
+    },
+  );
+  const { peft, training } = plan;
+  const { hasLists } = files;
+  const formatsOf = (role: 'training' | 'validation') =>
+    files[role].map(({ file: { format, filename } }, i) => {
+      const param = hasLists[role] ? `${role}_files[${i}]` : `${role}_file`;
+      return { format, param, name: `${param} (${filename})` };
+    });
+  const formats = [...formatsOf('training'), ...formatsOf('validation')];
+  if (isFormatKnown) checkFormats(peft, formats, hasLists.training || hasLists.validation);
+  checkMix(request, training);
   const sets = lists.validationFiles?.map(({ name }) => name) ?? [];
-  if (format && isFormatKnown) checkObjectiveOptions(training, format, method, sets);
-  const seed = body.seed ?? training.seed ?? null;
+  checkTrainingMethod(plan, request.method?.type, knownFormat, sets);
+  const epoch = epochOf(files, training);
+  const { method } = objectiveFor(peft.task_type, epoch.format, request.method?.type);
+  const seed = request.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
       param: 'training.seed',
     });
   }
   const hasValidationFile = files.validation.length > 0;
-  if (hasValidationFile && training.validation_split) {
-    throw new ApiError(
-      'invalid_training_option',
-      `training.validation_split and ${lists.validationFiles ? 'validation_files' : 'validation_file'} exclude each other.`,
-      { param: 'training.validation_split' },
-    );
-  }
+  const heldParam = lists.validationFiles ? 'validation_files' : 'validation_file';
+  checkSplit(training, hasValidationFile ? heldParam : null);
 
+  const checkQuota = ({ peft, training }: SweepTrial) =>
+    checkJobQuota(quota, { model: baseModel, peft, maxSeqLength: training.max_seq_length ?? null });
   // First, so that no base model is fetched that the team may not train.
-  checkTrialQuota(quota, baseModel, { sweep, trials, training });
+  await eachTrial(plan, checkQuota);
   const model = await openModel();
-  const waiting: Pick<OptionChecker, 'check'> = {
-    check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
-  };
-  // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
-  const startTemplate = startTemplateOf(startFrom);
-  const startPrompts = startPromptsOf(startFrom);
-  const options = {
+  const job = {
     method,
     hyperparameters,
-    startFrom,
-    startTemplate,
-    startPrompts,
+    continues: startFrom !== null,
+    ...keptOfStart(startFrom),
     hasValidationFile,
-    sweep,
+    quotaLength: quota?.maxSeqLength ?? null,
   };
-  const team = { id: caller.teamId, quota };
-  const base = { id: baseModel, local: model };
-  const resolved = await checkTrials(waiting, team, trials, options, epochOf(files, training), base);
+  // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
+  const resolved = await resolveTrials(plan, job, epoch, model, {
+    peft:
+      model &&
+      !startFrom &&
+      (async (peft) => await reply.withoutTurn(async () => await checker.check(caller.teamId, peft, model))),
+    resolved: checkQuota,
+  });
 
   return {
     baseModel,
@@ -173,35 +166,12 @@ export async function checkTraining(
     ...lists,
     method,
     hyperparameters,
-    peft,
-    training,
-    sweep,
-    trials,
+    ...plan,
     seed,
     model,
     resolved,
-    warnings: startFrom ? [] : peftWarnings(body.peft),
-    lengthRead: lengthRead(training, lengthLimits(epochOf(files, training), training, quota, model)),
+    lengthRead: lengthRead(training, { ...job, ...epoch }, model),
   };
-}
-
-/** The request with a method and a task, where it leaves them to the files and the base model. */
-async function withTask(
-  request: TrainingBody,
-  files: JobFiles,
-  quota: TeamQuota | null,
-  baseModel: string,
-  openModel: () => Promise<LocalBaseModel | null>,
-): Promise<TrainingBody> {
-  const { file } = files.training[0]!;
-  const { columns = file.columns } = (request.training ?? {}) as { columns?: unknown };
-  // Another mapping of columns may read the file in another format.
-  const format = isDeepStrictEqual(columns, file.columns) ? file.format : null;
-  // No base model is fetched that the team may not train.
-  const decides = needsModelTask(request.peft, format) && allowsModel(quota?.models ?? null, baseModel);
-  const model = decides ? await openModel() : null;
-  const peft = inferPeft(request.peft, format, model && defaultTask(model.config));
-  return { ...request, peft: peft as TrainingBody['peft'] };
 }
 
 /** Returns the hyperparameters from `method`, or the top-level ones of older clients. */
@@ -232,51 +202,6 @@ function checkMethod(body: TrainingBody): Hyperparameters {
     );
   }
   return given ?? body.hyperparameters ?? {};
-}
-
-/** Parses all options even if the first is invalid, to report all errors together. */
-function parseOptions(
-  body: TrainingBody,
-  startFrom: AdapterVersion | null,
-  {
-    columns,
-    ...given
-  }: Required<Pick<SweepBaseRequest, 'startPeft' | 'hyperparameters' | 'otherwise'>> &
-    Pick<SweepBaseRequest, 'maxRank'> &
-    Pick<FileRecord, 'columns'>,
-) {
-  const { startPeft, otherwise, maxRank } = given;
-  const faults: GraftError[] = [];
-  const attempt = <T>(parse: () => T): T | null => {
-    try {
-      return parse();
-    } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
-      faults.push(error);
-      return null;
-    }
-  };
-  const peft = attempt<PeftConfig>(() =>
-    startPeft
-      ? checkStartPeft(body.peft, startPeft)
-      : parsePeftConfig(choosePeft(body.peft ?? otherwise, { maxRank })),
-  );
-  const training = attempt(() => {
-    const options = keepStartSplit(parseTrainingOptions(body.training ?? {}), startFrom);
-    return columns && options.columns === undefined ? { ...options, columns } : options;
-  });
-  const sweep = attempt(() => parseSweep(body.sweep));
-  const [first] = faults;
-  if (first) {
-    throw new GraftError(first.code, faults.map((fault) => fault.message).join('; '), {
-      param: first.param,
-      details: faults.flatMap(({ details = [] }) => details),
-    });
-  }
-  const trials = sweep
-    ? trialsOf(sweep, { ...given, peft: body.peft, training: training! })
-    : [{ peft: peft!, training: training! }];
-  return { training: training!, sweep, trials };
 }
 
 /** Finds all files of the request, and its lists with every value set. */
@@ -330,7 +255,6 @@ function checkOneOf(
   );
 }
 
-/** All files must have one format, as far as their formats are known, and it must fit the task. */
 /** The mapping that the training files were uploaded with. One mapping applies to all files of a job. */
 function uploadedColumns({ training }: JobFiles, { training: options }: TrainingBody): FileRecord['columns'] {
   const [first, ...others] = training.map(({ file }) => file.columns);
@@ -340,29 +264,6 @@ function uploadedColumns({ training }: JobFiles, { training: options }: Training
     'invalid_training_option',
     `training_files[${at + 1}] was uploaded with another mapping of columns than training_files[0]; set training.columns, which applies to all.`,
     { param: 'training.columns' },
-  );
-}
-
-function checkFormats({ training, validation, hasLists }: JobFiles, { task_type: task }: PeftConfig): void {
-  const named = [
-    ...training.map(({ file }, i) => ({
-      file,
-      param: hasLists.training ? `training_files[${i}]` : 'training_file',
-    })),
-    ...validation.map(({ file }, i) => ({
-      file,
-      param: hasLists.validation ? `validation_files[${i}]` : 'validation_file',
-    })),
-  ];
-  for (const { file, param } of named) if (file.format) checkFormat(task, file.format, param);
-  if (!hasLists.training && !hasLists.validation) return;
-  const [first, ...others] = named.filter(({ file }) => file.format);
-  const other = others.find(({ file }) => file.format !== first!.file.format);
-  if (!first || !other) return;
-  throw new ApiError(
-    'invalid_jsonl',
-    `${other.param} (${other.file.filename}) has ${other.file.format} examples, and ${first.param} (${first.file.filename}) has ${first.file.format} examples; all files of a job have one format.`,
-    { param: other.param },
   );
 }
 

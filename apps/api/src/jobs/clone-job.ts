@@ -3,7 +3,7 @@ import type { Job } from '@graft/service/jobs';
 import type { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { hyperparametersOf, type Method } from '@graft/wire/jobs/method';
 import type { Static } from 'typebox';
-import type { CreateJobBody } from './check-new-job.ts';
+import type { CreateJobBody } from './check-training.ts';
 
 export type CloneJobBody = Static<typeof CloneJobSchema>;
 

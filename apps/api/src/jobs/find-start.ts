@@ -1,11 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-import {
-  GraftError,
-  type PeftConfig,
-  parsePeftConfig,
-  type ResolvedTraining,
-  type TrainingOptions,
-} from '@graft/peft-core/config';
+import type { ResolvedTraining, TrainingOptions } from '@graft/peft-core/config';
 import {
   type AdapterVersion,
   findCheckpointModel,
@@ -103,30 +96,6 @@ function describeSuggestion(name: string): string {
   return `${what} (${trainingGb} GB to train in nf4): ${addModelCommand(suggestion)}${alias}`;
 }
 
-/**
- * Returns the configuration of the adapter that training continues from. A request may repeat it, whole or in part, but not change it:
- * with another rank the weights would not fit, with another scale they would mean something else. Throws GraftError `invalid_start`.
- */
-export function checkStartPeft(given: unknown, startPeft: PeftConfig): PeftConfig {
-  if (given === undefined) return startPeft;
-  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
-  // Options left to Graft are those of the adapter.
-  const wanted = isObject
-    ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== 'auto'))
-    : null;
-  const type = wanted?.peft_type ?? startPeft.peft_type;
-  // Options of another method are meaningless here; the method's name suffices for the error.
-  if (wanted && type !== startPeft.peft_type) throw differs('peft_type', startPeft);
-  const parsed = parsePeftConfig(wanted ? { ...startPeft, ...wanted } : given) as unknown as Record<
-    string,
-    unknown
-  >;
-  for (const [name, value] of Object.entries(startPeft)) {
-    if (!isDeepStrictEqual(parsed[name], value)) throw differs(name, startPeft);
-  }
-  return startPeft;
-}
-
 /** Keeps the held-out examples of the adapter's training held out: the default `validation_seed` is that of the adapter. */
 export function keepStartSplit(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
   const { validation_seed: seed } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
@@ -135,24 +104,12 @@ export function keepStartSplit(training: TrainingOptions, start: AdapterVersion 
   return { ...training, validation_seed: seed };
 }
 
-/** The chat template that the job brought whose adapter training continues from: the adapter answers with it. Null: the base model's. */
-export function startTemplateOf(start: AdapterVersion | null): string | null {
-  const { chat_template: template = null } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
-  return template;
-}
-
-/** The prompts with which that adapter was trained, none if there are no fields; null: training starts from the base model. */
-export function startPromptsOf(start: AdapterVersion | null): Record<string, string> | null {
-  if (start === null) return null;
-  const { prompts = {} } = (start.lineage.training ?? {}) as Partial<ResolvedTraining>;
-  return prompts;
-}
-
-function differs(name: string, startPeft: PeftConfig): GraftError {
-  const value = JSON.stringify((startPeft as unknown as Record<string, unknown>)[name]);
-  return new GraftError(
-    'invalid_start',
-    `training continues with the configuration of the adapter, whose ${name} is ${value}; omit peft`,
-    { param: `peft.${name}` },
-  );
+/**
+ * The chat template of the adapter that training continues from, with which it answers, and the prompts with which it was trained, none
+ * if there are no fields. Null: those of the base model.
+ */
+export function keptOfStart(start: AdapterVersion | null) {
+  const { chat_template: startTemplate = null, prompts = {} } = (start?.lineage.training ??
+    {}) as Partial<ResolvedTraining>;
+  return { startTemplate, startPrompts: start && prompts };
 }

@@ -5,6 +5,7 @@ import {
   type ResolvedTraining,
   type SweepTrial,
 } from '@graft/peft-core/config';
+import { lengthRead, resolveTrials, type TrialsData } from '@graft/peft-core/examples';
 import { ThreadTimeout } from '@graft/peft-core/threads';
 import { findVersionById } from '@graft/service/adapters';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
@@ -37,14 +38,13 @@ import {
 import { type Claiming, holdLease, retryWhile, startClaiming } from '@graft/service/repeat';
 import type { Services } from '@graft/service/services';
 import { isStorageUnavailable } from '@graft/service/storage';
-import { readQuota } from '@graft/service/teams';
+import { checkJobQuota, readQuota } from '@graft/service/teams';
 import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { jobReading } from '../job-files/task-tokenizer.ts';
 import { validationKey } from '../job-files/validation-key.ts';
-import { checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
-import { startPromptsOf, startTemplateOf } from './find-start.ts';
+import { keptOfStart } from './find-start.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
@@ -200,31 +200,32 @@ async function checkAndRead(validation: Validation): Promise<ValidationOutcome> 
   const start = startFromId
     ? await retryWhileUnavailable(signal, () => findVersionById(services, job.teamId, startFromId))
     : null;
-  const resolve = async (file: Parameters<typeof checkTrials>[4], by: Pick<OptionChecker, 'check'>) => {
-    const resolved = await checkTrials(
-      by,
-      { id: job.teamId, quota },
-      asked.map((trial) => ({ peft: trial.peft, training: { ...trial.training, seed: job.seed } })),
-      {
-        method: job.method,
-        hyperparameters: job.hyperparameters,
-        startFrom: startFromId,
-        startTemplate: startTemplateOf(start),
-        startPrompts: startPromptsOf(start),
-        hasValidationFile: jobFiles.validation.length > 0,
-        sweep: job.sweep?.grid ?? null,
-      },
-      file,
-      { id: job.model, local: model },
-    );
+  const plan = {
+    sweep: job.sweep?.grid ?? null,
+    trials: asked.map(({ peft, training }) => ({ peft, training: { ...training, seed: job.seed } })),
+  };
+  const { method, hyperparameters } = job;
+  const given = {
+    method,
+    hyperparameters,
+    continues: startFromId !== null,
+    ...keptOfStart(start),
+    hasValidationFile: jobFiles.validation.length > 0,
+    quotaLength: quota?.maxSeqLength ?? null,
+  };
+  const resolve = async (data: TrialsData, checksPeft = false) => {
+    const resolved = await resolveTrials(plan, given, data, model, {
+      peft: checksPeft && !startFromId && (async (peft) => await checker.check(job.teamId, peft, model)),
+      resolved: ({ peft, training: { max_seq_length: maxSeqLength } }) =>
+        checkJobQuota(quota, { model: job.model, peft, maxSeqLength }),
+    });
     const [resolvedTraining] = resolved as [ResolvedTraining];
     const trials = job.sweep ? resolved.map((fixed, i) => ({ peft: asked[i]!.peft, training: fixed })) : [];
     return { resolvedTraining, trials };
   };
-  const { resolvedTraining, trials } = await resolve(training, checker);
+  const { resolvedTraining, trials } = await resolve(training, true);
   const peft = longestLead(asked);
-  const longestRead = lengthRead(job.training, lengthLimits(training, job.training, quota, model));
-  const { method } = job;
+  const longestRead = lengthRead(job.training, { ...given, ...training }, model);
   const what = jobReading({ model, method, peft, training: resolvedTraining, lengthRead: longestRead });
   const key = validationKey(jobFiles, { ...what, mixture });
   const known = await retryWhileUnavailable(signal, () => findValidationResult(services, job.teamId, key));
@@ -248,7 +249,7 @@ async function checkAndRead(validation: Validation): Promise<ValidationOutcome> 
     const perFile = dataCounts.trainingFiles?.map(({ examples }) => examples) ?? [counts.examples];
     const examples = epochExamples(perFile, mixture);
     const file = { ...training, examples, longestExample: cut ? longestRead : longest };
-    const fixed = await resolve(file, { check: async () => {} });
+    const fixed = await resolve(file);
     const { trials } = fixed;
     const settled = { ...planned, training: fixed.resolvedTraining, trials };
     const { estimate, training: options } = await estimateOf(validation, settled);

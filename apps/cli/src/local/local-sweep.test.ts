@@ -19,6 +19,7 @@ before(async (t) => {
   // Each example has a different prompt, because examples with the same prompt are on one side of a split.
   const example = (i: number) => JSON.stringify({ prompt: `${i}+1=`, completion: `${i + 1}` });
   await writeFile(join(folder, 'train.jsonl'), Array.from({ length: 32 }, (_, i) => example(i)).join('\n'));
+  await writeFile(join(folder, 'texts.jsonl'), '{"text":"a text"}');
 });
 
 test('a sweep writes the adapter that the best of its trials has alone', async () => {
@@ -41,11 +42,24 @@ test('a sweep writes the adapter that the best of its trials has alone', async (
   assert.deepEqual(await weights('best'), await weights('alone'));
 });
 
-test('a sweep that cannot be is refused before TensorFlow is loaded', async () => {
+test('options that cannot be are refused before TensorFlow is loaded', async () => {
   const cases: [string[], RegExp][] = [
     [['--sweep', '{"r":[4,8]}'], /sweep: needs validation data/],
     [[...training, '--sweep', '{"rank":[4,8]}'], /sweep\.rank: is not known; a sweep tries learning_rate, r/],
+    [
+      ['--peft', '{"peft_type":"LORA","rank":2}', '--training', '{"epochs":1}', '--sweep', '{"rank":[4,8]}'],
+      /peft\.rank is .*\n.*training\.epochs is .*\n.*sweep\.rank is /,
+    ],
     [[...training, '--sweep', '{"r":[4]}'], /makes one trial/],
+    [
+      ['--data', 'texts.jsonl'],
+      /training_files\[1\] \(texts\.jsonl\) has text examples, and .*; all files of a job have one format/,
+    ],
+    [[...training, '--validation', 'train.jsonl'], /validation_split and validation_file exclude each other/],
+    [
+      [...training, '--sweep', '{"r":[4,4000]}'],
+      /sweep\.r: trial 2 \(LORA, r 4000\): rank 4000 is larger than /,
+    ],
     [[...training, '--sweep', '{"r":[4,8]}', '--peft', '{"peft_type":"LORA","r":2}'], /sweep\.r: lacks 2/],
     [[...training, '--sweep', '[1]'], /--sweep/],
   ];

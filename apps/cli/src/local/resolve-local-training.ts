@@ -1,16 +1,7 @@
 import { resolve } from 'node:path';
-import type {
-  DataSize,
-  KnownTemplates,
-  LengthLimits,
-  Mixture,
-  PeftConfig,
-  ResolvedTraining,
-  Sweep,
-  SweepTrial,
-} from '@graft/peft-core/config';
-import type { DataFiles, FormatName, RawExample } from '@graft/peft-core/examples';
-import type { Adapter, BaseModel, SentencePrompts } from '@graft/peft-core/files';
+import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
+import type { DataFiles, FormatName, PlannedTrials, RawExample } from '@graft/peft-core/examples';
+import type { Adapter, BaseModel } from '@graft/peft-core/files';
 import { UsageError } from '../errors.ts';
 import { jsonObjectArgument } from '../options/arguments.ts';
 import { type DataFlags, dataArguments, isPlain, shareOf } from '../options/data-arguments.ts';
@@ -54,99 +45,111 @@ export async function resolveLocalTraining(
   base: BaseModel,
   note: (text: string) => void,
 ): Promise<LocalTraining> {
+  const { checkAgainstModel } = await import('@graft/peft-core/check');
+  const { epochSize, longestLead, mixtureOf, objectiveFor, trainingReasons, trialName, unreadRemark } =
+    await import('@graft/peft-core/config');
   const {
-    checkObjectiveOptions,
-    choosePeft,
-    defaultPeft,
-    mixtureOf,
-    objectiveFor,
-    parsePeftConfig,
-    parseSweep,
-    parseTrainingOptions,
-    resolvePrompts,
-    trainingReasons,
-    trialName,
-    trialsOf,
-    unreadRemark,
-  } = await import('@graft/peft-core/config');
-  const { checkFormat, inferPeft, readDataFile } = await import('@graft/peft-core/examples');
+    checkFormats,
+    checkSplit,
+    filesOf,
+    formatOf,
+    measureExamples,
+    planTrials,
+    readDataFile,
+    readingOptions,
+    resolveTrials,
+  } = await import('@graft/peft-core/examples');
+  const { readSentencePrompts } = await import('@graft/peft-core/files');
   const { defaultTask } = await import('@graft/peft-core/outlines');
+  const { loadTokenizerWith } = await import('@graft/peft-core/text');
   const given = await peftArgument(options, findMethod);
   const start = options.startFrom === undefined ? null : await startOf(options.startFrom, given, base);
-  const startPeft = start?.config ?? null;
-  const startTemplate = start?.chatTemplate ?? null;
-  const baseTemplate = base.tokenizerFiles.chatTemplate;
-  const { readSentencePrompts } = await import('@graft/peft-core/files');
-  const sentencePrompts = start ? start.sentencePrompts : await readSentencePrompts(base.path);
-  const training = parseTrainingOptions(
-    trainingArgument(options, {
+  const prompts = start ? start.sentencePrompts : await readSentencePrompts(base.path);
+  const request = {
+    peft: given,
+    training: trainingArgument(options, {
       n_epochs: options.epochs,
       batch_size: options.batchSize,
       seed: options.seed,
-    }) ?? {},
-  );
-  const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
-  const trialsFor = (format: FormatName | null) => {
-    const peft = startPeft ? given : inferPeft(given, format, defaultTask(base.config));
-    return sweep
-      ? trialsOf(sweep, { peft, training, hyperparameters: {}, startPeft })
-      : [{ peft: startPeft ?? parsePeftConfig(choosePeft(peft ?? defaultPeft)), training }];
+    }),
+    sweep: options.sweep === undefined ? null : jsonObjectArgument('--sweep', options.sweep),
   };
+  const known = { modelTask: defaultTask(base.config), startPeft: start?.config ?? null };
   // Reports faults of the options before a data set is fetched.
-  trialsFor(null);
+  const { training, sweep } = planTrials(request, { ...known, format: null });
   const files = await localFiles(options, training.mix_strategy, note);
-  const trained = [];
-  for (const { path } of files.trainingFiles ?? [{ path: files.trainingFile }]) {
-    const read = await readDataFile(path, training.columns, training.on_bad_lines);
-    const unread = training.columns
-      ? null
-      : unreadRemark(read.unread.map((each) => ({ param: path, ...each })));
-    if (unread) note(unread);
-    trained.push(read);
-  }
-  const held = [];
-  for (const path of files.validationFiles?.map((file) => file.path) ?? [files.validationFile ?? ''])
-    if (path !== '')
-      held.push(...(await readDataFile(path, training.columns, training.on_bad_lines)).examples);
-  const [{ format }] = trained as [(typeof trained)[0]];
-  const asked = trialsFor(format);
-  checkFormat(asked[0]!.peft.task_type, format);
-  const { method = null } = options;
-  await checkMethod(method, asked[0]!.peft, format);
-  const examples = trained.flatMap((file) => file.examples);
-  const answerCharacters = trained.reduce<number | null>(
-    (sum, file) => (sum === null || file.answerCharacters === null ? null : sum + file.answerCharacters),
-    0,
+  checkSplit(
+    training,
+    files.validationFiles ? 'validation_files' : files.validationFile && 'validation_file',
   );
-  const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
-  const data = { training: trained.map((file) => file.examples), validation: held, format, mixture };
-  const objective = objectiveFor(asked[0]!.peft.task_type, format, method);
-  const { prompts = {} } = resolvePrompts(training, objective, sentencePrompts);
-  const size = await measure({ ...data, prompts }, asked, base, { startTemplate, baseTemplate });
-  const trials = await resolveTrials(asked, sweep, options, base, {
-    // The mean is that of the examples as they are read.
-    answerCharacters:
-      answerCharacters && Math.round((answerCharacters * size.exampleCount) / Math.max(1, size.read)),
-    format,
-    method,
-    startTemplate,
-    baseTemplate,
-    sentencePrompts,
-    ...size,
+  const trained: Awaited<ReturnType<typeof readDataFile>>[] = [];
+  const held: typeof trained = [];
+  const named = [...filesOf(files, 'training_file'), ...filesOf(files, 'validation_file')];
+  for (const { role, path } of named) {
+    const read = await readDataFile(path, training.columns, training.on_bad_lines);
+    const isTraining = role === 'training_file';
+    const unread =
+      isTraining && !training.columns
+        ? unreadRemark(read.unread.map((each) => ({ param: path, ...each })))
+        : null;
+    if (unread) note(unread);
+    (isTraining ? trained : held).push(read);
+  }
+  const { format } = trained[0]!;
+  const plan = planTrials(request, { ...known, format });
+  const formats = [...trained, ...held].map(({ format }, i) => {
+    const { param, prefix } = named[i]!;
+    return { format, param, name: prefix.slice(0, -2) || param };
   });
+  checkFormats(plan.peft, formats, Boolean(files.trainingFiles ?? files.validationFiles));
   const sets = files.validationFiles?.map(({ name }) => name) ?? [];
-  for (const { training } of trials) checkObjectiveOptions(training, format, method, sets);
-  const [first] = trials;
-  const overlap = await overlapOf(examples, held);
+  await checkMethod(plan, options.method, format, sets);
+  const { method } = objectiveFor(plan.peft.task_type, format, options.method);
+  const job = {
+    method,
+    continues: start !== null,
+    startTemplate: start?.chatTemplate ?? null,
+    hasValidationFile: files.validationFile !== null,
+  };
+  const { chatTemplate } = base.tokenizerFiles;
+  const model = { config: base.config, smallFiles: { chatTemplate, prompts } };
+  const mixture = mixtureOf(files.trainingFiles ?? [], training.mix_strategy);
+  const sizeOf = (counts: readonly (number | null)[]) => {
+    const sizes = trained.map(({ answerCharacters }, i) => ({ examples: counts[i]!, answerCharacters }));
+    return { format, ...epochSize(sizes, mixture) };
+  };
+  // The examples are measured with the options known so far, and up to the greatest length. The pieces of split texts are not counted yet.
+  const { splitsTexts = false } = formatOf(format);
+  const lines = sizeOf(trained.map(({ examples }) => (splitsTexts ? null : examples.length)));
+  const [reading] = await resolveTrials(
+    plan,
+    job,
+    { ...lines, longestExample: Number.POSITIVE_INFINITY },
+    model,
+    { peft: start === null && (async (peft) => checkAgainstModel(peft, base.config, base.tensors)) },
+  );
+  const source = {
+    peft: longestLead(plan.trials),
+    tokenizer: loadTokenizerWith(base.tokenizerFiles, reading!.chat_template ?? null),
+    modelConfig: base.config,
+    ...readingOptions(reading!),
+  };
+  const heldExamples = held.flatMap((file) => file.examples);
+  const measured = trained.map(({ examples }) => measureExamples(examples, source));
+  const longestExample = Math.max(
+    ...[...measured, measureExamples(heldExamples, source)].map(({ longest }) => longest),
+  );
+  const counts = measured.map(({ examples }, i) => examples || trained[i]!.examples.length);
+  const resolved = await resolveTrials(plan, job, { ...sizeOf(counts), longestExample }, model);
+  const [first, ...others] = resolved.map((training, i) => ({ peft: plan.trials[i]!.peft, training }));
+  const trials: LocalTraining['trials'] = [first!, ...others];
+  const overlap = await overlapOf(
+    trained.flatMap((file) => file.examples),
+    heldExamples,
+  );
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
-    {
-      ...asked[0]!,
-      hyperparameters: {},
-      continues: startPeft !== null,
-      peftGiven: given,
-      method: objectiveFor(asked[0]!.peft.task_type, format, method).method,
-    },
-    first.training,
+    { ...plan, hyperparameters: {}, continues: start !== null, peftGiven: given, method },
+    trials[0].training,
   );
   if (sweep) return { trials, names: trials.map(trialName), reasons, overlap, files };
   return {
@@ -159,23 +162,20 @@ export async function resolveLocalTraining(
 }
 
 async function checkMethod(
-  method: string | null,
-  { task_type }: PeftConfig,
+  plan: PlannedTrials,
+  method: string | undefined,
   format: FormatName,
+  sets: readonly string[],
 ): Promise<void> {
-  if (method === null) return;
-  const { checkMethodTask, GraftError, objectiveOf, trainingMethods } = await import(
-    '@graft/peft-core/config'
-  );
-  if (!trainingMethods.includes(method))
+  const { GraftError, trainingMethods } = await import('@graft/peft-core/config');
+  const { checkTrainingMethod } = await import('@graft/peft-core/examples');
+  if (method !== undefined && !trainingMethods.includes(method))
     throw new UsageError(`--method: there is no method ${method}, only ${trainingMethods.join(', ')}.`);
   try {
-    checkMethodTask(method, task_type);
-    objectiveOf(format, method);
+    checkTrainingMethod(plan, method, format, sets);
   } catch (error) {
-    if (error instanceof GraftError)
-      throw new UsageError(error.message.replace(/^method\.type: /, '--method: '));
-    throw error;
+    if (!(error instanceof GraftError && error.param === 'method.type')) throw error;
+    throw new UsageError(error.message.replace(/^method\.type: /, '--method: '));
   }
 }
 
@@ -205,69 +205,6 @@ async function localFiles(
   };
 }
 
-/** Measures what the options depend on: the number of examples, and the longest example within the context. */
-async function measure(
-  {
-    training,
-    validation,
-    format,
-    mixture,
-    prompts,
-  }: {
-    training: RawExample[][];
-    validation: RawExample[];
-    format: FormatName;
-    mixture: Mixture | null;
-    prompts: Record<string, string>;
-  },
-  asked: readonly SweepTrial[],
-  base: BaseModel,
-  templates: KnownTemplates,
-): Promise<DataSize & LengthLimits & { read: number }> {
-  const { epochExamples, longestLead, ownTemplate, seqLengthLimit } = await import('@graft/peft-core/config');
-  const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
-  const { outlineOf } = await import('@graft/peft-core/outlines');
-  const { loadTokenizerWith } = await import('@graft/peft-core/text');
-  const {
-    overlong = 'error',
-    text_stride = 0,
-    allow_special_tokens = false,
-    chat_template,
-    chat_template_kwargs = {},
-    train_on = 'all_assistant',
-    mask_reasoning = false,
-    ...options
-  } = asked[0]!.training;
-  const { maxPositions: contextLength } = outlineOf(base.config);
-  const splitsTexts = overlong === 'error' && Boolean(formatOf(format).splitsTexts);
-  const limits = { contextLength, splitsTexts };
-  const max_seq_length = Math.min(contextLength, options.max_seq_length ?? seqLengthLimit(limits));
-  const source = {
-    peft: longestLead(asked),
-    tokenizer: loadTokenizerWith(base.tokenizerFiles, ownTemplate(chat_template, templates)),
-    modelConfig: base.config,
-    ...readingOptions({
-      max_seq_length,
-      overlong,
-      text_stride,
-      allow_special_tokens,
-      chat_template_kwargs,
-      train_on,
-      mask_reasoning,
-      prompts,
-    }),
-  };
-  const trained = training.map((examples) => measureExamples(examples, source));
-  const counts = trained.map(({ examples }, i) => examples || training[i]!.length);
-  const held = measureExamples(validation, source);
-  return {
-    exampleCount: epochExamples(counts, mixture),
-    read: counts.reduce((sum, count) => sum + count, 0),
-    splitsTexts,
-    longestExample: Math.max(...trained.map(({ longest }) => longest), held.longest),
-  };
-}
-
 async function overlapOf(
   training: readonly RawExample[],
   held: readonly RawExample[],
@@ -279,36 +216,6 @@ async function overlapOf(
   for (const example of held) counter.add(example, 'validation_file');
   const overlap = counter.overlap();
   return overlap && overlapRemark(overlap, held.length);
-}
-
-async function resolveTrials(
-  asked: readonly SweepTrial[],
-  sweep: Sweep | null,
-  { validation, startFrom }: TrainOptions,
-  base: BaseModel,
-  data: DataSize & LengthLimits & KnownTemplates & { sentencePrompts: SentencePrompts | null },
-): Promise<LocalTraining['trials']> {
-  const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
-  const { outlineOf } = await import('@graft/peft-core/outlines');
-  const model = outlineOf(base.config);
-  const hasValidationFile = validation !== undefined;
-  const [first, ...others] = asked.map(({ peft, training }) => {
-    const given = {
-      peft,
-      training,
-      model,
-      ...data,
-      hasValidationFile,
-      continues: startFrom !== undefined,
-      contextLength: model.maxPositions,
-    };
-    try {
-      return { peft, training: resolveTraining({ ...given, ...(sweep && { trials: asked.length }) }) };
-    } catch (error) {
-      throw sweep ? nameTrial(error, sweep, trialName({ peft, training })) : error;
-    }
-  });
-  return [first!, ...others];
 }
 
 /**

@@ -77,8 +77,10 @@ export { type ChatTraining, type KnownTemplates, ownTemplate } from './chat-trai
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
 export { type OnBadLines, resolvePrompts } from './data-training.ts';
 export {
+  type EpochSize,
   epochCounts,
   epochExamples,
+  epochSize,
   FILE_EPOCHS_LIMITS,
   type FileShare,
   type Mixture,

@@ -47,7 +47,7 @@ export function epochCounts(examples: readonly number[], { strategy, files }: Mi
         `is ${files[i]!.weight}: an epoch would have its ${examples[i]} examples ${Math.ceil(repeats)} times, and ${MAX_REPEATS} is the limit; give it less weight, or set training.mix_strategy to "interleave_under"`,
       );
   }
-  const all = counts.reduce((sum, count) => sum + count, 0);
+  const all = sum(counts);
   if (all > MAX_EPOCH_EXAMPLES)
     throw invalid(
       'training_files',
@@ -58,7 +58,29 @@ export function epochCounts(examples: readonly number[], { strategy, files }: Mi
 
 /** Number of examples in a training epoch of all files. */
 export const epochExamples = (examples: readonly number[], mixture: Mixture | null): number =>
-  (mixture ? epochCounts(examples, mixture) : examples).reduce((sum, count) => sum + count, 0);
+  sum(mixture ? epochCounts(examples, mixture) : examples);
+
+/** Size of training data; null: not known. */
+export interface EpochSize {
+  examples: number | null;
+  /** Characters that a language model is trained to generate. */
+  answerCharacters: number | null;
+}
+
+/** Size of an epoch of training files. */
+export function epochSize(files: readonly EpochSize[], mixture: Mixture | null): EpochSize {
+  if (!mixture) return files[0]!;
+  const examples = files.flatMap((file) => file.examples ?? []);
+  const characters = files.flatMap((file) => file.answerCharacters ?? []);
+  if (examples.length < files.length) return { examples: null, answerCharacters: null };
+  const epoch = epochExamples(examples, mixture);
+  const all = sum(examples);
+  // The mean of all files, by their size.
+  const isKnown = characters.length === files.length && all > 0;
+  return { examples: epoch, answerCharacters: isKnown ? Math.round((sum(characters) * epoch) / all) : null };
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 function repeated(examples: readonly number[], files: readonly FileShare[]): number[] {
   return examples.map((count, i) => (count === 0 ? 0 : Math.max(1, Math.round(count * files[i]!.epochs))));
@@ -71,7 +93,7 @@ function interleaved(
   strategy: Exclude<MixStrategy, 'concat'>,
 ): number[] {
   const weights = files.map(({ weight }, i) => (examples[i] === 0 ? 0 : weight));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const total = sum(weights);
   const lengths = examples.flatMap((count, i) => (count === 0 ? [] : [(count * total) / weights[i]!]));
   if (lengths.length === 0) return examples.map(() => 0);
   const isOver = strategy === 'interleave_over';

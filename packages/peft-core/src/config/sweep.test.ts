@@ -114,8 +114,8 @@ describe('trialsOf', () => {
     const rates = { learning_rate: [1e-3, 1e-4] };
     const ranksOf = (all: SweepTrial[]) => all.map(({ peft }) => 'r' in peft && peft.r);
     assert.deepEqual(ranksOf(trials(rates)), [16, 16]);
-    assert.deepEqual(ranksOf(trials(rates, { otherwise: defaultPeftWithin(4) })), [4, 4]);
-    assert.deepEqual(ranksOf(trials({ r: [2, 8] }, { otherwise: defaultPeftWithin(4) })), [2, 8]);
+    assert.deepEqual(ranksOf(trials(rates, { maxRank: 4 })), [4, 4]);
+    assert.deepEqual(ranksOf(trials({ r: [2, 8] }, { maxRank: 4 })), [2, 8]);
     assert.deepEqual([defaultPeftWithin(null), defaultPeftWithin(64)], [defaultPeft, defaultPeft]);
   });
 });

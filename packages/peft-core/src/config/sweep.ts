@@ -12,7 +12,14 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import { defaultPeft, methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
+import {
+  defaultPeft,
+  defaultPeftWithin,
+  methods,
+  type PeftConfig,
+  type PeftType,
+  peftTypes,
+} from '../tuners/methods.ts';
 import { choosePeft } from './choose-peft.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import type { Hyperparameters, TrainingOptions } from './training-options.ts';
@@ -103,8 +110,6 @@ export interface SweepBaseRequest {
   hyperparameters: Pick<Hyperparameters, 'learning_rate_multiplier' | 'beta'>;
   /** The configuration of the adapter that training continues from. */
   startPeft: PeftConfig | null;
-  /** Method that a job without `peft` trains. Default: the general default. */
-  otherwise?: typeof defaultPeft;
   /** The largest rank that is chosen. */
   maxRank?: number | undefined;
 }
@@ -116,7 +121,7 @@ export interface SweepBaseRequest {
 export function trialsOf(sweep: Sweep, request: SweepBaseRequest): SweepTrial[] {
   const { learning_rate: rates, r: ranks, peft_type: types, beta: betas } = sweep;
   checkBaseRequest(sweep, request);
-  const peft = request.peft ?? (types ? undefined : (request.otherwise ?? defaultPeft));
+  const peft = request.peft ?? (types ? undefined : defaultPeftWithin(request.maxRank ?? null));
   const bases = types ? types.map((type) => optionsOf(type, peft)) : [peft];
   const configs = bases.flatMap((base) =>
     request.startPeft ? [request.startPeft] : (ranks ?? [null]).map((r) => configOf(base, r, request, sweep)),

@@ -45,6 +45,17 @@ export { type ReadingOptions, readingOptions, tokenizeOptions } from './example-
 export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export { parseJsonl } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
+export {
+  checkFormats,
+  checkSplit,
+  checkTrainingMethod,
+  eachTrial,
+  lengthRead,
+  type PlannedTrials,
+  planTrials,
+  resolveTrials,
+  type TrialsData,
+} from './plan-trials.ts';
 export { examplesFor, JudgedLabels } from './preferences.ts';
 export { readExamples, type SkippedLines, type UnreadColumnOf } from './read-examples.ts';
 export { DuplicateCounter } from './report/duplicate-counter.ts';
@@ -60,7 +71,7 @@ export {
 } from './report/report-examples.ts';
 export type { DatasetSummary } from './row-checker.ts';
 export { type ColumnMapping, parseColumns } from './shapes/columns.ts';
-export { checkFormat, inferPeft, needsModelTask } from './task-formats.ts';
+export { needsModelTask } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export {

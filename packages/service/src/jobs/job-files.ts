@@ -1,6 +1,6 @@
 /** The data files of a job: one of each kind, or several with shares and names. */
 import {
-  epochExamples,
+  epochSize,
   type FileShare,
   GraftError,
   type Mixture,
@@ -88,23 +88,9 @@ export function epochOf(
   files: JobFiles,
   training: Pick<TrainingOptions, 'mix_strategy'>,
 ): Pick<FileRecord, 'format' | 'examples' | 'answerCharacters'> {
-  const [{ file: first }] = files.training as [JobFiles['training'][0]];
-  const mixture = mixtureOfJob(files, training);
-  if (!mixture) return first;
-  const examples = files.training.map(({ file }) => file.examples);
-  const characters = files.training.map(({ file }) => file.answerCharacters);
-  const isCounted = examples.every((count) => count !== null);
-  const epoch = isCounted ? epochExamples(examples, mixture) : null;
-  // The mean of all files, by their size.
-  const all = isCounted ? examples.reduce((sum, count) => sum + count, 0) : 0;
-  const hasCharacters = epoch !== null && all > 0 && characters.every((count) => count !== null);
-  return {
-    format: first.format,
-    examples: epoch,
-    answerCharacters: hasCharacters
-      ? Math.round((characters.reduce((sum, count) => sum + count, 0) * epoch) / all)
-      : null,
-  };
+  const sources = files.training.map(({ file }) => file);
+  const { examples, answerCharacters } = epochSize(sources, mixtureOfJob(files, training));
+  return { format: sources[0]!.format, examples, answerCharacters };
 }
 
 /** The files as training reads them, with the paths that `pathOf` returns. */

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { requesterOf } from '@graft/service/audit';
 import { createJob } from '@graft/service/jobs';
 import type { Identity } from '@graft/service/keys';
 import type { Claiming } from '@graft/service/repeat';
@@ -6,8 +8,9 @@ import { CloneJobSchema } from '@graft/wire/jobs/clone-job';
 import { CreateJobHeaders, CreateJobSchema, JobParams, JobSchema } from '@graft/wire/jobs/fine-tuning-job';
 import { hyperparametersOf } from '@graft/wire/jobs/method';
 import { ref } from '@graft/wire/schema';
-import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
-import type { Waiting } from '../../jobs/check-training.ts';
+import { canonicalJson } from '../../jobs/canonical-json.ts';
+import { checkIntegrations } from '../../jobs/check-integrations.ts';
+import { type CreateJobBody, checkTraining, type Waiting } from '../../jobs/check-training.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
@@ -28,14 +31,27 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
     reply: Waiting & { header(name: string, value: string): unknown },
     body: CreateJobBody,
   ): Promise<WireJob> {
-    const idempotency = {
+    const integrations = await checkIntegrations(services, caller, body.integrations ?? []);
+    const checked = await checkTraining(services, checker, caller, body, reply);
+    await app.checkBudget(caller.teamId);
+    const { files, sweep, trials } = checked;
+    const { job, created } = await createJob(services, caller.teamId, {
+      ...requesterOf(caller),
+      ...checked,
+      model: checked.baseModel,
+      suffix: body.suffix ?? null,
+      trainingFileId: files.training[0]!.file.id,
+      validationFileId: files.validation[0]?.file.id ?? null,
+      sweep: sweep && { grid: sweep, peft: body.peft ?? null, trials },
+      metadata: body.metadata ?? null,
+      priority: body.priority ?? undefined,
+      integrations,
+      warnings: checked.warnings.map(({ message }) => message),
+      requestHash: createHash('sha256').update(canonicalJson(body)).digest('hex'),
       idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
       // OpenAI's clients mark retries this way and send no idempotency key.
       isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
-    };
-    const input = await checkNewJob(services, checker, caller, body, idempotency, reply);
-    await app.checkBudget(caller.teamId);
-    const { job, created } = await createJob(services, caller.teamId, input);
+    });
     if (created) validator.wake();
     else reply.header('idempotent-replayed', 'true');
     return await writer.wire(job);
