@@ -26,6 +26,7 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
     where: `${core}/hub/packaged-models.ts`,
     meaning: 'a packaged model',
   },
+  { text: /llama|qwen[\d.]*/gi, where: 'packages/wire/src/suggested-models.ts', meaning: 'published models' },
   { text: /gemma/gi, where: 'packages/service/src/settings/basics.ts', meaning: 'that packaged model' },
   { text: /gemma[- ]?3[- ]270m/gi, meaning: 'that packaged model' },
   { text: /\bgemma\b/g, where: 'bench/training/workloads.ts', meaning: 'that packaged model' },

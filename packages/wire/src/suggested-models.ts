@@ -7,7 +7,7 @@ export interface SuggestedModel {
   hub: string;
   /** GB (10⁹ bytes) to train it on a CPU with nf4 weights and 2048 tokens. test/repository/base-models-doc.test.ts compares it. */
   trainingGb: number;
-  /** Whether its chat template reads tools. */
+  /** Its chat template reads tools. */
   tools: boolean;
   languages: string;
   licence: string;

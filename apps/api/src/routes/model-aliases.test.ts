@@ -73,6 +73,27 @@ test('a job starts from the model of an alias', async () => {
   assert.equal((await acme.send('GET', '/v1/fine_tuning/options?model=gpt-4o-mini')).status, 200);
 });
 
+test('a job for an unknown model of OpenAI or the Hub names one that an operator can add', async () => {
+  const refusal = async (model: string): Promise<string> => {
+    const { status, json } = await acme.send('POST', '/v1/fine_tuning/jobs', {
+      model,
+      training_file: 'file-none',
+    });
+    assert.deepEqual([status, json.error.code], [400, 'model_not_found']);
+    return json.error.message;
+  };
+  const add = 'graft admin base-models add qwen3-14b --hub Qwen/Qwen3-14B';
+  assert.ok(
+    (await refusal('gpt-4o-2024-08-06')).endsWith(
+      `${add}, and your team name it: graft models alias gpt-4o-2024-08-06 qwen3-14b`,
+    ),
+  );
+  assert.ok(
+    (await refusal('Qwen/Qwen3-14B')).endsWith(`An operator can add it (15.8 GB to train in nf4): ${add}`),
+  );
+  assert.match(await refusal('unknown'), /Base models: [^.]*\.$/);
+});
+
 test('aliases are listed, retrieved, moved and deleted, which the audit log records', async () => {
   await pointed('list-me', first);
   await pointed('list-me', second);
