@@ -136,7 +136,7 @@ export function sizeTable(): string {
 export function suggestionTable(): string {
   const lines = suggestedModels.map(({ hub, trainingGb, tools, languages, licence, replaces }) => {
     const names = replaces.map((name) => `\`${name}\``).join(', ') || '–';
-    return [hub, `${trainingGb.toFixed(1)} GB`, tools ? 'yes' : 'no', languages, licence, names];
+    return [hub, gigabytes(trainingGb * 1e9), tools ? 'yes' : 'no', languages, licence, names];
   });
   return plainTable(['model', 'memory to train', 'tools', 'languages', 'licence', 'try it for'], lines);
 }

@@ -1,4 +1,4 @@
-/** Chat models of the Hugging Face Hub to add first: for pages, errors and docs/from-openai.md. */
+/** Chat models of the Hugging Face Hub to add first: for errors and docs/from-openai.md. */
 
 export interface SuggestedModel {
   /** Id to add the model under. */
@@ -63,10 +63,6 @@ export const suggestedModels: readonly SuggestedModel[] = [
     licence: 'Llama 3.3',
   },
 ];
-
-/** The command with which an operator adds a model. */
-export const addModelCommand = ({ id, hub }: Pick<SuggestedModel, 'id' | 'hub'>): string =>
-  `graft admin base-models add ${id} --hub ${hub}`;
 
 /** Finds the suggestion for a model that a request names: by Hub id, by id, or as a model of OpenAI with or without its date. */
 export function findSuggestion(name: string): SuggestedModel | undefined {

@@ -7,7 +7,7 @@ import {
 } from '@graft/service/adapters';
 import { allowsModel, type Identity } from '@graft/service/keys';
 import type { Services } from '@graft/service/services';
-import { addModelCommand, findSuggestion } from '@graft/wire/suggested-models';
+import { findSuggestion } from '@graft/wire/suggested-models';
 import { ApiError } from '../api-error.ts';
 
 /**
@@ -90,10 +90,10 @@ function describeSuggestion(name: string): string {
   const suggestion = findSuggestion(name);
   if (!suggestion) return '';
   const { id, hub, trainingGb } = suggestion;
-  const isOther = ![id, hub.toLowerCase()].includes(name.toLowerCase());
-  const what = isOther ? ` In its place, an operator can add ${hub}` : ' An operator can add it';
-  const alias = isOther ? `, and your team name it: graft models alias ${name} ${id}` : '';
-  return `${what} (${trainingGb} GB to train in nf4): ${addModelCommand(suggestion)}${alias}`;
+  const add = `(${trainingGb} GB to train in nf4): graft admin base-models add ${id} --hub ${hub}`;
+  return [id, hub.toLowerCase()].includes(name.toLowerCase())
+    ? ` An operator can add it ${add}`
+    : ` In its place, an operator can add ${hub} ${add}, and your team name it: graft models alias ${name} ${id}`;
 }
 
 /** Keeps the held-out examples of the adapter's training held out: the default `validation_seed` is that of the adapter. */
